@@ -1,0 +1,3 @@
+from app import create as create_app
+
+application = create_app()

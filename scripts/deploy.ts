@@ -1,0 +1,218 @@
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+import { type Shell, $ as zx } from 'zx/core'
+import { exit, Failure, run, version } from './lib/program.ts'
+import { explainPushFailure } from './lib/push-failure.ts'
+import { parseRemote } from './lib/remote.ts'
+import { readSettings } from './lib/settings.ts'
+import { withSshSession } from './lib/ssh-session.ts'
+import { failedRef, greeting, liveRef, parseVerdict, type Request, requestRef, type Verdict } from './lib/verdict.ts'
+
+const help = `Usage: deploy [--dry-run] [--env-file FILE]
+
+Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, and ends with
+  0  the commit is live
+  1  a step failed on the server, and the previous code is back in place
+  2  settings or usage are wrong; nothing was sent
+  3  the server could not be reached or would not let us in; nothing was sent
+  4  git refused the push; nothing was deployed
+  5  not known, because the connection broke: run it again to find out
+
+  --again          run all steps, even if the commit is live already
+  --dry-run        show what would be pushed, and push nothing
+  --env-file FILE  settings, in place of .env
+  --version
+  --help`
+
+const deploySettings = {
+  STAGING_REMOTE_REPO: {
+    means:
+      'the repository to push to, such as seita@ssh.our-server.com:/home/seita/flexmeasures-staging/flexmeasures.git',
+    required: true,
+    problem: (url: string) =>
+      parseRemote(url) ? undefined : 'is neither user@host:path, ssh://user@host:port/path nor a path',
+  },
+  BRANCH_NAME: { means: 'the branch to push, such as main', required: true },
+  SSH_DEPLOYMENT_KEY: {
+    means: 'the private key from the secrets of the CI; leave it unset to log in as you do by hand',
+    problem: () => (process.env.KNOWN_DEPLOYMENT_HOSTS ? undefined : 'is there without KNOWN_DEPLOYMENT_HOSTS'),
+  },
+  KNOWN_DEPLOYMENT_HOSTS: { means: 'known_hosts lines from the secrets of the CI; setup-ssh prints them' },
+} as const
+
+const remote = 'staging'
+
+run(main)
+
+/** DEPLOY.sh, and then what it could not know: what became of the push. */
+async function main(): Promise<number> {
+  const options = readOptions()
+  if (options.help || options.version) {
+    console.log(options.help ? help : `pushlive deploy ${version}`)
+    return 0
+  }
+  const settings = readSettings(deploySettings, options['env-file'])
+  const { STAGING_REMOTE_REPO, BRANCH_NAME, SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: knownHosts } = settings
+
+  return withSshSession({ key, knownHosts }, async env => {
+    const $ = zx({ env: { ...process.env, ...env }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    const commit = await findCommit($, BRANCH_NAME)
+
+    console.log(`ADDING REMOTE ${remote} (${STAGING_REMOTE_REPO}) ...`)
+    await setRemote($, STAGING_REMOTE_REPO)
+
+    console.log(`PUSHING ${commit} TO ${BRANCH_NAME} ...`)
+    const branchRef = `refs/heads/${BRANCH_NAME}`
+    if (options['dry-run']) return dryRun($, commit, branchRef)
+    const pushed = await push($, commit, branchRef)
+
+    const verdict = pushed.verdict ?? (await findVerdict($, commit, BRANCH_NAME, pushed, options.again))
+    return announce(verdict)
+  })
+}
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        again: { type: 'boolean', default: false },
+        'dry-run': { type: 'boolean' },
+        'env-file': { type: 'string' },
+        help: { type: 'boolean' },
+        version: { type: 'boolean' },
+      },
+    }).values
+  } catch (cause) {
+    throw new Failure(exit.usage, (cause as Error).message, { fix: 'deploy --help lists what there is', cause })
+  }
+}
+
+/** CI checks out a detached HEAD; elsewhere the branch itself is meant, whatever is checked out. */
+async function findCommit($: Shell, branch: string): Promise<string> {
+  const isDetached = (await $`git symbolic-ref --quiet HEAD`.nothrow()).exitCode === 1
+  const name = isDetached ? 'HEAD' : `refs/heads/${branch}`
+  const commit = await $`git rev-parse --verify ${`${name}^{commit}`}`.nothrow()
+  if (commit.ok) return commit.stdout.trim()
+  throw new Failure(exit.usage, `There is no commit to deploy: ${name} is not to be found here.`, {
+    why: commit.stderr,
+    fix: 'run deploy in a clone of the repository, and check BRANCH_NAME',
+  })
+}
+
+async function setRemote($: Shell, url: string): Promise<void> {
+  const added = await $`git remote add ${remote} ${url}`.nothrow()
+  if (!added.ok) await $`git remote set-url ${remote} ${url}`
+}
+
+/** What came of one `git push`. */
+interface Pushed {
+  readonly ok: boolean
+  /** git's and ssh's own words; the server's programs are not among them. */
+  readonly output: string
+  /** Whether the server had the commit already, so that its hook did not run. */
+  readonly upToDate: boolean
+  /** Whether the hook on the server is ours. */
+  readonly greeted: boolean
+  /** What the hook said of this very commit, if it got that far. */
+  readonly verdict: Verdict | undefined
+}
+
+/** Pushes, and shows what git and the server print as it comes. */
+async function push($: Shell, commit: string, ref: string, options: readonly string[] = []): Promise<Pushed> {
+  // exec: bash must not stand between git and a signal.
+  const pushing = $`exec git push --porcelain --follow-tags ${options} ${remote} ${`${commit}:${ref}`}`.nothrow()
+  const output: string[] = []
+  let verdict: Verdict | undefined
+  let greeted = false
+  for await (const line of createInterface({ input: pushing.stderr })) {
+    // git adds blanks to the server's lines, which would wipe the rest of a progress bar.
+    const [, said] = /^remote: (.*?) *$/.exec(line) ?? []
+    process.stderr.write(`${said === undefined ? line : `remote: ${said}`}\n`)
+    if (said === undefined) {
+      output.push(line)
+      continue
+    }
+    greeted ||= said.startsWith(greeting)
+    const saidVerdict = parseVerdict(said)
+    if (saidVerdict?.commit === commit) verdict = saidVerdict
+  }
+  const { ok, stdout } = await pushing
+  const upToDate = stdout.split('\n').some(line => line.startsWith('=\t') && line.includes(`:${ref}\t`))
+  return { ok, output: [...output, stdout].join('\n'), upToDate, greeted, verdict }
+}
+
+async function dryRun($: Shell, commit: string, ref: string): Promise<number> {
+  const pushed = await push($, commit, ref, ['--dry-run'])
+  if (!pushed.ok) throw explainPushFailure(pushed.output)
+  console.log(pushed.upToDate ? 'The server has this commit already.' : 'The server would take it. Nothing was pushed.')
+  return 0
+}
+
+/**
+ * Finds out what became of the commit where the push did not bring the hook's verdict.
+ *
+ * @returns nothing where the server's hook is not ours, and gives none
+ */
+async function findVerdict($: Shell, commit: string, branch: string, pushed: Pushed, again: boolean) {
+  const failure = pushed.ok ? undefined : explainPushFailure(pushed.output)
+  if (failure && failure.exitCode !== exit.unknown) throw failure
+
+  const recorded = await readRecord($, branch)
+  const isLive = recorded.get(liveRef(branch)) === commit
+  if (isLive && !(again && pushed.upToDate)) return { commit, live: true, explanation: 'it was already' }
+  if (pushed.upToDate) return requestVerdict($, commit, branch, again ? 'again' : 'request')
+  if (recorded.get(`refs/heads/${branch}`) !== commit) {
+    throw new Failure(exit.unreachable, 'The connection broke before the server had the code: nothing was deployed.', {
+      fix: 'run deploy again',
+    })
+  }
+  if (recorded.get(failedRef(branch)) === commit) return { commit, live: false, explanation: 'its deployment failed' }
+  const hookIsOurs = pushed.greeted || [...recorded.keys()].some(ref => ref.startsWith('refs/deploy/'))
+  if (failure || hookIsOurs) throw failure ?? noVerdict()
+  return undefined
+}
+
+/** Makes the hook run for a commit that the branch has already: git alone would not. */
+async function requestVerdict($: Shell, commit: string, branch: string, request: Request) {
+  const ref = requestRef(request, branch)
+  const deleteRequest = () => $`git push --quiet ${remote} ${`:${ref}`}`.nothrow()
+  console.log(`THE SERVER HAS IT ALREADY. ASKING IT TO DEPLOY ...`)
+  let asked = await push($, commit, ref)
+  if (asked.upToDate) {
+    // A hook that was killed has left the ref.
+    await deleteRequest()
+    asked = await push($, commit, ref)
+  }
+  if (asked.verdict) return asked.verdict
+  if (!asked.ok) throw explainPushFailure(asked.output)
+  if (asked.greeted) throw noVerdict()
+  await deleteRequest()
+  return undefined
+}
+
+async function readRecord($: Shell, branch: string): Promise<Map<string, string>> {
+  const listed = await $`git ls-remote ${remote} ${`refs/heads/${branch}`} ${`refs/deploy/${branch}/*`}`.nothrow()
+  if (!listed.ok) throw noVerdict(explainPushFailure(listed.stderr))
+  return new Map(listed.stdout.split('\n').map(line => line.split('\t').reverse() as [string, string]))
+}
+
+function noVerdict(cause?: Failure) {
+  return new Failure(exit.unknown, 'The server has the code, and did not say what became of it.', {
+    why: cause?.message ?? 'its hook ended without a verdict',
+    fix: 'run deploy again: it finds out, and asks the server again if need be',
+    cause,
+  })
+}
+
+function announce(verdict: Verdict | undefined): number {
+  if (verdict === undefined) {
+    console.log(
+      "PUSHED. The server's hook is not pushlive's and gives no verdict: whether the code is live is not known.",
+    )
+    return exit.live
+  }
+  const { commit, live, explanation } = verdict
+  if (!live) throw new Failure(exit.failed, `${commit} IS NOT LIVE.`, { why: explanation })
+  console.log(`${commit} IS LIVE${explanation && ` (${explanation})`}.`)
+  return exit.live
+}

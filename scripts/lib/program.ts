@@ -1,0 +1,55 @@
+import { inspect } from 'node:util'
+import { quote } from './quote.ts'
+
+declare const PUSHLIVE_VERSION: string | undefined
+
+/** `0.1.0 (1a2b3c4)` in a binary, where the build puts it in; a script that runs unbuilt says `source`. */
+export const version = typeof PUSHLIVE_VERSION === 'string' ? PUSHLIVE_VERSION : 'source'
+
+/** Exit codes of deploy; the other programs use those that apply to them. */
+export const exit = { live: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, unknown: 5, bug: 70 } as const
+
+/** Something that went wrong, as its reader needs it: what failed, why, what to do, and the program's exit code. */
+export class Failure extends Error {
+  readonly exitCode: number
+  readonly why: string
+  readonly fix: string
+
+  constructor(
+    exitCode: number,
+    what: string,
+    { why = '', fix = '', cause }: { why?: string; fix?: string; cause?: unknown } = {},
+  ) {
+    super(what, { cause })
+    this.name = 'Failure'
+    this.exitCode = exitCode
+    this.why = why.trimEnd()
+    this.fix = fix
+  }
+
+  override toString() {
+    return [this.message, this.why && quote(this.why), this.fix && `To do: ${this.fix}`].filter(Boolean).join('\n')
+  }
+}
+
+/**
+ * Runs a program's main, whose result is its exit code. This is the one place that catches: a Failure is shown in
+ * its own words, anything else is a bug of ours and is shown with its stack.
+ */
+export function run(main: () => Promise<number>): void {
+  main().then(
+    exitCode => {
+      process.exitCode = exitCode
+    },
+    error => {
+      process.stderr.write(`${describe(error)}\n`)
+      process.exitCode = error instanceof Failure ? error.exitCode : exit.bug
+    },
+  )
+}
+
+export function describe(error: unknown): string {
+  return error instanceof Failure
+    ? String(error)
+    : `Something that pushlive ${version} did not expect: ${inspect(error)}`
+}

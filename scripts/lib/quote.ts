@@ -1,0 +1,14 @@
+import { stripVTControlCharacters } from 'node:util'
+
+/**
+ * Somebody else's text, so that it cannot pass for our own words: each line indented, a carriage return starts a line
+ * of its own, and what moves the cursor is gone.
+ */
+export function quote(text: string): string {
+  return stripVTControlCharacters(text)
+    .replace(/\r\n/g, '\n')
+    .replace(/[\r\v\f\u0085\u2028\u2029]/g, '\n')
+    .replace(/[^\P{Cc}\t\n]|[\u202a-\u202e\u2066-\u2069]/gu, '')
+    .replace(/\n$/, '')
+    .replace(/^(?=.)/gm, '    ')
+}

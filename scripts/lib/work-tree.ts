@@ -1,0 +1,116 @@
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Shell } from 'zx/core'
+import { exit, Failure } from './program.ts'
+import { identity } from './repository.ts'
+
+/**
+ * The folder that holds the deployed code, as a linked work tree (git-worktree(1)) of the bare repository: it has an
+ * index and a HEAD of its own, so that git inside it knows the deployed commit and its tags, and a deployment never
+ * moves the bare repository's HEAD.
+ *
+ * HEAD is always the last commit that was put there completely. While another one is being put there, a file beside it
+ * names that one, so that whoever comes after a kill knows which files may lie there.
+ */
+export class WorkTree {
+  readonly path: string
+  readonly #repository: string
+  readonly #gitDir: string
+  readonly #head: string
+  readonly #index: string
+  readonly #unfinished: string
+
+  constructor(path: string, repository: string) {
+    this.path = path
+    this.#repository = repository
+    this.#gitDir = join(repository, 'worktrees', 'pushlive')
+    this.#head = join(this.#gitDir, 'HEAD')
+    this.#index = join(this.#gitDir, 'index')
+    this.#unfinished = join(this.#gitDir, 'unfinished')
+  }
+
+  /** Whether exactly this commit was the last that was put there, and by this repository. */
+  holds(commit: string): boolean {
+    return this.#isLinked() && !existsSync(this.#unfinished) && readFileSync(this.#head, 'utf8').trim() === commit
+  }
+
+  /**
+   * Puts exactly this commit's files into the folder: local changes are undone, files that the last commit had and
+   * this one lacks are removed, untracked files stay. May be run again after it was killed or failed at any point.
+   *
+   * @param lockFd inherited by git, so that a git that outlives a killed hook keeps the deployment's lock
+   * @throws Failure with git's words
+   */
+  async checkOut(commit: string, lockFd: number): Promise<void> {
+    const { $ } = await import('zx/core')
+    const env = { ...process.env, GIT_DIR: this.#gitDir, GIT_WORK_TREE: this.path }
+    const git = $({ cwd: this.path, env, quiet: true, detached: true, stdio: ['pipe', 'pipe', 'pipe', lockFd] })
+    try {
+      if (!this.#isLinked()) await this.#link(git)
+      // Only the holder of the lock runs git on this git dir: these are from a run that was killed.
+      for (const file of [this.#index, this.#head]) rmSync(`${file}.lock`, { force: true })
+      if (existsSync(this.#unfinished)) await this.#undo(git, readFileSync(this.#unfinished, 'utf8').trim())
+      writeFileSync(this.#unfinished, commit)
+      if (!existsSync(this.#index) || !(await git`git read-tree --reset -u ${commit}`.nothrow()).ok) {
+        await this.#undo(git, commit)
+        await git`git read-tree --reset -u ${commit}`
+      }
+      await git`git update-ref --no-deref HEAD ${commit}`
+      rmSync(this.#unfinished)
+    } catch (error) {
+      const why = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error)
+      throw new Failure(exit.failed, `The code cannot be checked out to ${this.path}.`, { why, cause: error })
+    }
+  }
+
+  /**
+   * Goes back to HEAD from a commit that may be there in part. The index is made anew as that commit's, since a killed
+   * git leaves one that does not know the files it had written, and a power cut one that cannot be read.
+   */
+  async #undo(git: Shell, unfinished: string) {
+    rmSync(this.#index, { force: true })
+    await git`git read-tree --reset ${unfinished}`
+    await git`git read-tree --reset -u HEAD`
+  }
+
+  #isLinked(): boolean {
+    const dotGit = join(this.path, '.git')
+    return (
+      existsSync(this.#head) &&
+      existsSync(dotGit) &&
+      statSync(dotGit).isFile() &&
+      readFileSync(dotGit, 'utf8') === this.#dotGit
+    )
+  }
+
+  get #dotGit() {
+    return `gitdir: ${this.#gitDir}\n`
+  }
+
+  /**
+   * What `git worktree add` writes (gitrepository-layout(5)), which itself can neither take over a folder that has
+   * files nor be run again after it was killed.
+   */
+  async #link(git: Shell) {
+    const dotGit = join(this.path, '.git')
+    if (statSync(dotGit, { throwIfNoEntry: false })?.isDirectory()) {
+      throw new Error(`${dotGit} is a repository of its own: move it away if pushes are to deploy to this folder.`)
+    }
+    mkdirSync(this.#gitDir, { recursive: true })
+    writeFileSync(join(this.#gitDir, 'commondir'), '../..\n')
+    writeFileSync(join(this.#gitDir, 'gitdir'), `${dotGit}\n`)
+    if (!existsSync(this.#head)) {
+      // The bash hook's `GIT_WORK_TREE=... git checkout -f` used the bare repository's index: it tells which of the
+      // files there are git's, so that those which are gone by now are removed. Without it none are known to be.
+      const bareIndex = join(this.#repository, 'index')
+      if (existsSync(bareIndex)) copyFileSync(bareIndex, this.#index)
+      const asRepository = git({
+        env: { ...process.env, ...identity, GIT_DIR: this.#repository, GIT_INDEX_FILE: this.#index },
+      })
+      const tree = (await asRepository`git write-tree --missing-ok`).stdout.trim()
+      const commit = (await asRepository({ input: 'What pushlive found here\n' })`git commit-tree ${tree}`).stdout
+      writeFileSync(this.#head, commit)
+    }
+    writeFileSync(dotGit, this.#dotGit)
+  }
+}

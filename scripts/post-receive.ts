@@ -1,0 +1,341 @@
+import { existsSync, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { DeploymentLog } from './lib/deployment-log.ts'
+import { waitUntilHealthy } from './lib/health.ts'
+import { type Deployment, Journal, type StepRecord } from './lib/journal.ts'
+import { type Lock, takeLock } from './lib/lock.ts'
+import { describe, exit, Failure, run, version } from './lib/program.ts'
+import { findPush, type Push } from './lib/push.ts'
+import { type Quotation, Relay } from './lib/relay.ts'
+import { Repository } from './lib/repository.ts'
+import { loadEnvFile, readSettings } from './lib/settings.ts'
+import { activate, runStep, stepEnvironment } from './lib/step.ts'
+import { formatVerdict, greeting, type Verdict } from './lib/verdict.ts'
+import { WorkTree } from './lib/work-tree.ts'
+
+const help = `Usage: copied to hooks/post-receive of a bare repository, git runs it after each push.
+
+Puts the pushed commit of BRANCH_NAME into PATH_TO_GIT_WORK_TREE, installs its dependencies,
+upgrades the database and restarts the application. Settings come from .env in the repository.`
+
+const isSeconds = (value: string) => (/^\d+(\.\d+)?$/.test(value) ? undefined : 'is not a number of seconds')
+
+const hookSettings = {
+  PATH_TO_GIT_WORK_TREE: {
+    means: 'the folder where the code goes, such as /home/seita/flexmeasures',
+    required: true,
+    problem: (path: string) => (isAbsolute(path) ? undefined : 'is not an absolute path'),
+  },
+  PATH_TO_VENV: { means: 'the virtual environment whose bin comes first on PATH, such as /home/seita/venv' },
+  ACTIVATE_VENV: {
+    means: 'a bash command that activates an environment, such as `source /home/seita/venv/bin/activate`',
+  },
+  PATH_TO_WSGI: { means: 'the file to touch, such as /home/seita/flexmeasures/wsgi.py' },
+  INSTALL_DEPS: { means: 'a command in place of `make install-deps`' },
+  UPGRADE_DB: { means: 'a command in place of `make upgrade-db`' },
+  UPGRADE_DB_IF_CHANGED: { means: 'git pathspecs of the migrations' },
+  RESTART: { means: 'a command in place of touching PATH_TO_WSGI' },
+  HEALTH_CHECK_URL: {
+    means: 'what answers 2xx when the application serves, such as http://127.0.0.1:8000/ping',
+    problem: (url: string) => (/^https?:$/.test(URL.parse(url)?.protocol ?? '') ? undefined : 'is not an http URL'),
+  },
+  HEALTH_CHECK_TIMEOUT: { means: 'seconds, 30 by default', problem: isSeconds },
+  STEP_TIMEOUT: { means: 'seconds that a step may take, without limit by default', problem: isSeconds },
+} as const
+
+run(main)
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { help: { type: 'boolean' }, version: { type: 'boolean' } } })
+  if (values.help || values.version) {
+    console.log(values.help ? help : `pushlive post-receive ${version}`)
+    return 0
+  }
+  if (process.stdin.isTTY) throw new Failure(exit.usage, 'This is a git hook.', { fix: help })
+
+  const arrived = Date.now()
+  loadEnvFile()
+  const BRANCH_NAME = process.env.BRANCH_NAME || 'main'
+  const push = findPush(readFileSync(0, 'utf8'), BRANCH_NAME)
+  if (typeof push === 'string') {
+    console.log(push)
+    return 0
+  }
+  // The server finishes what a push began: a Ctrl-C or a hangup at the pusher's end is not for us.
+  for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
+  const relay = new Relay()
+  relay.say(`${greeting} ${version}`)
+  let verdict: Verdict
+  try {
+    verdict = await answer(push, BRANCH_NAME, arrived, relay)
+  } catch (error) {
+    relay.say(describe(error))
+    verdict = { commit: push.commit, live: false, explanation: 'nothing was begun' }
+  }
+  relay.say(formatVerdict(verdict))
+  await relay.end()
+  return verdict.live ? exit.live : exit.failed
+}
+
+/** Waits for its turn; then deploys what is the newest, unless what happened meanwhile answers the push already. */
+async function answer(push: Push, branch: string, arrived: number, relay: Relay): Promise<Verdict> {
+  const repository = new Repository(realpathSync(process.env.GIT_DIR ?? '.'))
+  if (push.request) await repository.deleteRequests(branch)
+  const settings = readHookSettings()
+  const ownFolder = join(repository.gitDir, 'pushlive')
+  const journal = new Journal(join(ownFolder, 'journal'))
+  const workTree = new WorkTree(settings.PATH_TO_GIT_WORK_TREE, repository.gitDir)
+  const turn = await takeTurn([ownFolder, settings.PATH_TO_GIT_WORK_TREE], push, journal, relay)
+  try {
+    const { tip, live } = await repository.refs(branch)
+    const commit = push.request === 'rollback' ? push.commit : tip
+    if (commit === undefined)
+      return { commit: push.commit, live: false, explanation: `${branch} was deleted meanwhile` }
+
+    const last = journal.read()
+    const again = push.request === 'again' || push.request === 'rollback'
+    if (!push.request && last?.request === 'rollback' && last.arrived > arrived) {
+      return await verdictOn(push, last, repository)
+    }
+    if (last?.ended !== undefined && last.commit === commit && (again ? last.started : last.ended) >= arrived) {
+      return await verdictOn(push, last, repository)
+    }
+    if (commit === live && push.request !== 'again' && workTree.holds(live) && isSettled(last)) {
+      return await verdictOn(push, { commit, outcome: 'live', explanation: 'it was already' }, repository)
+    }
+    const started = Date.now()
+    const log = new DeploymentLog(join(ownFolder, 'log'), new Date(started), commit, relay)
+    const deployment: Deployment = {
+      commit,
+      previous: live,
+      request: push.request,
+      who: whoPushed(),
+      log: log.file,
+      arrived,
+      started,
+      steps: [],
+      unsettled: last?.unsettled ?? {},
+    }
+    await deploy(deployment, { settings, branch, repository, workTree, journal, log, lockFd: turn.fd })
+    return await verdictOn(push, deployment, repository)
+  } finally {
+    await turn.release()
+  }
+}
+
+interface Context {
+  readonly settings: ReturnType<typeof readHookSettings>
+  readonly branch: string
+  readonly repository: Repository
+  readonly workTree: WorkTree
+  readonly journal: Journal
+  readonly log: DeploymentLog
+  readonly lockFd: number
+}
+
+/** Puts the commit live or, when a step fails, the previous one back; and records which of the two it was. */
+async function deploy(deployment: Deployment, context: Context): Promise<void> {
+  const { commit, previous } = deployment
+  const { log, branch, repository, journal } = context
+  const shutdown = new AbortController()
+  process.on('SIGTERM', () => shutdown.abort())
+  try {
+    await goLive(commit, everything, deployment, context, shutdown.signal)
+    await repository.record({ ...deployment, ended: Date.now() }, branch, true)
+    deployment.unsettled = {}
+    deployment.outcome = 'live'
+    deployment.explanation = describeSteps(deployment)
+  } catch (error) {
+    const step = shortName(deployment.steps.at(-1)?.name ?? 'WRITING THE JOURNAL')
+    log.say(`${step} failed: ${describe(error)}`)
+    const how = error instanceof Failure ? error.message : String(error)
+    deployment.outcome = 'failed'
+    deployment.explanation = `${step} failed: ${how} ${await restore(previous, deployment, context)}`
+    await repository.record({ ...deployment, ended: Date.now() }, branch, false)
+  }
+  deployment.ended = Date.now()
+  journal.write(deployment)
+}
+
+/** What of a deployment is to be done. */
+interface Parts {
+  readonly dependencies: boolean
+  readonly database: boolean
+  readonly application: boolean
+}
+const everything: Parts = { dependencies: true, database: true, application: true }
+
+/** The bash hook. Each step is written down before it begins; the first that fails ends it. */
+async function goLive(commit: string, parts: Parts, deployment: Deployment, context: Context, signal?: AbortSignal) {
+  const { settings, workTree, log, lockFd, journal } = context
+  const { PATH_TO_GIT_WORK_TREE, PATH_TO_WSGI = '', HEALTH_CHECK_URL, STEP_TIMEOUT } = settings
+  const {
+    INSTALL_DEPS = 'make install-deps',
+    UPGRADE_DB = 'make upgrade-db',
+    RESTART = 'touch -- "$PATH_TO_WSGI"',
+  } = settings
+
+  async function step(name: string, part: keyof Parts | undefined, action: () => Promise<unknown>) {
+    if (signal?.aborted) throw new Failure(exit.failed, `${name} was not begun, because the hook was told to end.`)
+    const record: StepRecord = { name }
+    deployment.steps.push(record)
+    if (part) deployment.unsettled[part] = true
+    journal.write(deployment)
+    log.say(`${name} ...`)
+    const started = performance.now()
+    await action()
+    record.seconds = Math.round(performance.now() - started) / 1000
+  }
+
+  await step(`CHECKING OUT CODE TO GIT WORK TREE (${PATH_TO_GIT_WORK_TREE})`, undefined, () =>
+    workTree.checkOut(commit, lockFd),
+  )
+  if (!parts.dependencies && !parts.database && !parts.application) return
+
+  const cwd = PATH_TO_GIT_WORK_TREE
+  const activated = await activate(settings, cwd, await environmentOfSteps(commit, deployment, context))
+  const env = { ...activated, PATH_TO_WSGI: resolve(cwd, PATH_TO_WSGI) }
+  const run = (command: string, fd?: number) => () =>
+    runStep(command, { cwd, env, log, lockFd: fd, timeout: STEP_TIMEOUT ? Number(STEP_TIMEOUT) : undefined, signal })
+
+  if (parts.dependencies && INSTALL_DEPS) {
+    await step('INSTALLING DEPENDENCIES', 'dependencies', run(INSTALL_DEPS, lockFd))
+  }
+  if (parts.database && UPGRADE_DB) {
+    await step('UPGRADING DATABASE STRUCTURE', 'database', run(UPGRADE_DB, lockFd))
+  }
+  if (parts.application && RESTART) {
+    // Without the lock: what this starts may stay, and would keep it.
+    await step('RESTARTING APPLICATION', 'application', run(RESTART))
+  }
+  if (parts.application && HEALTH_CHECK_URL) {
+    await step(`CHECKING HEALTH (${HEALTH_CHECK_URL})`, 'application', () => verifyHealthy(settings))
+  }
+}
+
+/**
+ * Puts the previous code back, with all that had begun to change, except for the database.
+ *
+ * @returns what became of it, in a sentence; never throws, because the first error must stay the one that is reported
+ */
+async function restore(previous: string | undefined, deployment: Deployment, context: Context): Promise<string> {
+  const { unsettled, commit } = deployment
+  const { log, settings, repository } = context
+  if (previous === undefined) return 'Nothing was live before.'
+  const { dependencies = false, application = false, database = false } = unsettled
+  try {
+    log.say(`PUTTING BACK THE PREVIOUS CODE (${previous}) ...`)
+    await goLive(previous, { dependencies, application, database: false }, deployment, context)
+    deployment.unsettled = database ? { database } : {}
+  } catch (error) {
+    log.say(describe(error))
+    return `AND THE PREVIOUS CODE (${previous}) IS NOT BACK IN PLACE.`
+  }
+  const back = `The previous code (${previous}) is back in place.`
+  if (!database) return back
+  const migrations = await repository.addedFiles(
+    previous,
+    commit,
+    settings.UPGRADE_DB_IF_CHANGED?.split(/\s+/).filter(Boolean),
+  )
+  const between = migrations.length > 0 ? ` by ${migrations.join(', ')}` : ''
+  return `${back} The database was left as it is: it may be ahead of the code${between}.`
+}
+
+/**
+ * One deployment at a time in this repository, and in this work tree whoever deploys to it. While another one runs, it
+ * is named; and its log is shown if it turns out to be of the very commit that was pushed.
+ */
+async function takeTurn(folders: readonly string[], push: Push, journal: Journal, relay: Relay) {
+  const shown = new Map<string, Quotation>()
+  let watching: NodeJS.Timeout | undefined
+  const showRunning = () => {
+    const running = journal.read()
+    if (running === undefined || running.ended !== undefined || shown.has(running.log)) return
+    if (running.commit !== push.commit || !existsSync(running.log)) return
+    relay.say(`It is being deployed already, since ${new Date(running.started).toISOString()}:`)
+    shown.set(running.log, relay.quote(running.log, 0))
+  }
+  const onWait = (folder: string) => {
+    const running = journal.read()
+    const whom =
+      running === undefined || running.ended !== undefined
+        ? `ANOTHER DEPLOYMENT TO ${folder}`
+        : `THE DEPLOYMENT OF ${running.commit}, WHICH RUNS SINCE ${new Date(running.started).toISOString()}`
+    relay.say(`WAITING FOR ${whom} ...`)
+    showRunning()
+    watching ??= setInterval(showRunning, 100)
+  }
+  const locks: Lock[] = []
+  for (const folder of folders) {
+    try {
+      mkdirSync(folder, { recursive: true })
+    } catch (cause) {
+      throw new Failure(exit.failed, `The folder ${folder} cannot be made.`, { why: String(cause), cause })
+    }
+    locks.push(await takeLock(folder, () => onWait(folder)))
+  }
+  clearInterval(watching)
+  for (const [file, quotation] of shown) relay.endQuote(quotation, statSync(file).size)
+  return {
+    /** The work tree's lock, for the steps. */
+    fd: (locks.at(-1) as Lock).fd,
+    async release() {
+      for (const lock of locks.reverse()) await lock.release()
+    },
+  }
+}
+
+/** What a deployment says about a push, which may have been of another commit. */
+async function verdictOn(
+  { commit }: Push,
+  deployed: Pick<Deployment, 'commit' | 'outcome' | 'explanation'>,
+  repository: Repository,
+): Promise<Verdict> {
+  const live = deployed.outcome === 'live'
+  const explanation = deployed.explanation ?? ''
+  if (commit === deployed.commit) return { commit, live, explanation }
+  if (!live) return { commit, live, explanation: `overtaken by ${deployed.commit}, which failed: ${explanation}` }
+  return (await repository.contains(deployed.commit, commit))
+    ? { commit, live, explanation: `as part of ${deployed.commit}, which was pushed meanwhile` }
+    : { commit, live: false, explanation: `overtaken by ${deployed.commit}, which is live and does not contain it` }
+}
+
+/** Whether the last deployment left dependencies and application as the live commit wants them. */
+function isSettled(last: Deployment | undefined): boolean {
+  return last?.ended !== undefined && !last.unsettled.dependencies && !last.unsettled.application
+}
+
+function readHookSettings() {
+  const { PATH_TO_WSGI } = hookSettings
+  return readSettings({
+    ...hookSettings,
+    PATH_TO_WSGI: { ...PATH_TO_WSGI, required: process.env.RESTART === undefined },
+  })
+}
+
+async function verifyHealthy({ HEALTH_CHECK_URL = '', HEALTH_CHECK_TIMEOUT = '30' }: Context['settings']) {
+  const why = await waitUntilHealthy(HEALTH_CHECK_URL, Number(HEALTH_CHECK_TIMEOUT))
+  if (why)
+    throw new Failure(exit.failed, `The application did not answer 2xx within ${HEALTH_CHECK_TIMEOUT} s.`, { why })
+}
+
+async function environmentOfSteps(commit: string, { previous = '' }: Deployment, { branch, repository }: Context) {
+  const variables = { DEPLOY_BRANCH: branch, DEPLOY_COMMIT: commit, DEPLOY_PREVIOUS_COMMIT: previous }
+  return stepEnvironment(await repository.localEnvironmentNames(), variables)
+}
+
+/** A step's name without the path or URL behind it. */
+const shortName = (name: string) => name.replace(/ \(.*/, '')
+
+function describeSteps({ steps }: Deployment): string {
+  return steps.map(({ name, seconds }) => `${shortName(name).toLowerCase()} ${seconds} s`).join(', ')
+}
+
+/** sshd says where a login came from; who it was, it does not know. */
+function whoPushed(): string {
+  const [address] = process.env.SSH_CONNECTION?.split(' ') ?? []
+  return `${process.env.USER ?? userInfo().username}${address ? ` from ${address}` : ''}`
+}

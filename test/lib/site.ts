@@ -1,0 +1,168 @@
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { $ as zx } from 'zx/core'
+import { program, testsBinaries } from './programs.ts'
+import { type CleansUp, newKeyPair, type Sshd, type SshdOptions, startSshd } from './sshd.ts'
+
+/** A recipe that writes down what ran, for which commit; each deployment's steps can then be asserted on. */
+const recordingMakefile = `\
+install-deps:
+\t@echo "install $$DEPLOY_COMMIT" >> "$$STEPS"
+
+upgrade-db:
+\t@echo "upgrade $$DEPLOY_COMMIT" >> "$$STEPS"
+`
+
+export interface SiteOptions {
+  branch?: string
+  /** Part of all its paths. */
+  name?: string
+}
+
+/** A deployment server: sshd with one deploy key, and as many sites as a test wants. */
+export async function startServer(t: CleansUp, options: SshdOptions = {}) {
+  const sshd = await startSshd(t, options)
+  const key = await newKeyPair(sshd.folder)
+  sshd.authorize(key.publicKey)
+  return { sshd, key, newSite: (t: CleansUp, options?: SiteOptions) => newSite(t, sshd, key.privateKey, options) }
+}
+
+export type Site = Awaited<ReturnType<typeof newSite>>
+
+/** A bare repository with the hook and its settings, a work tree, and a clone with one commit that is not pushed yet. */
+async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', name = 'site' }: SiteOptions = {}) {
+  const folder = mkdtempSync(join(tmpdir(), `${name}-`))
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  const repository = join(folder, 'app.git')
+  const workTree = join(folder, 'www')
+  const clone = join(folder, 'clone')
+  const home = join(folder, 'home')
+  const stepsFile = join(folder, 'steps')
+  const env = {
+    PATH: process.env.PATH,
+    HOME: home,
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_AUTHOR_NAME: 'Ada',
+    GIT_AUTHOR_EMAIL: 'ada@example.org',
+    GIT_COMMITTER_NAME: 'Ada',
+    GIT_COMMITTER_EMAIL: 'ada@example.org',
+  }
+  const $ = zx({ env, quiet: true })
+  mkdirSync(home)
+  writeFileSync(stepsFile, '')
+  await $`git init --quiet --bare --initial-branch=${'main'} ${repository}`
+  await $`git init --quiet --initial-branch=${'main'} ${clone}`
+  const git = $({ cwd: clone })
+
+  let settings: Record<string, string> = {
+    BRANCH_NAME: branch,
+    PATH_TO_GIT_WORK_TREE: workTree,
+    PATH_TO_WSGI: join(workTree, 'wsgi.py'),
+    STEPS: stepsFile,
+  }
+  const site = {
+    folder,
+    repository,
+    workTree,
+    clone,
+    home,
+    branch,
+    url: `ssh://${sshd.user}@${sshd.host}:${sshd.port}${repository}`,
+    /** git in the clone. */
+    git,
+    /** git in the bare repository. */
+    serverGit: $({ cwd: repository }),
+
+    /** Changes the hook's settings; `undefined` takes one away. */
+    configure(changes: Record<string, string | undefined>) {
+      settings = Object.fromEntries(
+        Object.entries({ ...settings, ...changes }).filter(
+          (entry): entry is [string, string] => entry[1] !== undefined,
+        ),
+      )
+      const lines = Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`)
+      writeFileSync(join(repository, '.env'), lines.join(''), { mode: 0o600 })
+    },
+
+    installHook() {
+      const hook = join(repository, 'hooks/post-receive')
+      mkdirSync(dirname(hook), { recursive: true })
+      const [command = '', ...args] = program('post-receive')
+      // A binary is linked and not copied: a hundred megabytes for each test.
+      if (testsBinaries) symlinkSync(command, hook)
+      else writeFileSync(hook, `#!/bin/sh\nexec '${command}' '${args.join("' '")}' "$@"\n`)
+      if (!testsBinaries) chmodSync(hook, 0o755)
+    },
+
+    /** Writes files into the clone; `undefined` removes one. */
+    write(files: Record<string, string | undefined>) {
+      for (const [file, content] of Object.entries(files)) {
+        const path = join(clone, file)
+        if (content === undefined) rmSync(path, { recursive: true })
+        else {
+          mkdirSync(dirname(path), { recursive: true })
+          writeFileSync(path, content)
+        }
+      }
+    },
+
+    /** Commits all files, these changed before. Returns the commit. */
+    async commit(files: Record<string, string | undefined> = {}): Promise<string> {
+      site.write(files)
+      await git`git add --all`
+      await git`git commit --quiet --allow-empty --message ${'A change'}`
+      return (await git`git rev-parse HEAD`).stdout.trim()
+    },
+
+    /** The environment that a CI job gives deploy. */
+    get deployEnvironment() {
+      return {
+        ...env,
+        STAGING_REMOTE_REPO: site.url,
+        BRANCH_NAME: branch,
+        SSH_DEPLOYMENT_KEY: key,
+        KNOWN_DEPLOYMENT_HOSTS: sshd.knownHosts,
+      }
+    },
+
+    /** Starts `deploy` as a CI job would; a promise of zx's, with the process behind it. */
+    startDeploy(args: readonly string[] = [], changes: Record<string, string | undefined> = {}, cwd = clone) {
+      const changed = { ...site.deployEnvironment, ...changes }
+      return zx({ cwd, env: changed, quiet: true, nothrow: true })`exec ${program('deploy')} ${args}`
+    },
+
+    async deploy(args: readonly string[] = [], changes: Record<string, string | undefined> = {}, cwd = clone) {
+      const { exitCode, stdout, stderr } = await site.startDeploy(args, changes, cwd)
+      return { exitCode, output: `${stdout}${stderr}` }
+    },
+
+    /** A ref of the bare repository; nothing where there is none. */
+    async ref(name: string): Promise<string | undefined> {
+      const found = await site.serverGit`git rev-parse --quiet --verify ${name}`.nothrow()
+      return found.ok ? found.stdout.trim() : undefined
+    },
+    live: () => site.ref(`refs/deploy/${branch}/live`),
+    failed: () => site.ref(`refs/deploy/${branch}/failed`),
+
+    /** What the recording recipes wrote, since the last call. */
+    steps(): string[] {
+      const steps = readFileSync(stepsFile, 'utf8').split('\n').filter(Boolean)
+      writeFileSync(stepsFile, '')
+      return steps
+    },
+
+    read: (file: string) => readFileSync(join(workTree, file), 'utf8'),
+
+    /** git in the work tree, as a step finds it. */
+    get workTreeGit() {
+      return $({ cwd: workTree })
+    },
+  }
+  site.configure({})
+  site.installHook()
+  // Not `git checkout -b`: it refuses names that a push takes, such as HEAD and -lead.
+  await git`git symbolic-ref HEAD ${`refs/heads/${branch}`}`
+  site.write({ Makefile: recordingMakefile, 'wsgi.py': 'application = None\n', 'page.txt': 'one\n' })
+  return site
+}
