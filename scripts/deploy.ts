@@ -1,6 +1,16 @@
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { type Shell, $ as zx } from 'zx/core'
+import {
+  fetchCommit,
+  findRollback,
+  formatHistory,
+  formatStatus,
+  type HistoryEntry,
+  readHistory,
+  readRefs,
+  summarize,
+} from './lib/history.ts'
 import { exit, Failure, run, version } from './lib/program.ts'
 import { explainPushFailure } from './lib/push-failure.ts'
 import { parseRemote } from './lib/remote.ts'
@@ -8,7 +18,9 @@ import { readSettings } from './lib/settings.ts'
 import { withSshSession } from './lib/ssh-session.ts'
 import { failedRef, greeting, liveRef, parseVerdict, type Request, requestRef, type Verdict } from './lib/verdict.ts'
 
-const help = `Usage: deploy [--dry-run] [--env-file FILE]
+const help = `Usage: deploy [--again | --dry-run] [--env-file FILE]
+       deploy status | history [--json]
+       deploy rollback [COMMIT]
 
 Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, and ends with
   0  the commit is live
@@ -18,9 +30,13 @@ Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, a
   4  git refused the push; nothing was deployed
   5  not known, because the connection broke: run it again to find out
 
+status and history tell what is and was live, who deployed it, and how long each step took.
+rollback puts the commit live that was so before, or COMMIT; the next push goes forward again.
+
   --again          run all steps, even if the commit is live already
   --dry-run        show what would be pushed, and push nothing
   --env-file FILE  settings, in place of .env
+  --json           for programs
   --version
   --help`
 
@@ -46,7 +62,7 @@ run(main)
 
 /** DEPLOY.sh, and then what it could not know: what became of the push. */
 async function main(): Promise<number> {
-  const options = readOptions()
+  const { options, command, argument } = readArguments()
   if (options.help || options.version) {
     console.log(options.help ? help : `pushlive deploy ${version}`)
     return 0
@@ -56,10 +72,17 @@ async function main(): Promise<number> {
 
   return withSshSession({ key, knownHosts }, async env => {
     const $ = zx({ env: { ...process.env, ...env }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
-    const commit = await findCommit($, BRANCH_NAME)
+    if (command === 'status' || command === 'history') {
+      return showHistory(await readHistory($, STAGING_REMOTE_REPO, BRANCH_NAME), command, options.json)
+    }
+    const commit = command === 'rollback' ? undefined : await findCommit($, BRANCH_NAME)
 
     console.log(`ADDING REMOTE ${remote} (${STAGING_REMOTE_REPO}) ...`)
     await setRemote($, STAGING_REMOTE_REPO)
+    if (commit === undefined) {
+      const earlier = await findRollback($, remote, BRANCH_NAME, argument)
+      return announce(await requestVerdict($, earlier, BRANCH_NAME, 'rollback'))
+    }
 
     console.log(`PUSHING ${commit} TO ${BRANCH_NAME} ...`)
     const branchRef = `refs/heads/${BRANCH_NAME}`
@@ -71,20 +94,35 @@ async function main(): Promise<number> {
   })
 }
 
-function readOptions() {
+const commands = ['status', 'history', 'rollback'] as const
+
+function readArguments() {
   try {
-    return parseArgs({
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
       options: {
         again: { type: 'boolean', default: false },
         'dry-run': { type: 'boolean' },
         'env-file': { type: 'string' },
         help: { type: 'boolean' },
+        json: { type: 'boolean', default: false },
         version: { type: 'boolean' },
       },
-    }).values
+    })
+    const [name, argument, ...rest] = positionals
+    const command = commands.find(command => command === name)
+    const surplus = name && !command ? name : command === 'rollback' ? rest[0] : argument
+    if (surplus !== undefined) throw new Error(`Unexpected argument '${surplus}'`)
+    return { options: values, command, argument }
   } catch (cause) {
     throw new Failure(exit.usage, (cause as Error).message, { fix: 'deploy --help lists what there is', cause })
   }
+}
+
+function showHistory(history: readonly HistoryEntry[], command: 'status' | 'history', json: boolean): number {
+  const text = command === 'status' ? formatStatus(history) : formatHistory(history)
+  console.log(json ? JSON.stringify(command === 'status' ? summarize(history) : history, null, 2) : text)
+  return 0
 }
 
 /** CI checks out a detached HEAD; elsewhere the branch itself is meant, whatever is checked out. */
@@ -155,9 +193,16 @@ async function dryRun($: Shell, commit: string, ref: string): Promise<number> {
  */
 async function findVerdict($: Shell, commit: string, branch: string, pushed: Pushed, again: boolean) {
   const failure = pushed.ok ? undefined : explainPushFailure(pushed.output)
-  if (failure && failure.exitCode !== exit.unknown) throw failure
+  if (failure && failure.exitCode !== exit.unknown && failure.exitCode !== exit.refused) throw failure
 
-  const recorded = await readRecord($, branch)
+  const recorded = await readRefs($, remote, branch).catch(cause => {
+    throw noVerdict(cause)
+  })
+  if (failure?.exitCode === exit.refused) {
+    const newer = recorded.get(liveRef(branch))
+    if (newer === undefined || !(await contains($, newer, commit, branch))) throw failure
+    return { commit, live: true, explanation: `as part of ${newer}, which was pushed meanwhile` }
+  }
   const isLive = recorded.get(liveRef(branch)) === commit
   if (isLive && !(again && pushed.upToDate)) return { commit, live: true, explanation: 'it was already' }
   if (pushed.upToDate) return requestVerdict($, commit, branch, again ? 'again' : 'request')
@@ -176,7 +221,7 @@ async function findVerdict($: Shell, commit: string, branch: string, pushed: Pus
 async function requestVerdict($: Shell, commit: string, branch: string, request: Request) {
   const ref = requestRef(request, branch)
   const deleteRequest = () => $`git push --quiet ${remote} ${`:${ref}`}`.nothrow()
-  console.log(`THE SERVER HAS IT ALREADY. ASKING IT TO DEPLOY ...`)
+  console.log(`ASKING THE SERVER TO DEPLOY ${commit} ...`)
   let asked = await push($, commit, ref)
   if (asked.upToDate) {
     // A hook that was killed has left the ref.
@@ -190,15 +235,16 @@ async function requestVerdict($: Shell, commit: string, branch: string, request:
   return undefined
 }
 
-async function readRecord($: Shell, branch: string): Promise<Map<string, string>> {
-  const listed = await $`git ls-remote ${remote} ${`refs/heads/${branch}`} ${`refs/deploy/${branch}/*`}`.nothrow()
-  if (!listed.ok) throw noVerdict(explainPushFailure(listed.stderr))
-  return new Map(listed.stdout.split('\n').map(line => line.split('\t').reverse() as [string, string]))
+/** Whether a commit that the server has live contains ours: then the push was refused because it was overtaken. */
+async function contains($: Shell, newer: string, commit: string, branch: string): Promise<boolean> {
+  // Where that fails, the refusal is what its reader has to know.
+  await fetchCommit($, remote, newer, liveRef(branch)).catch(() => {})
+  return (await $`git merge-base --is-ancestor ${commit} ${newer}`.nothrow()).ok
 }
 
-function noVerdict(cause?: Failure) {
+function noVerdict(cause?: unknown) {
   return new Failure(exit.unknown, 'The server has the code, and did not say what became of it.', {
-    why: cause?.message ?? 'its hook ended without a verdict',
+    why: cause instanceof Failure ? cause.message : 'its hook ended without a verdict',
     fix: 'run deploy again: it finds out, and asks the server again if need be',
     cause,
   })

@@ -186,7 +186,7 @@ async function goLive(commit: string, parts: Parts, deployment: Deployment, cont
     log.say(`${name} ...`)
     const started = performance.now()
     await action()
-    record.seconds = Math.round(performance.now() - started) / 1000
+    record.seconds = secondsSince(started)
   }
 
   await step(`CHECKING OUT CODE TO GIT WORK TREE (${PATH_TO_GIT_WORK_TREE})`, undefined, () =>
@@ -225,9 +225,13 @@ async function restore(previous: string | undefined, deployment: Deployment, con
   const { log, settings, repository } = context
   if (previous === undefined) return 'Nothing was live before.'
   const { dependencies = false, application = false, database = false } = unsettled
+  const record: StepRecord = { name: `PUTTING BACK THE PREVIOUS CODE (${previous})` }
+  const started = performance.now()
   try {
-    log.say(`PUTTING BACK THE PREVIOUS CODE (${previous}) ...`)
+    deployment.steps.push(record)
+    log.say(`${record.name} ...`)
     await goLive(previous, { dependencies, application, database: false }, deployment, context)
+    record.seconds = secondsSince(started)
     deployment.unsettled = database ? { database } : {}
   } catch (error) {
     log.say(describe(error))
@@ -326,6 +330,8 @@ async function environmentOfSteps(commit: string, { previous = '' }: Deployment,
   const variables = { DEPLOY_BRANCH: branch, DEPLOY_COMMIT: commit, DEPLOY_PREVIOUS_COMMIT: previous }
   return stepEnvironment(await repository.localEnvironmentNames(), variables)
 }
+
+const secondsSince = (started: number) => Math.round(performance.now() - started) / 1000
 
 /** A step's name without the path or URL behind it. */
 const shortName = (name: string) => name.replace(/ \(.*/, '')

@@ -37,15 +37,18 @@ export class Failure extends Error {
  * its own words, anything else is a bug of ours and is shown with its stack.
  */
 export function run(main: () => Promise<number>): void {
-  main().then(
-    exitCode => {
-      process.exitCode = exitCode
-    },
-    error => {
-      process.stderr.write(`${describe(error)}\n`)
-      process.exitCode = error instanceof Failure ? error.exitCode : exit.bug
-    },
-  )
+  // Not at once: main may use what the script declares below it.
+  Promise.resolve()
+    .then(main)
+    .then(
+      exitCode => {
+        process.exitCode = exitCode
+      },
+      error => {
+        process.stderr.write(`${describe(error)}\n`)
+        process.exitCode = error instanceof Failure ? error.exitCode : exit.bug
+      },
+    )
 }
 
 export function describe(error: unknown): string {

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quote } from './quote.ts'
 
@@ -24,7 +25,7 @@ const pollMilliseconds = 50
  */
 export class Relay {
   readonly #queue: (string | Quotation)[] = []
-  readonly #output: Socket
+  readonly #output: Writable
   #wake = () => {}
   readonly #gone = Promise.withResolvers<void>()
   #isGone = false
@@ -33,7 +34,7 @@ export class Relay {
   readonly #pumping: Promise<void>
 
   constructor(fd = 1) {
-    this.#output = new Socket({ fd, readable: false, writable: true })
+    this.#output = openWithoutBlocking(fd)
     this.#output.on('error', () => this.#giveUp())
     this.#pumping = this.#pump()
   }
@@ -127,5 +128,14 @@ export class Relay {
       this.#wake = wake
     })
     await (milliseconds === undefined ? woken : Promise.race([woken, sleep(milliseconds)]))
+  }
+}
+
+/** git gives its hooks a pipe. A terminal or a file, where somebody runs the hook by hand, takes what it gets. */
+function openWithoutBlocking(fd: number): Writable {
+  try {
+    return new Socket({ fd, readable: false, writable: true })
+  } catch {
+    return process.stdout
   }
 }
