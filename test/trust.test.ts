@@ -425,7 +425,7 @@ describe('The history', async () => {
     assert.equal(exitCode, 0, output)
     assert.match(output, new RegExp(`live {4}${good}.*by \\w+ from 127\\.0\\.0\\.1`))
     assert.match(output, /INSTALLING DEPENDENCIES \d[\d.]* s/)
-    assert.match(output, new RegExp(`failed {2}${bad}[sS]*INSTALLING DEPENDENCIES failed`))
+    assert.match(output, new RegExp(`failed {2}${bad}(.|\\n)*INSTALLING DEPENDENCIES failed`))
     const { live, failed } = JSON.parse((await site.startDeploy(['status', '--json'])).stdout)
     assert.deepEqual([live.commit, failed.commit], [good, bad])
     const history = JSON.parse((await site.startDeploy(['history', '--json'])).stdout)

@@ -69,15 +69,16 @@ const causes: readonly (readonly [pattern: RegExp, exitCode: number, what: strin
   [/\[remote rejected\]/, exit.refused, 'The server declined the push.', 'the reason stands beside "remote rejected"'],
 ]
 
-const linkLost =
-  /Timeout, server|closed by remote host|unexpected disconnect|remote end hung up|Broken pipe|Connection reset|early EOF/
-
-/** @param output what `git push --porcelain` printed, without the lines of the server's programs */
+/**
+ * @param output what `git push --porcelain` printed, without the lines of the server's programs
+ * @returns the cause; `unknown` where the words tell none, such as when the link broke or git was killed
+ */
 export function explainPushFailure(output: string): Failure {
   for (const [pattern, exitCode, what, fix] of causes) {
     if (pattern.test(output)) return new Failure(exitCode, what, { fix })
   }
-  if (linkLost.test(output))
-    return new Failure(exit.unknown, 'The connection broke.', { fix: 'run deploy again: it finds out' })
-  return new Failure(exit.refused, 'git could not push.', { why: output, fix: "git's own words say why" })
+  return new Failure(exit.unknown, 'The connection to the server ended early.', {
+    why: output,
+    fix: 'run deploy again: it finds out',
+  })
 }

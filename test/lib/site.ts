@@ -81,7 +81,7 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
           (entry): entry is [string, string] => entry[1] !== undefined,
         ),
       )
-      const lines = Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`)
+      const lines = Object.entries(settings).map(([name, value]) => `${name}=${quoteSetting(value)}\n`)
       writeFileSync(join(repository, '.env'), lines.join(''), { mode: 0o600 })
     },
 
@@ -165,4 +165,11 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
   await git`git symbolic-ref HEAD ${`refs/heads/${branch}`}`
   site.write({ Makefile: recordingMakefile, 'wsgi.py': 'application = None\n', 'page.txt': 'one\n' })
   return site
+}
+
+/** dotenv takes three kinds of quotes, and knows no way to write them inside. */
+function quoteSetting(value: string): string {
+  const quote = ["'", '`', '"'].find(quote => !value.includes(quote))
+  if (quote === undefined) throw new Error(`.env cannot hold ${value}`)
+  return `${quote}${value}${quote}`
 }
