@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { DeploymentLog } from './lib/deployment-log.ts'
 import { waitUntilHealthy } from './lib/health.ts'
@@ -44,6 +45,9 @@ const hookSettings = {
   HEALTH_CHECK_TIMEOUT: { means: 'seconds, 30 by default', problem: isSeconds },
   STEP_TIMEOUT: { means: 'seconds that a step may take, without limit by default', problem: isSeconds },
 } as const
+
+/** How long a server may take to see that its WSGI file was touched: until then it is the old code that answers. */
+const noticeMilliseconds = 2_000
 
 run(main)
 
@@ -190,7 +194,7 @@ async function goLive(commit: string, parts: Parts, deployment: Deployment, cont
   }
 
   await step(`CHECKING OUT CODE TO GIT WORK TREE (${PATH_TO_GIT_WORK_TREE})`, undefined, () =>
-    workTree.checkOut(commit, lockFd),
+    withTimeKept(resolve(PATH_TO_GIT_WORK_TREE, PATH_TO_WSGI), () => workTree.checkOut(commit, lockFd)),
   )
   if (!parts.dependencies && !parts.database && !parts.application) return
 
@@ -211,7 +215,10 @@ async function goLive(commit: string, parts: Parts, deployment: Deployment, cont
     await step('RESTARTING APPLICATION', 'application', run(RESTART))
   }
   if (parts.application && HEALTH_CHECK_URL) {
-    await step(`CHECKING HEALTH (${HEALTH_CHECK_URL})`, 'application', () => verifyHealthy(settings))
+    await step(`CHECKING HEALTH (${HEALTH_CHECK_URL})`, 'application', async () => {
+      if (settings.RESTART === undefined) await sleep(noticeMilliseconds)
+      await verifyHealthy(settings)
+    })
   }
 }
 
@@ -318,6 +325,24 @@ function readHookSettings() {
     ...hookSettings,
     PATH_TO_WSGI: { ...PATH_TO_WSGI, required: process.env.RESTART === undefined },
   })
+}
+
+/** Servers reload when the WSGI file's time changes: a checkout that writes it must not be what restarts them. */
+async function withTimeKept(file: string, action: () => Promise<void>): Promise<void> {
+  const timeOf = () => statSync(file, { throwIfNoEntry: false, bigint: true })?.mtimeNs
+  const before = timeOf()
+  try {
+    await action()
+  } finally {
+    const after = timeOf()
+    if (before !== undefined && after !== undefined && before !== after) {
+      const { $ } = await import('zx/core')
+      // Node's own utimes knows no nanoseconds.
+      await $({
+        quiet: true,
+      })`touch --date=${`@${before / 1_000_000_000n}.${String(before % 1_000_000_000n).padStart(9, '0')}`} -- ${file}`
+    }
+  }
 }
 
 async function verifyHealthy({ HEALTH_CHECK_URL = '', HEALTH_CHECK_TIMEOUT = '30' }: Context['settings']) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor } from './lib/events.ts'
@@ -278,6 +278,25 @@ describe('After a failure', async () => {
     assert.equal(exitCode, 1, output)
     const steps = site.steps().filter(step => step.startsWith('restart'))
     assert.deepEqual(steps, [`restart ${bad}`, `restart ${good}`])
+  })
+
+  it('or before, the checkout itself does not touch the WSGI file, even where the commit changes it', async t => {
+    const site = await newSite(t)
+    site.configure({ UPGRADE_DB: 'test "$(cat page.txt)" = one' })
+    await site.commit()
+    await site.deploy()
+    const touched = () => statSync(join(site.workTree, 'wsgi.py'), { bigint: true }).mtimeNs
+    const before = touched()
+    await site.commit({ 'page.txt': 'two\n' })
+    assert.equal((await site.deploy()).exitCode, 1)
+    assert.equal(touched(), before)
+    await site.commit({ 'wsgi.py': 'application = "changed"\n' })
+    assert.equal((await site.deploy()).exitCode, 1)
+    assert.equal(touched(), before)
+    assert.equal(site.read('wsgi.py'), 'application = None\n')
+    await site.commit({ 'page.txt': 'one\n' })
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.ok(touched() > before)
   })
 
   it('names the migrations that lie between', async t => {

@@ -50,6 +50,8 @@ export class WorkTree {
       // Only the holder of the lock runs git on this git dir: these are from a run that was killed.
       for (const file of [this.#index, this.#head]) rmSync(`${file}.lock`, { force: true })
       if (existsSync(this.#unfinished)) await this.#undo(git, readFileSync(this.#unfinished, 'utf8').trim())
+      // A file that was only touched, such as PATH_TO_WSGI, would be written anew, and the server would reload too early.
+      await git`git update-index -q --refresh`.nothrow()
       writeFileSync(this.#unfinished, commit)
       if (!existsSync(this.#index) || !(await git`git read-tree --reset -u ${commit}`.nothrow()).ok) {
         await this.#undo(git, commit)
