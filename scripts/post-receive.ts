@@ -1,50 +1,27 @@
-import { existsSync, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { isAbsolute, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { DeploymentLog } from './lib/deployment-log.ts'
 import { waitUntilHealthy } from './lib/health.ts'
+import { type HookSettings, readHookSettings } from './lib/hook-settings.ts'
 import { type Deployment, Journal, type StepRecord } from './lib/journal.ts'
-import { type Lock, takeLock } from './lib/lock.ts'
 import { describe, exit, Failure, run, version } from './lib/program.ts'
 import { findPush, type Push } from './lib/push.ts'
-import { type Quotation, Relay } from './lib/relay.ts'
+import { Relay } from './lib/relay.ts'
 import { Repository } from './lib/repository.ts'
-import { loadEnvFile, readSettings } from './lib/settings.ts'
-import { activate, runStep, stepEnvironment } from './lib/step.ts'
+import { loadEnvFile } from './lib/settings.ts'
+import { activate, runStep, stepEnvironment, withVirtualEnvironment } from './lib/step.ts'
+import { takeTurn } from './lib/turn.ts'
 import { formatVerdict, greeting, type Verdict } from './lib/verdict.ts'
-import { WorkTree } from './lib/work-tree.ts'
+import { WorkTree, withTimeKept } from './lib/work-tree.ts'
 
 const help = `Usage: copied to hooks/post-receive of a bare repository, git runs it after each push.
 
 Puts the pushed commit of BRANCH_NAME into PATH_TO_GIT_WORK_TREE, installs its dependencies,
 upgrades the database and restarts the application. Settings come from .env in the repository.`
-
-const isSeconds = (value: string) => (/^\d+(\.\d+)?$/.test(value) ? undefined : 'is not a number of seconds')
-
-const hookSettings = {
-  PATH_TO_GIT_WORK_TREE: {
-    means: 'the folder where the code goes, such as /home/seita/flexmeasures',
-    required: true,
-    problem: (path: string) => (isAbsolute(path) ? undefined : 'is not an absolute path'),
-  },
-  PATH_TO_VENV: { means: 'the virtual environment whose bin comes first on PATH, such as /home/seita/venv' },
-  ACTIVATE_VENV: {
-    means: 'a bash command that activates an environment, such as `source /home/seita/venv/bin/activate`',
-  },
-  PATH_TO_WSGI: { means: 'the file to touch, such as /home/seita/flexmeasures/wsgi.py' },
-  INSTALL_DEPS: { means: 'a command in place of `make install-deps`' },
-  UPGRADE_DB: { means: 'a command in place of `make upgrade-db`' },
-  UPGRADE_DB_IF_CHANGED: { means: 'git pathspecs of the migrations' },
-  RESTART: { means: 'a command in place of touching PATH_TO_WSGI' },
-  HEALTH_CHECK_URL: {
-    means: 'what answers 2xx when the application serves, such as http://127.0.0.1:8000/ping',
-    problem: (url: string) => (/^https?:$/.test(URL.parse(url)?.protocol ?? '') ? undefined : 'is not an http URL'),
-  },
-  HEALTH_CHECK_TIMEOUT: { means: 'seconds, 30 by default', problem: isSeconds },
-  STEP_TIMEOUT: { means: 'seconds that a step may take, without limit by default', problem: isSeconds },
-} as const
 
 /** How long a server may take to see that its WSGI file was touched: until then it is the old code that answers. */
 const noticeMilliseconds = 2_000
@@ -76,7 +53,11 @@ async function main(): Promise<number> {
     verdict = await answer(push, BRANCH_NAME, arrived, relay)
   } catch (error) {
     relay.say(describe(error))
-    verdict = { commit: push.commit, live: false, explanation: 'nothing was begun' }
+    verdict = {
+      commit: push.commit,
+      live: false,
+      explanation: error instanceof Failure ? error.message : String(error),
+    }
   }
   relay.say(formatVerdict(verdict))
   await relay.end()
@@ -119,10 +100,11 @@ async function answer(push: Push, branch: string, arrived: number, relay: Relay)
       log: log.file,
       arrived,
       started,
+      settingsDigest: digestSettings(),
       steps: [],
       unsettled: last?.unsettled ?? {},
     }
-    await deploy(deployment, { settings, branch, repository, workTree, journal, log, lockFd: turn.fd })
+    await deploy(deployment, last, { settings, branch, repository, workTree, journal, log, lockFd: turn.fd })
     return await verdictOn(push, deployment, repository)
   } finally {
     await turn.release()
@@ -130,7 +112,7 @@ async function answer(push: Push, branch: string, arrived: number, relay: Relay)
 }
 
 interface Context {
-  readonly settings: ReturnType<typeof readHookSettings>
+  readonly settings: HookSettings
   readonly branch: string
   readonly repository: Repository
   readonly workTree: WorkTree
@@ -140,27 +122,38 @@ interface Context {
 }
 
 /** Puts the commit live or, when a step fails, the previous one back; and records which of the two it was. */
-async function deploy(deployment: Deployment, context: Context): Promise<void> {
+async function deploy(deployment: Deployment, last: Deployment | undefined, context: Context): Promise<void> {
   const { commit, previous } = deployment
   const { log, branch, repository, journal } = context
   const shutdown = new AbortController()
   process.on('SIGTERM', () => shutdown.abort())
   try {
-    await goLive(commit, everything, deployment, context, shutdown.signal)
+    const parts = await findParts(deployment, last, context)
+    await goLive(commit, parts, deployment, context, shutdown.signal)
     await repository.record({ ...deployment, ended: Date.now() }, branch, true)
     deployment.unsettled = {}
     deployment.outcome = 'live'
     deployment.explanation = describeSteps(deployment)
   } catch (error) {
-    const step = shortName(deployment.steps.at(-1)?.name ?? 'WRITING THE JOURNAL')
+    const step = shortName(deployment.steps.at(-1)?.name ?? 'THE BEGINNING')
     log.say(`${step} failed: ${describe(error)}`)
     const how = error instanceof Failure ? error.message : String(error)
     deployment.outcome = 'failed'
     deployment.explanation = `${step} failed: ${how} ${await restore(previous, deployment, context)}`
-    await repository.record({ ...deployment, ended: Date.now() }, branch, false)
+    await tell(log, () => repository.record({ ...deployment, ended: Date.now() }, branch, false))
   }
   deployment.ended = Date.now()
-  journal.write(deployment)
+  // Where this fails, the next push takes the deployment for one that was killed, and does everything again.
+  await tell(log, async () => journal.write(deployment))
+}
+
+/** Does what must not change the verdict any more, and says it when it fails. */
+async function tell(log: DeploymentLog, action: () => Promise<void>): Promise<void> {
+  try {
+    await action()
+  } catch (error) {
+    log.say(`What became of the deployment could not be written down: ${describe(error)}`)
+  }
 }
 
 /** What of a deployment is to be done. */
@@ -169,7 +162,37 @@ interface Parts {
   readonly database: boolean
   readonly application: boolean
 }
-const everything: Parts = { dependencies: true, database: true, application: true }
+
+/**
+ * Steps that are told on which files they depend are left out when none of these differs from what went live last; in
+ * any doubt whether that is what is installed, they run.
+ */
+async function findParts(deployment: Deployment, last: Deployment | undefined, context: Context): Promise<Parts> {
+  const { commit, previous, request, settingsDigest } = deployment
+  const { settings, repository, log } = context
+  const { PATH_TO_GIT_WORK_TREE, PATH_TO_VENV } = settings
+  const isCertain =
+    last?.outcome === 'live' &&
+    last.commit === previous &&
+    last.request !== 'rollback' &&
+    last.settingsDigest === settingsDigest &&
+    request !== 'again' &&
+    request !== 'rollback' &&
+    (!PATH_TO_VENV || existsSync(resolve(PATH_TO_GIT_WORK_TREE, PATH_TO_VENV, 'bin')))
+
+  async function isNeeded(name: string, pathspecs: string | undefined): Promise<boolean> {
+    const paths = pathspecs?.split(/\s+/).filter(Boolean) ?? []
+    if (!isCertain || previous === undefined || paths.length === 0) return true
+    if (await repository.differs(previous, commit, paths)) return true
+    log.say(`NOT ${name}: nothing under ${paths.join(' ')} differs from ${previous}, which is live.`)
+    return false
+  }
+  return {
+    dependencies: await isNeeded('INSTALLING DEPENDENCIES', settings.INSTALL_DEPS_IF_CHANGED),
+    database: await isNeeded('UPGRADING DATABASE STRUCTURE', settings.UPGRADE_DB_IF_CHANGED),
+    application: true,
+  }
+}
 
 /** The bash hook. Each step is written down before it begins; the first that fails ends it. */
 async function goLive(commit: string, parts: Parts, deployment: Deployment, context: Context, signal?: AbortSignal) {
@@ -199,8 +222,13 @@ async function goLive(commit: string, parts: Parts, deployment: Deployment, cont
   if (!parts.dependencies && !parts.database && !parts.application) return
 
   const cwd = PATH_TO_GIT_WORK_TREE
-  const activated = await activate(settings, cwd, await environmentOfSteps(commit, deployment, context))
-  const env = { ...activated, PATH_TO_WSGI: resolve(cwd, PATH_TO_WSGI) }
+  let env = await environmentOfSteps(commit, deployment, context)
+  if (settings.ACTIVATE_VENV) {
+    await step('ACTIVATING VIRTUAL ENVIRONMENT', undefined, async () => {
+      env = await activate(settings.ACTIVATE_VENV as string, cwd, env)
+    })
+  }
+  env = { ...withVirtualEnvironment(settings.PATH_TO_VENV, cwd, env), PATH_TO_WSGI: resolve(cwd, PATH_TO_WSGI) }
   const run = (command: string, fd?: number) => () =>
     runStep(command, { cwd, env, log, lockFd: fd, timeout: STEP_TIMEOUT ? Number(STEP_TIMEOUT) : undefined, signal })
 
@@ -255,50 +283,6 @@ async function restore(previous: string | undefined, deployment: Deployment, con
   return `${back} The database was left as it is: it may be ahead of the code${between}.`
 }
 
-/**
- * One deployment at a time in this repository, and in this work tree whoever deploys to it. While another one runs, it
- * is named; and its log is shown if it turns out to be of the very commit that was pushed.
- */
-async function takeTurn(folders: readonly string[], push: Push, journal: Journal, relay: Relay) {
-  const shown = new Map<string, Quotation>()
-  let watching: NodeJS.Timeout | undefined
-  const showRunning = () => {
-    const running = journal.read()
-    if (running === undefined || running.ended !== undefined || shown.has(running.log)) return
-    if (running.commit !== push.commit || !existsSync(running.log)) return
-    relay.say(`It is being deployed already, since ${new Date(running.started).toISOString()}:`)
-    shown.set(running.log, relay.quote(running.log, 0))
-  }
-  const onWait = (folder: string) => {
-    const running = journal.read()
-    const whom =
-      running === undefined || running.ended !== undefined
-        ? `ANOTHER DEPLOYMENT TO ${folder}`
-        : `THE DEPLOYMENT OF ${running.commit}, WHICH RUNS SINCE ${new Date(running.started).toISOString()}`
-    relay.say(`WAITING FOR ${whom} ...`)
-    showRunning()
-    watching ??= setInterval(showRunning, 100)
-  }
-  const locks: Lock[] = []
-  for (const folder of folders) {
-    try {
-      mkdirSync(folder, { recursive: true })
-    } catch (cause) {
-      throw new Failure(exit.failed, `The folder ${folder} cannot be made.`, { why: String(cause), cause })
-    }
-    locks.push(await takeLock(folder, () => onWait(folder)))
-  }
-  clearInterval(watching)
-  for (const [file, quotation] of shown) relay.endQuote(quotation, statSync(file).size)
-  return {
-    /** The work tree's lock, for the steps. */
-    fd: (locks.at(-1) as Lock).fd,
-    async release() {
-      for (const lock of locks.reverse()) await lock.release()
-    },
-  }
-}
-
 /** What a deployment says about a push, which may have been of another commit. */
 async function verdictOn(
   { commit }: Push,
@@ -319,33 +303,7 @@ function isSettled(last: Deployment | undefined): boolean {
   return last?.ended !== undefined && !last.unsettled.dependencies && !last.unsettled.application
 }
 
-function readHookSettings() {
-  const { PATH_TO_WSGI } = hookSettings
-  return readSettings({
-    ...hookSettings,
-    PATH_TO_WSGI: { ...PATH_TO_WSGI, required: process.env.RESTART === undefined },
-  })
-}
-
-/** Servers reload when the WSGI file's time changes: a checkout that writes it must not be what restarts them. */
-async function withTimeKept(file: string, action: () => Promise<void>): Promise<void> {
-  const timeOf = () => statSync(file, { throwIfNoEntry: false, bigint: true })?.mtimeNs
-  const before = timeOf()
-  try {
-    await action()
-  } finally {
-    const after = timeOf()
-    if (before !== undefined && after !== undefined && before !== after) {
-      const { $ } = await import('zx/core')
-      // Node's own utimes knows no nanoseconds.
-      await $({
-        quiet: true,
-      })`touch --date=${`@${before / 1_000_000_000n}.${String(before % 1_000_000_000n).padStart(9, '0')}`} -- ${file}`
-    }
-  }
-}
-
-async function verifyHealthy({ HEALTH_CHECK_URL = '', HEALTH_CHECK_TIMEOUT = '30' }: Context['settings']) {
+async function verifyHealthy({ HEALTH_CHECK_URL = '', HEALTH_CHECK_TIMEOUT = '30' }: HookSettings) {
   const why = await waitUntilHealthy(HEALTH_CHECK_URL, Number(HEALTH_CHECK_TIMEOUT))
   if (why)
     throw new Failure(exit.failed, `The application did not answer 2xx within ${HEALTH_CHECK_TIMEOUT} s.`, { why })
@@ -354,6 +312,12 @@ async function verifyHealthy({ HEALTH_CHECK_URL = '', HEALTH_CHECK_TIMEOUT = '30
 async function environmentOfSteps(commit: string, { previous = '' }: Deployment, { branch, repository }: Context) {
   const variables = { DEPLOY_BRANCH: branch, DEPLOY_COMMIT: commit, DEPLOY_PREVIOUS_COMMIT: previous }
   return stepEnvironment(await repository.localEnvironmentNames(), variables)
+}
+
+/** Steps depend on what `.env` holds, be it a setting of ours or not. */
+function digestSettings(): string {
+  const text = existsSync('.env') ? readFileSync('.env') : ''
+  return createHash('sha256').update(text).digest('hex')
 }
 
 const secondsSince = (started: number) => Math.round(performance.now() - started) / 1000

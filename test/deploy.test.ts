@@ -335,7 +335,7 @@ describe('The virtual environment', async () => {
     await site.commit()
     const { exitCode, output } = await site.deploy()
     assert.equal(exitCode, 1, output)
-    assert.match(output, /ACTIVATE_VENV failed.*exit code 1[\s\S]*no such thing/)
+    assert.match(output, /ACTIVATING VIRTUAL ENVIRONMENT failed: .*exit code 1[\s\S]*no such thing/)
     assert.deepEqual(site.steps(), [])
   })
 

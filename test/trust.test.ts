@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor } from './lib/events.ts'
@@ -324,6 +324,64 @@ describe('After a failure', async () => {
     const { exitCode: rolledBack } = await site.deploy(['rollback', good])
     assert.equal(rolledBack, 0)
     assert.equal(await site.live(), good)
+  })
+})
+
+describe('A step with _IF_CHANGED', async () => {
+  const { newSite } = await startServer({ after })
+  const conditions = { INSTALL_DEPS_IF_CHANGED: 'requirements *.lock', UPGRADE_DB_IF_CHANGED: 'migrations' }
+
+  it('runs when something under its pathspecs differs from what went live last, and else says that it does not', async t => {
+    const site = await newSite(t)
+    site.configure(conditions)
+    const first = await site.commit()
+    await site.deploy()
+    assert.deepEqual(site.steps(), [`install ${first}`, `upgrade ${first}`])
+    await site.commit({ 'page.txt': 'two\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.deepEqual(site.steps(), [])
+    assert.match(output, /NOT INSTALLING DEPENDENCIES: nothing under requirements \*\.lock differs from/)
+    const locked = await site.commit({ 'sub/uv.lock': 'x' })
+    await site.deploy()
+    assert.deepEqual(site.steps(), [`install ${locked}`])
+    const migrated = await site.commit({ 'migrations/1.sql': 'x' })
+    await site.deploy()
+    assert.deepEqual(site.steps(), [`upgrade ${migrated}`])
+  })
+
+  it('runs in any doubt: after a failure, a rollback, with --again, with other settings, without its venv', async t => {
+    const site = await newSite(t)
+    const venv = join(site.folder, 'venv')
+    mkdirSync(join(venv, 'bin'), { recursive: true })
+    site.configure({ ...conditions, PATH_TO_VENV: venv, RESTART: 'test ! -e "$STEPS.broken"' })
+    await site.commit()
+    await site.deploy()
+    site.steps()
+    const runs = async (args: string[] = []) => {
+      await site.deploy(args)
+      return site.steps().map(step => step.split(' ')[0])
+    }
+    const both = ['install', 'upgrade']
+    await site.commit()
+    assert.deepEqual(await runs(), [])
+    assert.deepEqual(await runs(['--again']), both)
+    await site.commit()
+    assert.deepEqual(await runs(), [])
+    writeFileSync(join(site.folder, 'steps.broken'), '')
+    await site.commit()
+    assert.deepEqual(await runs(), [])
+    rmSync(join(site.folder, 'steps.broken'))
+    assert.deepEqual(await runs(), both)
+    assert.deepEqual(await runs(['rollback']), both)
+    await site.commit()
+    assert.deepEqual(await runs(), both)
+    site.configure({ MORE: 'x' })
+    await site.commit()
+    assert.deepEqual(await runs(), both)
+    rmSync(venv, { recursive: true })
+    await site.commit()
+    assert.deepEqual(await runs(), both)
   })
 })
 

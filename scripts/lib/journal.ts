@@ -24,6 +24,8 @@ export interface Deployment {
   readonly arrived: number
   readonly started: number
   ended?: number
+  /** Of the hook's settings file. */
+  readonly settingsDigest: string
   readonly steps: StepRecord[]
   outcome?: 'live' | 'failed'
   explanation?: string

@@ -43,6 +43,12 @@ export class Repository {
     return (await git`git merge-base --is-ancestor ${older} ${newer}`.nothrow()).ok
   }
 
+  /** Whether anything under the pathspecs does; also where git cannot tell. */
+  async differs(before: string, after: string, pathspecs: readonly string[]): Promise<boolean> {
+    const git = await this.#git()
+    return !(await git`git diff --quiet ${before} ${after} -- ${pathspecs}`.nothrow()).ok
+  }
+
   /** Files that are in the one commit and not in the other, under the pathspecs. */
   async addedFiles(before: string, after: string, pathspecs: readonly string[] = []): Promise<string[]> {
     if (pathspecs.length === 0) return []

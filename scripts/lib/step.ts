@@ -110,50 +110,28 @@ function readProcess(pid: string) {
   }
 }
 
-export interface VirtualEnvironment {
-  readonly PATH_TO_VENV: string | undefined
-  readonly ACTIVATE_VENV: string | undefined
-}
-
 /**
- * The steps' environment with the virtual environment in it: what the command ACTIVATE_VENV leaves, then
- * PATH_TO_VENV's programs before all others.
+ * The environment that a bash command such as `source /path/activate` leaves.
  *
  * @throws Failure where the command fails
  */
-export async function activate(
-  { PATH_TO_VENV, ACTIVATE_VENV }: VirtualEnvironment,
-  cwd: string,
-  env: NodeJS.ProcessEnv,
-) {
-  let activated = env
-  if (ACTIVATE_VENV) {
-    const { $ } = await import('zx/core')
-    // Activation scripts read variables that are not set: no `set -u`. What they print must not mix with the answer.
-    const bash = $({ cwd, env, prefix: '', nothrow: true, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
-    const result = await bash`{ eval ${ACTIVATE_VENV}; } >&2 && env -0`
-    if (!result.ok) {
-      throw new Failure(
-        exit.failed,
-        `ACTIVATE_VENV failed: \`${ACTIVATE_VENV}\` ended with exit code ${result.exitCode}.`,
-        {
-          why: result.stderr,
-        },
-      )
-    }
-    activated = Object.fromEntries(
-      result.stdout
-        .split('\0')
-        .filter(Boolean)
-        .map(line => splitOnce(line)),
-    )
-  }
-  if (!PATH_TO_VENV) return activated
-  const venv = resolve(cwd, PATH_TO_VENV)
-  return { ...activated, VIRTUAL_ENV: venv, PATH: `${join(venv, 'bin')}:${activated.PATH ?? ''}` }
+export async function activate(command: string, cwd: string, env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+  const { $ } = await import('zx/core')
+  // Activation scripts read variables that are not set: no `set -u`. What they print must not mix with the answer.
+  const bash = $({ cwd, env, prefix: '', nothrow: true, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const { ok, exitCode, stdout, stderr } = await bash`{ eval ${command}; } >&2 && env -0`
+  if (!ok) throw new Failure(exit.failed, `\`${command}\` ended with exit code ${exitCode}.`, { why: stderr })
+  return Object.fromEntries(stdout.split('\0').filter(Boolean).map(splitOnce))
 }
 
-const splitOnce = (line: string) => {
+/** PATH_TO_VENV's programs come before all others. */
+export function withVirtualEnvironment(venv: string | undefined, cwd: string, env: NodeJS.ProcessEnv) {
+  if (!venv) return env
+  const folder = resolve(cwd, venv)
+  return { ...env, VIRTUAL_ENV: folder, PATH: `${join(folder, 'bin')}:${env.PATH ?? ''}` }
+}
+
+function splitOnce(line: string): [string, string] {
   const at = line.indexOf('=')
-  return [line.slice(0, at), line.slice(at + 1)] as const
+  return [line.slice(0, at), line.slice(at + 1)]
 }

@@ -116,3 +116,21 @@ export class WorkTree {
     writeFileSync(dotGit, this.#dotGit)
   }
 }
+
+/** Servers reload when the WSGI file's time changes: a checkout that writes it must not be what restarts them. */
+export async function withTimeKept(file: string, action: () => Promise<void>): Promise<void> {
+  const timeOf = () => statSync(file, { throwIfNoEntry: false, bigint: true })?.mtimeNs
+  const before = timeOf()
+  try {
+    await action()
+  } finally {
+    const after = timeOf()
+    if (before !== undefined && after !== undefined && before !== after) {
+      const { $ } = await import('zx/core')
+      // Node's own utimes knows no nanoseconds.
+      await $({
+        quiet: true,
+      })`touch --date=${`@${before / 1_000_000_000n}.${String(before % 1_000_000_000n).padStart(9, '0')}`} -- ${file}`
+    }
+  }
+}
