@@ -66,23 +66,24 @@ export class Repository {
   /** So that the same request can be pushed again. */
   async deleteRequests(branch: string): Promise<void> {
     const git = await this.#git()
-    for (const request of requests) await git`git update-ref -d ${requestRef(request, branch)}`.nothrow()
+    const commands = requests.map(request => `delete ${requestRef(request, branch)}\0\0`).join('')
+    await git({ input: commands })`git update-ref -z --stdin`
   }
 
   /**
-   * Writes down what became of a deployment: live or failed, and one more commit on the history, whose message holds
-   * the record. All in one transaction, so that they cannot disagree.
+   * Writes down what became of a deployment: live or failed, and one more commit on the history (its newest so far),
+   * whose message holds the record. All in one transaction, so that they cannot disagree.
    *
    * @throws ProcessOutput with git's words, such as on a full disk
    */
-  async record(deployment: Deployment, branch: string, live: boolean): Promise<void> {
+  async record(deployment: Deployment, branch: string, history: string | undefined, live: boolean): Promise<void> {
     const git = await this.#git()
-    const { history } = await this.refs(branch)
     const { commit, previous, request, who, started, ended, steps, explanation } = deployment
     const record = { commit, previous, live, request, who, started, ended, steps, explanation }
     const message = `${commit} ${live ? 'is live' : 'is not live'}\n\n${JSON.stringify(record)}\n`
-    const tree = (await git`git hash-object -w -t tree /dev/null`).stdout.trim()
     const parent = history === undefined ? [] : ['-p', history]
+    const tree =
+      history === undefined ? (await git`git hash-object -w -t tree /dev/null`).stdout.trim() : `${history}^{tree}`
     const entry = (await git({ input: message })`git commit-tree ${parent} ${tree}`).stdout.trim()
     const outcome = live
       ? `update ${liveRef(branch)}\0${commit}\0\0delete ${failedRef(branch)}\0\0`
