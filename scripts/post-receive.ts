@@ -67,14 +67,16 @@ async function main(): Promise<number> {
 /** Waits for its turn; then deploys what is the newest, unless what happened meanwhile answers the push already. */
 async function answer(push: Push, branch: string, arrived: number, relay: Relay): Promise<Verdict> {
   const repository = new Repository(realpathSync(process.env.GIT_DIR ?? '.'))
-  if (push.request) await repository.deleteRequests(branch)
+  if (push.request) await repository.deleteRequest(push.request, branch)
   const settings = readHookSettings()
   const ownFolder = join(repository.gitDir, 'pushlive')
   const journal = new Journal(join(ownFolder, 'journal'))
   const workTree = new WorkTree(settings.PATH_TO_GIT_WORK_TREE, repository.gitDir)
   const turn = await takeTurn([ownFolder, settings.PATH_TO_GIT_WORK_TREE], push, journal, relay)
   try {
-    const { tip, live, history } = await repository.refs(branch)
+    repository.removeStaleLocks(branch)
+    const refs = await repository.refs(branch)
+    const { tip, live } = refs
     const commit = push.request === 'rollback' ? push.commit : tip
     if (commit === undefined)
       return { commit: push.commit, live: false, explanation: `${branch} was deleted meanwhile` }
@@ -104,7 +106,7 @@ async function answer(push: Push, branch: string, arrived: number, relay: Relay)
       steps: [],
       unsettled: last?.unsettled ?? {},
     }
-    await deploy(deployment, last, { settings, branch, history, repository, workTree, journal, log, lockFd: turn.fd })
+    await deploy(deployment, last, { settings, branch, refs, repository, workTree, journal, log, lockFd: turn.fd })
     return await verdictOn(push, deployment, repository)
   } finally {
     await turn.release()
@@ -114,7 +116,7 @@ async function answer(push: Push, branch: string, arrived: number, relay: Relay)
 interface Context {
   readonly settings: HookSettings
   readonly branch: string
-  readonly history: string | undefined
+  readonly refs: Awaited<ReturnType<Repository['refs']>>
   readonly repository: Repository
   readonly workTree: WorkTree
   readonly journal: Journal
@@ -125,13 +127,13 @@ interface Context {
 /** Puts the commit live or, when a step fails, the previous one back; and records which of the two it was. */
 async function deploy(deployment: Deployment, last: Deployment | undefined, context: Context): Promise<void> {
   const { commit, previous } = deployment
-  const { log, branch, history, repository, journal } = context
+  const { log, branch, refs, repository, journal } = context
   const shutdown = new AbortController()
   process.on('SIGTERM', () => shutdown.abort())
   try {
     const parts = await findParts(deployment, last, context)
     await goLive(commit, parts, deployment, context, shutdown.signal)
-    await repository.record({ ...deployment, ended: Date.now() }, branch, history, true)
+    await repository.record({ ...deployment, ended: Date.now() }, branch, refs, true)
     deployment.unsettled = {}
     deployment.outcome = 'live'
     deployment.explanation = describeSteps(deployment)
@@ -141,7 +143,7 @@ async function deploy(deployment: Deployment, last: Deployment | undefined, cont
     const how = error instanceof Failure ? error.message : String(error)
     deployment.outcome = 'failed'
     deployment.explanation = `${step} failed: ${how} ${await restore(previous, deployment, context)}`
-    await tell(log, () => repository.record({ ...deployment, ended: Date.now() }, branch, history, false))
+    await tell(log, () => repository.record({ ...deployment, ended: Date.now() }, branch, refs, false))
   }
   deployment.ended = Date.now()
   // Where this fails, the next push takes the deployment for one that was killed, and does everything again.

@@ -265,6 +265,36 @@ describe('A server that cannot write', async () => {
     })
   })
 
+  it('because killed gits have left their locks: those of its own it removes', async t => {
+    const site = await newSite(t)
+    await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    await site.deploy()
+    const ended = (await $`sh -c ${'echo $$'}`).stdout.trim()
+    writeFileSync(join(site.repository, `pushlive/deleting-${ended}`), 'refs/deploy/main/failed')
+    const locks = ['packed-refs', 'refs/deploy/main/live', 'refs/deploy/main/history', 'worktrees/pushlive/index']
+    for (const lock of locks) writeFileSync(join(site.repository, `${lock}.lock`), '')
+    const commit = await site.commit({ Makefile: sqliteMakefile, '.gitignore': 'app.sqlite\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    await verifyRight(site, commit, output)
+    report('stale locks of our own', locks.length, 'removed')
+  })
+
+  it("because of somebody else's lock: that is named, not removed, and the old code stays", async t => {
+    const site = await newSite(t)
+    await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    await site.deploy()
+    const lock = join(site.repository, 'packed-refs.lock')
+    writeFileSync(lock, '')
+    await site.commit({ Makefile: sqliteMakefile })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.match(output, /packed-refs\.lock/)
+    rmSync(lock)
+    assert.equal((await site.deploy()).exitCode, 0)
+    report("somebody else's lock", 1, 'named and kept; live after it was gone')
+  })
+
   it('because the work tree was deleted: the next push makes it anew', async t => {
     const site = await newSite(t)
     await site.commit()

@@ -1,5 +1,7 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Deployment } from './journal.ts'
-import { failedRef, historyRef, liveRef, requestRef, requests } from './verdict.ts'
+import { failedRef, historyRef, liveRef, type Request, requestRef } from './verdict.ts'
 
 /** Who the hook's own commits are by: the server's user need not have told git who it is. */
 export const identity = {
@@ -13,8 +15,11 @@ export const identity = {
 export class Repository {
   readonly gitDir: string
 
+  readonly #ownFolder: string
+
   constructor(gitDir: string) {
     this.gitDir = gitDir
+    this.#ownFolder = join(gitDir, 'pushlive')
   }
 
   /** The commits that the branch and its deployments stand at; each may be missing. */
@@ -64,20 +69,54 @@ export class Repository {
   }
 
   /** So that the same request can be pushed again. */
-  async deleteRequests(branch: string): Promise<void> {
+  async deleteRequest(request: Request, branch: string): Promise<void> {
     const git = await this.#git()
-    const commands = requests.map(request => `delete ${requestRef(request, branch)}\0\0`).join('')
-    await git({ input: commands })`git update-ref -z --stdin`
+    const ref = requestRef(request, branch)
+    await this.#whileDeleting(ref, () => git`git update-ref -d ${ref}`)
   }
 
   /**
-   * Writes down what became of a deployment: live or failed, and one more commit on the history (its newest so far),
-   * whose message holds the record. All in one transaction, so that they cannot disagree.
+   * What git has left when it was killed with its hook. Only the holder of the deployment's lock writes the deployment's
+   * refs. Locks of anything else are somebody's, and git's own message names them.
+   */
+  removeStaleLocks(branch: string): void {
+    const remove = (ref: string) => rmSync(join(this.gitDir, `${ref}.lock`), { force: true })
+    for (const ref of [liveRef(branch), failedRef(branch), historyRef(branch)]) remove(ref)
+    for (const name of readdirSync(this.#ownFolder)) {
+      const [, pid] = /^deleting-(\d+)$/.exec(name) ?? []
+      if (pid === undefined || isAlive(Number(pid))) continue
+      const mark = join(this.#ownFolder, name)
+      const ref = readFileSync(mark, 'utf8')
+      const lock = statSync(join(this.gitDir, 'packed-refs.lock'), { throwIfNoEntry: false })
+      if (lock && lock.mtimeMs >= statSync(mark).mtimeMs) remove('packed-refs')
+      if (ref) remove(ref)
+      rmSync(mark)
+    }
+  }
+
+  /** A deletion locks packed-refs, which is not ours alone: a mark tells that such a lock may be of a killed hook. */
+  async #whileDeleting(ref: string, action: () => Promise<unknown>): Promise<void> {
+    const mark = join(this.#ownFolder, `deleting-${process.pid}`)
+    mkdirSync(this.#ownFolder, { recursive: true, mode: 0o700 })
+    writeFileSync(mark, ref)
+    await action()
+    rmSync(mark)
+  }
+
+  /**
+   * Writes down what became of a deployment: live or failed, and one more commit on the history, whose message holds
+   * the record. All in one transaction, so that they cannot disagree.
    *
    * @throws ProcessOutput with git's words, such as on a full disk
    */
-  async record(deployment: Deployment, branch: string, history: string | undefined, live: boolean): Promise<void> {
+  async record(
+    deployment: Deployment,
+    branch: string,
+    before: Awaited<ReturnType<Repository['refs']>>,
+    live: boolean,
+  ): Promise<void> {
     const git = await this.#git()
+    const { history, failed } = before
     const { commit, previous, request, who, started, ended, steps, explanation } = deployment
     const record = { commit, previous, live, request, who, started, ended, steps, explanation }
     const message = `${commit} ${live ? 'is live' : 'is not live'}\n\n${JSON.stringify(record)}\n`
@@ -85,11 +124,12 @@ export class Repository {
     const tree =
       history === undefined ? (await git`git hash-object -w -t tree /dev/null`).stdout.trim() : `${history}^{tree}`
     const entry = (await git({ input: message })`git commit-tree ${parent} ${tree}`).stdout.trim()
-    const outcome = live
-      ? `update ${liveRef(branch)}\0${commit}\0\0delete ${failedRef(branch)}\0\0`
-      : `update ${failedRef(branch)}\0${commit}\0\0`
+    const success = `update ${liveRef(branch)}\0${commit}\0\0${failed ? `delete ${failedRef(branch)}\0\0` : ''}`
+    const outcome = live ? success : `update ${failedRef(branch)}\0${commit}\0\0`
     const transaction = `${outcome}update ${historyRef(branch)}\0${entry}\0\0`
-    await git({ input: transaction })`git update-ref --create-reflog -m ${`pushlive: ${who}`} -z --stdin`
+    const write = () => git({ input: transaction })`git update-ref --create-reflog -m ${`pushlive: ${who}`} -z --stdin`
+    if (live && failed) await this.#whileDeleting(failedRef(branch), write)
+    else await write()
   }
 
   async #git() {
@@ -97,5 +137,13 @@ export class Repository {
     const env = { ...process.env, ...identity, GIT_DIR: this.gitDir }
     // A session of its own: Ctrl-C at a push to a local path must not end git in the middle.
     return $({ env, cwd: this.gitDir, quiet: true, detached: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
