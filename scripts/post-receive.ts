@@ -16,7 +16,7 @@ import { loadEnvFile } from './lib/settings.ts'
 import { activate, runStep, stepEnvironment, withVirtualEnvironment } from './lib/step.ts'
 import { takeTurn } from './lib/turn.ts'
 import { formatVerdict, greeting, type Verdict } from './lib/verdict.ts'
-import { WorkTree, withTimeKept } from './lib/work-tree.ts'
+import { WorkTree, waitForNextSecond, withTimeKept } from './lib/work-tree.ts'
 
 const help = `Usage: copied to hooks/post-receive of a bare repository, git runs it after each push.
 
@@ -243,7 +243,11 @@ async function goLive(commit: string, parts: Parts, deployment: Deployment, cont
   }
   if (parts.application && RESTART) {
     // Without the lock: what this starts may stay, and would keep it.
-    await step('RESTARTING APPLICATION', 'application', run(RESTART))
+    await step('RESTARTING APPLICATION', 'application', async () => {
+      // Of two touches in one second uWSGI may see the first only.
+      if (settings.RESTART === undefined) await waitForNextSecond(env.PATH_TO_WSGI as string)
+      await run(RESTART)()
+    })
   }
   if (parts.application && HEALTH_CHECK_URL) {
     await step(`CHECKING HEALTH (${HEALTH_CHECK_URL})`, 'application', async () => {

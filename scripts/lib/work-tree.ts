@@ -1,5 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Shell } from 'zx/core'
 import { exit, Failure } from './program.ts'
 import { identity } from './repository.ts'
@@ -46,6 +47,9 @@ export class WorkTree {
     const env = { ...process.env, GIT_DIR: this.#gitDir, GIT_WORK_TREE: this.path }
     const git = $({ cwd: this.path, env, quiet: true, detached: true, stdio: ['pipe', 'pipe', 'pipe', lockFd] })
     try {
+      // Python takes compiled code for a source's by its size and its time in whole seconds: what two checkouts in one
+      // second write would be told apart by the size alone.
+      for (const file of [this.#head, this.#unfinished]) await waitForNextSecond(file)
       if (!this.#isLinked()) await this.#link(git)
       // Only the holder of the lock runs git on this git dir: these are from a run that was killed.
       for (const file of [this.#index, this.#head]) rmSync(`${file}.lock`, { force: true })
@@ -133,4 +137,12 @@ export async function withTimeKept(file: string, action: () => Promise<void>): P
       })`touch --date=${`@${before / 1_000_000_000n}.${String(before % 1_000_000_000n).padStart(9, '0')}`} -- ${file}`
     }
   }
+}
+
+/** Waits until a file's time lies in a second that is over; not at all where there is no such file. */
+export async function waitForNextSecond(file: string): Promise<void> {
+  const changed = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const over = Math.floor(changed / 1000) * 1000 + 1000
+  // A time that lies in the future is not waited for.
+  await sleep(Math.min(Math.max(over - Date.now(), 0), 1000))
 }

@@ -1,0 +1,88 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { $ as zx } from 'zx/core'
+import { waitFor } from './events.ts'
+import type { CleansUp } from './sshd.ts'
+
+const examples = join(import.meta.dirname, '../../examples')
+
+/** An example's text with other paths or ports in place of those that its reader puts own ones for. */
+export function readExample(name: string, replacements: Readonly<Record<string, string>>): string {
+  let text = readFileSync(join(examples, name), 'utf8')
+  for (const [from, to] of Object.entries(replacements)) text = text.replaceAll(from, to)
+  return text
+}
+
+/** The files of examples/app, by their paths; with another version than 1, and a migration for each above it. */
+export function sampleApp(version = 1): Record<string, string> {
+  const folder = join(examples, 'app')
+  const files: Record<string, string> = {}
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    const ignored = /__pycache__|\/instance(\/|$)/.test(path)
+    if (entry.isFile() && !ignored) files[path.slice(folder.length + 1)] = readFileSync(path, 'utf8')
+  }
+  files['app/__init__.py'] = files['app/__init__.py']?.replace('VERSION = "1"', `VERSION = "${version}"`) ?? ''
+  for (let number = 2; number <= version; number++) {
+    files[`migrations/00${number}-more.sql`] = `CREATE TABLE more_${number} (at TEXT NOT NULL);\n`
+  }
+  return files
+}
+
+/** What the page of examples/app says. */
+export const samplePage = (version: number, migrations = version) => `version ${version}, ${migrations} migration(s)\n`
+
+/**
+ * Runs a web server in the foreground until the test ends, and no longer than the test's process.
+ *
+ * @returns when it answers at the URL
+ * @throws Error with what it printed when it ends instead
+ */
+export async function startWebServer(t: CleansUp, url: string, command: readonly string[]): Promise<void> {
+  let end: string | undefined
+  // SIGTERM, on which all of them end their workers. exec: bash would be told, and the server would stay.
+  const server = zx({ quiet: true, nothrow: true })`exec setpriv --pdeathsig TERM ${command}`
+  const ended = server.then(({ stdout, stderr }) => {
+    end = stdout + stderr
+  })
+  t.after(async () => {
+    if (end === undefined) process.kill(server.pid as number, 'SIGTERM')
+    await ended
+  })
+  await waitFor(`${command[0]} answers`, async () => {
+    if (end !== undefined) throw new Error(`${command[0]} ended: ${end}`)
+    return (await ask(url)) !== undefined
+  })
+}
+
+/** A page's status and text, or nothing where nobody listens yet. */
+export async function ask(url: string): Promise<{ status: number; text: string } | undefined> {
+  try {
+    const response = await fetch(url)
+    return { status: response.status, text: await response.text() }
+  } catch {
+    return undefined
+  }
+}
+
+/** Waits until a page says just this. @throws Error that says what it says instead */
+export async function waitForPage(url: string, text: string): Promise<void> {
+  let last: string | undefined
+  try {
+    await waitFor(text, async () => {
+      last = (await ask(url))?.text
+      return last === text
+    })
+  } catch (cause) {
+    throw new Error(`${url} says ${JSON.stringify(last)} and not ${JSON.stringify(text)}`, { cause })
+  }
+}
+
+/**
+ * Waits until the clock shows another second. uWSGI's touch-reload and Python's compiled files know a file's time in
+ * whole seconds only: what changes twice in one second has not changed for them.
+ */
+export async function nextSecond(): Promise<void> {
+  await sleep(1000 - (Date.now() % 1000))
+}
