@@ -383,8 +383,10 @@ describe('deploy refuses before anything is sent', async () => {
   it('when nobody listens at the port: exit 3', async t => {
     const site = await newSite(t)
     await site.commit()
+    const port = await findFreePort()
     const { exitCode, output } = await site.deploy([], {
-      STAGING_REMOTE_REPO: `ssh://${sshd.user}@127.0.0.1:${await findFreePort()}/x.git`,
+      STAGING_REMOTE_REPO: `ssh://${sshd.user}@127.0.0.1:${port}/x.git`,
+      KNOWN_DEPLOYMENT_HOSTS: sshd.knownHosts.replace(`:${sshd.port}`, `:${port}`),
     })
     assert.equal(exitCode, 3, output)
   })

@@ -119,15 +119,16 @@ export class Repository {
     const { history, failed } = before
     const { commit, previous, request, who, started, ended, steps, explanation } = deployment
     const record = { commit, previous, live, request, who, started, ended, steps, explanation }
-    const message = `${commit} ${live ? 'is live' : 'is not live'}\n\n${JSON.stringify(record)}\n`
+    const message = `${commit} ${live ? 'is live' : 'is not live'}\n\n${JSON.stringify(record)}`
     const parent = history === undefined ? [] : ['-p', history]
     const tree =
       history === undefined ? (await git`git hash-object -w -t tree /dev/null`).stdout.trim() : `${history}^{tree}`
-    const entry = (await git({ input: message })`git commit-tree ${parent} ${tree}`).stdout.trim()
-    const success = `update ${liveRef(branch)}\0${commit}\0\0${failed ? `delete ${failedRef(branch)}\0\0` : ''}`
-    const outcome = live ? success : `update ${failedRef(branch)}\0${commit}\0\0`
-    const transaction = `${outcome}update ${historyRef(branch)}\0${entry}\0\0`
-    const write = () => git({ input: transaction })`git update-ref --create-reflog -m ${`pushlive: ${who}`} -z --stdin`
+    const entry = (await git`git commit-tree ${parent} -m ${message} ${tree}`).stdout.trim()
+    const success = [`update ${liveRef(branch)} ${commit}`, ...(failed ? [`delete ${failedRef(branch)}`] : [])]
+    const outcome = live ? success : [`update ${failedRef(branch)} ${commit}`]
+    const transaction = [...outcome, `update ${historyRef(branch)} ${entry}`].join('\n')
+    // A here-string and not zx's stdin: that is a socket, for which bash takes itself for rsh's and reads ~/.bashrc.
+    const write = () => git`git update-ref --create-reflog -m ${`pushlive: ${who}`} --stdin <<< ${transaction}`
     if (live && failed) await this.#whileDeleting(failedRef(branch), write)
     else await write()
   }
@@ -136,7 +137,7 @@ export class Repository {
     const { $ } = await import('zx/core')
     const env = { ...process.env, ...identity, GIT_DIR: this.gitDir }
     // A session of its own: Ctrl-C at a push to a local path must not end git in the middle.
-    return $({ env, cwd: this.gitDir, quiet: true, detached: true })
+    return $({ env, cwd: this.gitDir, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   }
 }
 

@@ -9,6 +9,8 @@ export interface Setting {
   readonly required?: boolean
   /** What is wrong with a value that is there; nothing where it is right. */
   readonly problem?: (value: string) => string | undefined
+  /** The same for what has a message of its own, which names the setting. @throws Failure */
+  readonly verify?: (value: string) => void
 }
 
 type Values<T extends Record<string, Setting>> = {
@@ -33,6 +35,7 @@ export function readSettings<const T extends Record<string, Setting>>(settings: 
     values[name] = value
     const problem = value?.trim() ? setting.problem?.(value) : setting.required && 'is missing'
     if (problem) problems.push(`${name} ${problem}: ${setting.means}`)
+    else if (value !== undefined) problems.push(...findProblem(value, setting))
   }
   if (problems.length > 0) {
     throw new Failure(
@@ -45,6 +48,16 @@ export function readSettings<const T extends Record<string, Setting>>(settings: 
     )
   }
   return values as Values<T>
+}
+
+function findProblem(value: string, { verify }: Setting): string[] {
+  try {
+    verify?.(value)
+    return []
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    return [`${error.message} To do: ${error.fix}`]
+  }
 }
 
 /** The first half of `readSettings`, for a program that has to know one setting before it asks for all. */

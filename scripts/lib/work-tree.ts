@@ -45,7 +45,7 @@ export class WorkTree {
   async checkOut(commit: string, lockFd: number): Promise<void> {
     const { $ } = await import('zx/core')
     const env = { ...process.env, GIT_DIR: this.#gitDir, GIT_WORK_TREE: this.path }
-    const git = $({ cwd: this.path, env, quiet: true, detached: true, stdio: ['pipe', 'pipe', 'pipe', lockFd] })
+    const git = $({ cwd: this.path, env, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe', lockFd] })
     try {
       // Python takes compiled code for a source's by its size and its time in whole seconds: what two checkouts in one
       // second write would be told apart by the size alone.
@@ -114,7 +114,7 @@ export class WorkTree {
         env: { ...process.env, ...identity, GIT_DIR: this.#repository, GIT_INDEX_FILE: this.#index },
       })
       const tree = (await asRepository`git write-tree --missing-ok`).stdout.trim()
-      const commit = (await asRepository({ input: 'What pushlive found here\n' })`git commit-tree ${tree}`).stdout
+      const commit = (await asRepository`git commit-tree -m ${'What pushlive found here'} ${tree}`).stdout
       writeFileSync(this.#head, commit)
     }
     writeFileSync(dotGit, this.#dotGit)

@@ -1,0 +1,63 @@
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { quote as quoteForShell, $ as zx } from 'zx/core'
+import { feed } from './feed.ts'
+import { exit, Failure } from './program.ts'
+import { quote } from './quote.ts'
+
+const $ = zx({ quiet: true, nothrow: true })
+
+/** What the CI needs, by the names of its secrets. */
+export type CiSecrets = Readonly<
+  Record<'STAGING_REMOTE_REPO' | 'KNOWN_DEPLOYMENT_HOSTS' | 'SSH_DEPLOYMENT_KEY', string>
+>
+
+/**
+ * Stores the secrets in a GitHub repository. The values go through gh's input: everybody on the machine can read a
+ * process's arguments.
+ *
+ * @returns why it could not be done, if so
+ */
+export async function storeAtGithub(secrets: CiSecrets, repository: string): Promise<string | undefined> {
+  for (const [name, value] of Object.entries(secrets)) {
+    const stored = await feed($`gh secret set ${name} -R ${repository}`, value)
+    if (stored.exitCode === 127) return 'gh is not installed'
+    if (!stored.ok) return `gh secret set ${name}: ${stored.stderr.trim()}`
+  }
+  return undefined
+}
+
+/**
+ * Writes each secret to a file of its name (mode 600), in a folder for them alone (mode 700).
+ *
+ * @throws Failure (usage) for a folder that others may read, and for a file with another content
+ */
+export function writeSecrets(secrets: CiSecrets, folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  if ((statSync(folder).mode & 0o077) !== 0) {
+    throw new Failure(exit.usage, `Others may look into ${folder}, so no secret was written there.`, {
+      fix: 'name a folder that is not there yet',
+    })
+  }
+  for (const [name, value] of Object.entries(secrets)) {
+    const file = join(folder, name)
+    if (!existsSync(file)) writeFileSync(file, value, { mode: 0o600, flag: 'wx' })
+    else if (readFileSync(file, 'utf8') !== value) {
+      throw new Failure(exit.usage, `${file} is there already, with another content.`, {
+        fix: 'name a folder that is not there yet',
+      })
+    }
+  }
+}
+
+/** What to store under which name; in place of the key, the command that stores it. */
+export function describeSecrets(secrets: CiSecrets, keyFile: string, repository = 'OWNER/REPO'): string {
+  return [
+    '  STAGING_REMOTE_REPO',
+    quote(secrets.STAGING_REMOTE_REPO),
+    '  KNOWN_DEPLOYMENT_HOSTS',
+    quote(secrets.KNOWN_DEPLOYMENT_HOSTS),
+    '  SSH_DEPLOYMENT_KEY',
+    quote(`gh secret set SSH_DEPLOYMENT_KEY -R ${repository} < ${quoteForShell(keyFile)}`),
+  ].join('\n')
+}
