@@ -1,0 +1,59 @@
+# `make` alone lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+platform := $(shell uname -s | tr A-Z a-z)-$(patsubst aarch64,arm64,$(patsubst x86_64,x64,$(shell uname -m)))
+programs := dist/$(platform)
+# What the tests use of Debian's.
+test_packages := openssh-server binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3
+# npm puts the Node that is pinned in package-lock.json first on PATH.
+node := npm exec --offline --no -- node --
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
+
+install: node_modules/.installed ## install what building and testing need, from npm
+node_modules/.installed: package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+build: install ## compile the three programs to dist/
+	npm run --silent build
+
+release: install ## compile for all platforms, with checksums and a bill of materials
+	npm run --silent build -- --release
+
+lint: install ## check style and types
+	npm run --silent lint
+	npm run --silent typecheck
+
+test: install ## run the tests: against the sources, then against the binaries
+	build/debian.sh $(test_packages)
+	npm run --silent build
+	PUSHLIVE_TEST=sources PUSHLIVE_FAULTS=5 npm run --silent test
+	PUSHLIVE_TEST=binaries npm run --silent test
+
+test-flexmeasures: build ## deploy FlexMeasures itself: pushes to a real server
+	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)
+	PUSHLIVE_TEST=binaries $(node) --test test/flexmeasures/test.ts
+
+bench: build ## the same pushes through plain bash and through the binaries
+	build/debian.sh openssh-server
+	$(node) bench/bench.ts $(ARGS)
+
+demo: build ## deploy a small application to a throw-away server on this machine
+	build/debian.sh git openssh-server python3 uwsgi-core uwsgi-plugin-python3
+	$(node) examples/demo.ts
+
+setup-ssh: build ## keys and known hosts between CI and server, once
+	$(programs)/setup-ssh $(ARGS)
+
+install-hook: build ## the hook and its settings (HOOK_ENV, or server.env) on the server, once
+	build/install-hook.sh $(ARGS)
+
+deploy: build ## push BRANCH_NAME to STAGING_REMOTE_REPO, see it go live
+	$(programs)/deploy $(ARGS)
+
+clean: ## remove what was built and installed
+	rm -rf dist node_modules
+
+.PHONY: help install build release lint test test-flexmeasures bench demo setup-ssh install-hook deploy clean

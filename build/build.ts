@@ -1,0 +1,56 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempDisposableSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { findBase, host, nameOf, root, type Target } from './base.ts'
+import { bundle, makeBinary, makeCodeCache, offerBase } from './binary.ts'
+import { completeRelease } from './release.ts'
+import { readVersion } from './version.ts'
+
+const programs = ['deploy', 'setup-ssh', 'post-receive']
+const released: Target[] = [
+  { os: 'linux', arch: 'x64' },
+  { os: 'linux', arch: 'arm64' },
+]
+
+const { values } = parseArgs({ options: { release: { type: 'boolean' } } })
+const version = readVersion()
+console.log(`pushlive ${version}`)
+const dist = join(root, 'dist')
+mkdirSync(dist, { recursive: true })
+// Inside dist, whence a rename puts things in their place at once.
+using folder = mkdtempDisposableSync(join(dist, '.build-'))
+const work = folder.path
+
+for (const program of programs) bundle(`scripts/${program}.ts`, version, bundleOf(program))
+
+if (values.release) {
+  const release = join(work, 'release')
+  // A release's files lie side by side where they are downloaded.
+  for (const target of released) await build(target, program => join(release, `${program}-${nameOf(target)}`))
+  await completeRelease(release, work)
+  rmSync(join(dist, 'release'), { recursive: true, force: true })
+  renameSync(release, join(dist, 'release'))
+} else {
+  await build(host, program => join(dist, nameOf(host), program))
+}
+
+async function build(target: Target, placeOf: (program: string) => string) {
+  const base = findBase(target, work)
+  offerBase(base, target, work)
+  const runsHere = spawnSync(base, ['--version']).status === 0
+  if (!runsHere)
+    console.log(`${nameOf(target)} does not run here: its binaries get no code cache and start 4 ms later.`)
+  for (const program of programs) {
+    const cache = join(work, 'code-cache')
+    if (runsHere) makeCodeCache(base, bundleOf(program), cache)
+    else writeFileSync(cache, '')
+    const binary = placeOf(program)
+    await makeBinary(target, { 'bundle.js': bundleOf(program), 'code-cache': cache }, binary, work)
+    console.log(`${nameOf(target)} ${program}: ${(statSync(binary).size / 1e6).toFixed(1)} MB`)
+  }
+}
+
+function bundleOf(program: string) {
+  return join(work, `${program}.js`)
+}
