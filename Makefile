@@ -5,8 +5,10 @@ platform := $(shell uname -s | tr A-Z a-z)-$(patsubst aarch64,arm64,$(patsubst x
 programs := dist/$(platform)
 # What the tests use of Debian's.
 test_packages := openssh-server binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3
+# What the binaries do; the other tests look into the sources.
+binary_tests := $(filter-out test/properties.% test/remote.% test/private-key.% test/known-hosts.% test/examples.%, $(wildcard test/*.test.ts))
 # npm puts the Node that is pinned in package-lock.json first on PATH.
-node := npm exec --offline --no -- node --
+node := npm exec --offline --no -- node
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -30,7 +32,7 @@ test: install ## run the tests: against the sources, then against the binaries
 	build/debian.sh $(test_packages)
 	npm run --silent build
 	PUSHLIVE_TEST=sources PUSHLIVE_FAULTS=5 npm run --silent test
-	PUSHLIVE_TEST=binaries npm run --silent test
+	PUSHLIVE_TEST=binaries $(node) --test $(binary_tests)
 
 test-flexmeasures: build ## deploy FlexMeasures itself: pushes to a real server
 	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)

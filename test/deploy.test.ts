@@ -206,7 +206,7 @@ describe('A step that fails', async () => {
     await site.deploy()
     site.steps()
     const bad = await site.commit({
-      Makefile: 'install-deps:\n\t@echo all is lost; exit 7\nupgrade-db:\n\t@echo upgrade >> "$$STEPS"\n',
+      Makefile: 'install-deps:\n\t@seq 1000; echo all is lost; exit 7\nupgrade-db:\n\t@echo upgrade >> "$$STEPS"\n',
       'page.txt': 'bad\n',
     })
     const { exitCode, output } = await site.deploy()

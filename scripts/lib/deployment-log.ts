@@ -35,7 +35,7 @@ export class DeploymentLog {
     }
   }
 
-  /** Shows the pusher what is written from now on, until `end`, which returns its last lines. */
+  /** Shows the pusher what is written from now on, until `end`: that returns the last lines, unless they are all. */
   startQuote() {
     const from = this.#size()
     const quotation = this.#relay.quote(this.file, from)
@@ -45,7 +45,8 @@ export class DeploymentLog {
         this.#relay.endQuote(quotation, to)
         const bytes = Buffer.alloc(Math.min(to - from, lastLinesBytes))
         readSync(this.fd, bytes, 0, bytes.length, to - bytes.length)
-        return bytes.toString().trimEnd().split('\n').slice(-lastLines).join('\n')
+        const lines = bytes.toString().trimEnd().split('\n')
+        return bytes.length === to - from && lines.length <= lastLines ? '' : lines.slice(-lastLines).join('\n')
       },
     }
   }

@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it, type TestContext } from 'node:test'
+import { parse } from 'yaml'
+import { $ as zx } from 'zx/core'
+import { waitFor } from './lib/events.ts'
+import { processes } from './lib/processes.ts'
+import { program, testsBinaries } from './lib/programs.ts'
+import { type Site, startServer } from './lib/site.ts'
+import { findFreePort } from './lib/sshd.ts'
+import { ask, nextSecond, readExample, sampleApp, samplePage, startWebServer, waitForPage } from './lib/web-server.ts'
+
+describe('The web server of', async () => {
+  const { newSite } = await startServer({ after })
+
+  /** A site with the sample application, and a web server's example configuration made to fit it. */
+  async function newServedSite(t: TestContext, example: string) {
+    const site = await newSite(t)
+    // Apache's user reads the code.
+    chmodSync(site.folder, 0o755)
+    const port = await findFreePort()
+    const config = join(site.folder, example)
+    const replacements = {
+      '/home/seita/flexmeasures': site.workTree,
+      '/home/seita': site.folder,
+      '127.0.0.1:8000': `127.0.0.1:${port}`,
+    }
+    writeFileSync(config, readExample(example, replacements))
+    return { site, config, url: `http://127.0.0.1:${port}/`, port, replacements }
+  }
+
+  async function deployVersion(site: Site, version: number) {
+    await nextSecond()
+    await site.commit(sampleApp(version))
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+  }
+
+  /** Asks all the time while an action runs; every answer has to be a page of one version or the other. */
+  async function verifyServing<T>(url: string, action: () => Promise<T>): Promise<T> {
+    let isDone = false
+    const done = action().finally(() => {
+      isDone = true
+    })
+    while (!isDone) {
+      const answer = await ask(url)
+      assert.equal(answer?.status, 200, JSON.stringify(answer))
+      assert.match(answer?.text ?? '', /^version [12], [12] migration/)
+    }
+    return done
+  }
+
+  it('uwsgi.ini serves a version, and the next one after its deployment', async t => {
+    const { site, config, url } = await newServedSite(t, 'uwsgi.ini')
+    await deployVersion(site, 1)
+    await startWebServer(t, url, ['uwsgi', '--ini', config])
+    await waitForPage(url, samplePage(1))
+    await verifyServing(url, async () => {
+      await deployVersion(site, 2)
+      await waitForPage(url, samplePage(2))
+    })
+  })
+
+  it('gunicorn.conf.py serves a version, and the next one after its deployment', async t => {
+    const { site, config, url, replacements } = await newServedSite(t, 'gunicorn.conf.py')
+    const [, restart = ''] = /^# {3}RESTART='(.*)'$/m.exec(readExample('gunicorn.conf.py', replacements)) ?? []
+    site.configure({ PATH_TO_WSGI: undefined, RESTART: 'true' })
+    await deployVersion(site, 1)
+    await startWebServer(t, url, ['gunicorn', '-c', config])
+    await waitForPage(url, samplePage(1))
+    site.configure({ RESTART: restart })
+    await verifyServing(url, async () => {
+      await deployVersion(site, 2)
+      await waitForPage(url, samplePage(2))
+    })
+    // It cannot be loaded, which would end gunicorn.
+    await nextSecond()
+    await site.commit({ 'wsgi.py': 'raise Exception("all is lost")\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.match(output, /RESTARTING APPLICATION failed[\s\S]*all is lost/)
+    await waitForPage(url, samplePage(2))
+  })
+
+  it('apache.conf serves a version, and the next one after its deployment', async t => {
+    const { site, config, url, port } = await newServedSite(t, 'apache.conf')
+    await deployVersion(site, 1)
+    const modules = ['mpm_event', 'authz_core', 'wsgi']
+    const apache = join(site.folder, 'apache')
+    mkdirSync(apache)
+    const lines = [
+      ...modules.map(name => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
+      ...(userInfo().uid === 0 ? ['User www-data', 'Group www-data'] : []),
+      `ServerRoot "${apache}"`,
+      `DefaultRuntimeDir "${apache}"`,
+      `PidFile "${apache}/pid"`,
+      `ErrorLog "${apache}/log"`,
+      `WSGISocketPrefix "${apache}/wsgi"`,
+      'ServerName 127.0.0.1',
+      `Listen 127.0.0.1:${port}`,
+      `Include "${config}"`,
+    ]
+    writeFileSync(join(apache, 'httpd.conf'), `${lines.join('\n')}\n`)
+    await startWebServer(t, url, ['/usr/sbin/apache2', '-D', 'FOREGROUND', '-f', join(apache, 'httpd.conf')])
+    await waitForPage(url, samplePage(1))
+    await verifyServing(url, async () => {
+      await deployVersion(site, 2)
+      await waitForPage(url, samplePage(2))
+    })
+  })
+})
+
+interface Job {
+  readonly steps?: readonly { readonly uses?: string; readonly run?: string; readonly env?: Record<string, string> }[]
+  readonly needs?: string
+  readonly if?: string
+  readonly uses?: string
+  readonly secrets?: Record<string, string>
+  readonly concurrency?: { readonly 'cancel-in-progress': boolean }
+}
+
+interface Workflow {
+  readonly on: Record<string, unknown>
+  readonly jobs: Record<'test' | 'deploy', Job>
+}
+
+describe('The workflows', async () => {
+  const { newSite } = await startServer({ after })
+  const lintAndTest: Workflow = parse(readExample('lint-and-test.yml', {}))
+  const deploy: Workflow = parse(readExample('deploy.yml', {}))
+
+  /** A clone with both workflows, and deploy as they want it. */
+  async function newRepository(t: TestContext) {
+    const site = await newSite(t)
+    const [command = '', ...args] = program('deploy')
+    const $ = zx({ quiet: true, input: `#!/bin/sh\nexec '${command}' '${args.join("' '")}' "$@"\n` })
+    const packed = join(site.clone, '.github/deploy-linux-x64.xz')
+    mkdirSync(join(site.clone, '.github/workflows'), { recursive: true })
+    await $`xz --stdout > ${packed}`
+    for (const name of ['lint-and-test.yml', 'deploy.yml']) {
+      cpSync(join(import.meta.dirname, '../examples', name), join(site.clone, '.github/workflows', name))
+    }
+    site.write({ Makefile: 'install-deps upgrade-db lint:\n\ntest:\n\t@test ! -e broken\n' })
+    return site
+  }
+
+  /** Runs a job's `run` steps as GitHub does: each in a bash of its own, until one fails. */
+  async function runJob(site: Site, { steps = [] }: Job) {
+    const { SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS, STAGING_REMOTE_REPO, ...machine } = site.deployEnvironment
+    const secrets: Record<string, string> = { SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS, STAGING_REMOTE_REPO }
+    const resolve = (value: string) => value.replace(/\$\{\{ secrets\.(\w+) \}\}/g, (_, name) => secrets[name] ?? '')
+    let output = ''
+    for (const { run, env = {} } of steps) {
+      if (run === undefined) continue
+      const ownEnv = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, resolve(value)]))
+      const $ = zx({
+        cwd: site.clone,
+        env: { ...machine, RUNNER_TEMP: site.home, ...ownEnv },
+        nothrow: true,
+        quiet: true,
+      })
+      const step = await $`bash -e -c ${run}`
+      output += step.stdout + step.stderr
+      if (!step.ok) return { exitCode: step.exitCode, output }
+    }
+    return { exitCode: 0, output }
+  }
+
+  it('deploy what passes', async t => {
+    const site = await newRepository(t)
+    const commit = await site.commit()
+    const tested = await runJob(site, lintAndTest.jobs.test)
+    assert.equal(tested.exitCode, 0, tested.output)
+    const deployed = await runJob(site, deploy.jobs.deploy)
+    assert.equal(deployed.exitCode, 0, deployed.output)
+    assert.equal(await site.live(), commit)
+  })
+
+  it('go red when a test fails, and when a deployment does', async t => {
+    const site = await newRepository(t)
+    await site.commit({ broken: '' })
+    assert.notEqual((await runJob(site, lintAndTest.jobs.test)).exitCode, 0)
+    await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    assert.equal((await runJob(site, deploy.jobs.deploy)).exitCode, 1)
+  })
+
+  it('deploy only after the tests, only a push to main, and one at a time', () => {
+    const { needs, if: condition, uses } = lintAndTest.jobs.deploy
+    assert.equal(needs, 'test')
+    assert.equal(condition, "github.event_name == 'push' && github.ref == 'refs/heads/main'")
+    assert.equal(uses, './.github/workflows/deploy.yml')
+    assert.deepEqual(Object.keys(deploy.on), ['workflow_call'])
+    assert.equal(deploy.jobs.deploy.concurrency?.['cancel-in-progress'], false)
+  })
+
+  it('hand over just the secrets that deploy wants, and use no action but the checkout', () => {
+    const { workflow_call } = deploy.on as { workflow_call: { secrets: Record<string, unknown> } }
+    assert.deepEqual(Object.keys(lintAndTest.jobs.deploy.secrets ?? {}), Object.keys(workflow_call.secrets))
+    const steps = [lintAndTest, deploy].flatMap(({ jobs }) => Object.values(jobs).flatMap(job => job.steps ?? []))
+    const actions = new Set(steps.flatMap(({ uses }) => uses?.split('@')[0] ?? []))
+    assert.deepEqual([...actions], ['actions/checkout'])
+  })
+})
+
+describe('The demo', { skip: !testsBinaries && 'it shows the binaries' }, () => {
+  it('leaves nothing when it is interrupted in the middle of a deployment', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'demo-'))
+    const env = { ...process.env, TMPDIR: folder }
+    const $ = zx({ env, quiet: true, nothrow: true, detached: true })
+    const demo = $`exec ${process.execPath} ${join(import.meta.dirname, '../examples/demo.ts')}`
+    await waitFor('a deployment', () => processes().some(({ cwd }) => cwd.startsWith(folder) && cwd.endsWith('.git')))
+    // As Ctrl-C does: all of the terminal's processes at once.
+    process.kill(-(demo.pid as number), 'SIGINT')
+    const { exitCode, stderr } = await demo
+    assert.equal(exitCode, 130, stderr)
+    assert.deepEqual(readdirSync(folder), [])
+    assert.deepEqual(
+      processes().filter(({ cwd, command }) => `${cwd} ${command}`.includes(folder)),
+      [],
+    )
+    rmdirSync(folder)
+  })
+})
