@@ -27,7 +27,7 @@ export async function takeTurn(folders: readonly string[], push: Push, journal: 
         : `THE DEPLOYMENT OF ${running.commit}, WHICH RUNS SINCE ${new Date(running.started).toISOString()}`
     relay.say(`WAITING FOR ${whom} ...`)
     showRunning()
-    watching ??= setInterval(showRunning, 100)
+    watching ??= setInterval(showRunning, 100).unref()
   }
   const locks: Lock[] = []
   for (const folder of folders) {

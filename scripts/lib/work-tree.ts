@@ -54,14 +54,17 @@ export class WorkTree {
       // Only the holder of the lock runs git on this git dir: these are from a run that was killed.
       for (const file of [this.#index, this.#head]) rmSync(`${file}.lock`, { force: true })
       if (existsSync(this.#unfinished)) await this.#undo(git, readFileSync(this.#unfinished, 'utf8').trim())
-      // A file that was only touched, such as PATH_TO_WSGI, would be written anew, and the server would reload too early.
-      await git`git update-index -q --refresh`.nothrow()
       writeFileSync(this.#unfinished, commit)
-      if (!existsSync(this.#index) || !(await git`git read-tree --reset -u ${commit}`.nothrow()).ok) {
+      // Refreshed first: else a file that was only touched, such as PATH_TO_WSGI, would be written anew, and the server
+      // would reload too early. One bash for all three, because each process more is one that every push waits for.
+      const put = () => git`
+        git update-index -q --refresh || true
+        git read-tree --reset -u ${commit}
+        git update-ref --no-deref HEAD ${commit}`
+      if (!existsSync(this.#index) || !(await put().nothrow()).ok) {
         await this.#undo(git, commit)
-        await git`git read-tree --reset -u ${commit}`
+        await put()
       }
-      await git`git update-ref --no-deref HEAD ${commit}`
       rmSync(this.#unfinished)
     } catch (error) {
       const why = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error)
