@@ -32,7 +32,7 @@ test: install ## run the tests: against the sources, then against the binaries
 	build/debian.sh $(test_packages)
 	npm run --silent build
 	PUSHLIVE_TEST=sources PUSHLIVE_FAULTS=5 npm run --silent test
-	PUSHLIVE_TEST=binaries $(node) --test $(binary_tests)
+	PUSHLIVE_TEST=binaries $(node) --test --test-concurrency=2 $(binary_tests)
 
 test-flexmeasures: build ## deploy FlexMeasures itself: pushes to a real server
 	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)

@@ -404,7 +404,7 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     t.after(() => server.kill('SIGKILL'))
     site.configure({
       HEALTH_CHECK_URL: `http://127.0.0.1:${port}/`,
-      HEALTH_CHECK_TIMEOUT: '1',
+      HEALTH_CHECK_TIMEOUT: '3',
       RESTART: 'echo restart >> "$STEPS"',
     })
     // The server needs a moment, which the first deployment has.
