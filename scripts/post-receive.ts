@@ -310,7 +310,7 @@ function isSettled(last: Deployment | undefined): boolean {
   return last?.ended !== undefined && !last.unsettled.dependencies && !last.unsettled.application
 }
 
-async function verifyHealthy({ HEALTH_CHECK_URL = '', HEALTH_CHECK_TIMEOUT = '30' }: HookSettings) {
+async function verifyHealthy({ HEALTH_CHECK_URL = '', HEALTH_CHECK_TIMEOUT = '60' }: HookSettings) {
   const why = await waitUntilHealthy(HEALTH_CHECK_URL, Number(HEALTH_CHECK_TIMEOUT))
   if (why)
     throw new Failure(exit.failed, `The application did not answer 2xx within ${HEALTH_CHECK_TIMEOUT} s.`, { why })

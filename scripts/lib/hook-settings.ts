@@ -23,7 +23,7 @@ const hookSettings = {
     means: 'what answers 2xx when the application serves, such as http://127.0.0.1:8000/ping',
     problem: (url: string) => (/^https?:$/.test(URL.parse(url)?.protocol ?? '') ? undefined : 'is not an http URL'),
   },
-  HEALTH_CHECK_TIMEOUT: { means: 'seconds, 30 by default', problem: isSeconds },
+  HEALTH_CHECK_TIMEOUT: { means: 'seconds, 60 by default', problem: isSeconds },
   STEP_TIMEOUT: { means: 'seconds that a step may take, without limit by default', problem: isSeconds },
 } as const
 

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ProcessPromise, $ as zx } from 'zx/core'
+import type { Site } from '../lib/site.ts'
+
+/** Of FlexMeasures. */
+export const release = '1.0.1'
+const sha256 = '89b3d189482165cfbf4c951128d40a3da6f05ba3435182f07c668bb99b058ce0'
+/** Debian's, which its uWSGI is made for; another one may come first on PATH. */
+const python = '/usr/bin/python3'
+
+const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
+
+/** With the uv that FlexMeasures' Makefile asks for; `uv sync` leaves it there. */
+export async function makeVirtualEnvironment(venv: string) {
+  await $`${python} -m venv ${venv}`
+  await fromPyPI('uv', $`${venv}/bin/pip install --quiet uv`)
+}
+
+/** FlexMeasures' source distribution as the clone's first commit, with an annotated tag. */
+export async function getRepository(site: Site, venv: string) {
+  const options = ['--quiet', '--no-deps', '--no-binary', 'flexmeasures', '--dest', site.folder]
+  await fromPyPI(`FlexMeasures ${release}`, $`${venv}/bin/pip download ${options} flexmeasures==${release}`)
+  const archive = join(site.folder, `flexmeasures-${release}.tar.gz`)
+  assert.equal(createHash('sha256').update(readFileSync(archive)).digest('hex'), sha256)
+  // PKG-INFO would say the version, whatever git's tag is.
+  await $`tar --extract --file ${archive} --directory ${site.clone} --strip-components 1 --exclude PKG-INFO`
+  site.write({ 'page.txt': undefined })
+  await commitAndTag(site, `v${release}`)
+}
+
+async function fromPyPI(what: string, download: ProcessPromise) {
+  const { ok, stderr } = await download.nothrow()
+  if (!ok) throw new Error(`This test needs ${what} from PyPI, and pip cannot get it:\n${stderr}`)
+}
+
+export async function commitAndTag(site: Site, tag: string) {
+  await site.commit()
+  await site.git`git tag --annotate --message ${tag} ${tag}`
+}
+
+export function uvSettings(folder: string, venv: string) {
+  const config = join(folder, 'uv.toml')
+  // Else the version stays what an earlier tag said: uv does not look at git.
+  writeFileSync(config, 'reinstall-package = ["flexmeasures"]\n')
+  return {
+    UV_CACHE_DIR: uvCache() ?? join(folder, 'uv-cache'),
+    UV_CONFIG_FILE: config,
+    // uv does not look at VIRTUAL_ENV either.
+    UV_PROJECT_ENVIRONMENT: venv,
+    UV_PYTHON: python,
+    UV_PYTHON_DOWNLOADS: 'never',
+    UV_NO_PROGRESS: '1',
+    // Where it leaves its lock files.
+    TMPDIR: folder,
+  }
+}
+
+/** The cache of whoever runs this, who may have most of a gigabyte there already. */
+function uvCache(): string | undefined {
+  const { UV_CACHE_DIR, XDG_CACHE_HOME, HOME } = process.env
+  const cache = UV_CACHE_DIR ?? (XDG_CACHE_HOME ? join(XDG_CACHE_HOME, 'uv') : HOME && join(HOME, '.cache/uv'))
+  try {
+    if (!cache) return undefined
+    mkdirSync(cache, { recursive: true })
+    accessSync(cache, constants.W_OK)
+    return cache
+  } catch {
+    return undefined
+  }
+}
+
+const template = 'flexmeasures/ui/templates/admin/login_user.html'
+
+export function newTitle(site: Site, title: string) {
+  const old = readFileSync(join(site.clone, template), 'utf8')
+  return { [template]: old.replace(/<h1>.*<\/h1>/, `<h1>${title}</h1>`) }
+}
+
+export function migration(revision: string, previous: string, more = 'pass') {
+  const text = `\
+"""A table of its own: ${revision}."""
+
+from alembic import op
+
+revision = "${revision}"
+down_revision = "${previous}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.execute("CREATE TABLE test_${revision} (id integer)")
+    ${more}
+
+
+def downgrade():
+    op.execute("DROP TABLE test_${revision}")
+`
+  return { [`flexmeasures/data/migrations/versions/${revision}_test.py`]: text }
+}
+
+export async function installedVersion(venv: string): Promise<string> {
+  const program = 'import importlib.metadata as m; print(m.version("flexmeasures"))'
+  return (await $`${venv}/bin/python -c ${program}`).stdout.trim()
+}
