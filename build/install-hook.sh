@@ -118,9 +118,11 @@ protect() {
   git config --file config receive.denyDeletes true
   git config --file config --unset-all receive.hideRefs '^(refs|!refs/(heads|tags|deploy-[a-z]+)(/.*)?)$' || [ $? = 5 ]
   for ref in refs "!refs/heads/$branch" !refs/tags \
-    "!refs/deploy-request/$branch" "!refs/deploy-again/$branch" "!refs/deploy-rollback/$branch"; do
+    "!refs/deploy-request/$branch" "!refs/deploy-again/$branch" "!refs/deploy-rollback/$branch" "!refs/deploy-check/$branch"; do
     git config --file config --add receive.hideRefs "$ref"
   done
+  # Tells deploy whose hook this is, also before the first deployment has left its own refs there.
+  git update-ref "refs/deploy/$branch/hook" "$(git hash-object -w --stdin </dev/null)"
 }
 
 # ---- What runs here.

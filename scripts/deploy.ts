@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { type Shell, $ as zx } from 'zx/core'
+import { check } from './lib/check.ts'
 import {
   fetchCommit,
   findRollback,
@@ -11,14 +12,17 @@ import {
   readRefs,
   summarize,
 } from './lib/history.ts'
+import { normalizeKnownHosts } from './lib/known-hosts.ts'
+import { normalizePrivateKey } from './lib/private-key.ts'
 import { exit, Failure, run, version } from './lib/program.ts'
 import { explainPushFailure } from './lib/push-failure.ts'
-import { parseRemote } from './lib/remote.ts'
+import { parseRemote, type Remote } from './lib/remote.ts'
 import { readSettings } from './lib/settings.ts'
-import { withSshSession } from './lib/ssh-session.ts'
+import { type SshSecrets, withSshSession } from './lib/ssh-session.ts'
 import { failedRef, greeting, liveRef, parseVerdict, type Request, requestRef, type Verdict } from './lib/verdict.ts'
 
 const help = `Usage: deploy [--again | --dry-run] [--env-file FILE]
+       deploy check
        deploy status | history [--json]
        deploy rollback [COMMIT]
 
@@ -30,6 +34,7 @@ Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, a
   4  git refused the push; nothing was deployed
   5  not known, because the connection broke: run it again to find out
 
+check goes through all that a deployment needs, here and on the server, and deploys nothing.
 status and history tell what is and was live, who deployed it, and how long each step took.
 rollback puts the commit live that was so before, or COMMIT; the next push goes forward again.
 
@@ -51,9 +56,17 @@ const deploySettings = {
   BRANCH_NAME: { means: 'the branch to push, such as main', required: true },
   SSH_DEPLOYMENT_KEY: {
     means: 'the private key from the secrets of the CI; leave it unset to log in as you do by hand',
-    problem: () => (process.env.KNOWN_DEPLOYMENT_HOSTS ? undefined : 'is there without KNOWN_DEPLOYMENT_HOSTS'),
+    problem: () => (process.env.KNOWN_DEPLOYMENT_HOSTS === undefined ? 'is there without KNOWN_DEPLOYMENT_HOSTS' : ''),
+    verify: (key: string) => normalizePrivateKey(key),
   },
-  KNOWN_DEPLOYMENT_HOSTS: { means: 'known_hosts lines from the secrets of the CI; setup-ssh prints them' },
+  KNOWN_DEPLOYMENT_HOSTS: {
+    means: 'known_hosts lines from the secrets of the CI; setup-ssh prints them',
+    verify: (knownHosts: string) => readKnownHosts(knownHosts, process.env),
+  },
+  PROXY_JUMP: {
+    means: 'the host through which the server is reached, such as ada@gate.our-server.com:22',
+    problem: (jump: string) => (parseJump(jump) ? undefined : 'is not user@host or user@host:port'),
+  },
 } as const
 
 const remote = 'staging'
@@ -68,17 +81,23 @@ async function main(): Promise<number> {
     return 0
   }
   const settings = readSettings(deploySettings, options['env-file'])
-  const { STAGING_REMOTE_REPO, BRANCH_NAME, SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: knownHosts } = settings
+  const { STAGING_REMOTE_REPO, BRANCH_NAME } = settings
 
-  return withSshSession({ key, knownHosts }, async env => {
+  return withSshSession(readSecrets(settings), async (env, connected) => {
     const $ = zx({ env: { ...process.env, ...env }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
     if (command === 'status' || command === 'history') {
+      await connected
       return showHistory(await readHistory($, STAGING_REMOTE_REPO, BRANCH_NAME), command, options.json)
     }
     const commit = command === 'rollback' ? undefined : await findCommit($, BRANCH_NAME)
 
     console.log(`ADDING REMOTE ${remote} (${STAGING_REMOTE_REPO}) ...`)
     await setRemote($, STAGING_REMOTE_REPO)
+    if (command === 'check' && commit) {
+      const secrets = describeSecrets(settings)
+      return check($, { remote, url: STAGING_REMOTE_REPO, branch: BRANCH_NAME, commit, secrets, connected })
+    }
+    await connected
     if (commit === undefined) {
       const earlier = await findRollback($, remote, BRANCH_NAME, argument)
       return announce(await requestVerdict($, earlier, BRANCH_NAME, 'rollback'))
@@ -94,7 +113,7 @@ async function main(): Promise<number> {
   })
 }
 
-const commands = ['status', 'history', 'rollback'] as const
+const commands = ['check', 'status', 'history', 'rollback'] as const
 
 function readArguments() {
   try {
@@ -119,6 +138,43 @@ function readArguments() {
   }
 }
 
+/** The secrets as ssh reads them, whatever happened to them on their way. The processes that are started get none. */
+function readSecrets(settings: Record<keyof typeof deploySettings, string | undefined>): SshSecrets {
+  const { STAGING_REMOTE_REPO = '', SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS, PROXY_JUMP } = settings
+  const remote = parseRemote(STAGING_REMOTE_REPO)
+  delete process.env.SSH_DEPLOYMENT_KEY
+  if (remote?.host === undefined) return { key: undefined, knownHosts: undefined }
+  return {
+    key: SSH_DEPLOYMENT_KEY === undefined ? undefined : normalizePrivateKey(SSH_DEPLOYMENT_KEY),
+    knownHosts: KNOWN_DEPLOYMENT_HOSTS === undefined ? undefined : readKnownHosts(KNOWN_DEPLOYMENT_HOSTS, settings),
+    jump: PROXY_JUMP?.trim() || undefined,
+    remote,
+  }
+}
+
+function describeSecrets({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }: Record<string, string | undefined>): string[] {
+  return [
+    SSH_DEPLOYMENT_KEY === undefined
+      ? 'no SSH_DEPLOYMENT_KEY, ssh logs in as it does for you'
+      : 'SSH_DEPLOYMENT_KEY is a private key without passphrase',
+    KNOWN_DEPLOYMENT_HOSTS === undefined
+      ? 'no KNOWN_DEPLOYMENT_HOSTS, ssh knows the hosts that it knows for you'
+      : 'KNOWN_DEPLOYMENT_HOSTS has a host key of the server',
+  ]
+}
+
+/** @throws Failure (usage) where they lack the server, or the host before it */
+function readKnownHosts(text: string, { STAGING_REMOTE_REPO = '', PROXY_JUMP = '' }: NodeJS.ProcessEnv): string {
+  const remote = parseRemote(STAGING_REMOTE_REPO)
+  if (remote?.host === undefined) return text
+  const knownHosts = normalizeKnownHosts(text, remote)
+  const jump = parseJump(PROXY_JUMP)
+  if (jump) normalizeKnownHosts(knownHosts, jump)
+  return knownHosts
+}
+
+const parseJump = (jump: string): Remote | undefined => parseRemote(`ssh://${jump.trim()}/`)
+
 function showHistory(history: readonly HistoryEntry[], command: 'status' | 'history', json: boolean): number {
   const text = command === 'status' ? formatStatus(history) : formatHistory(history)
   console.log(json ? JSON.stringify(command === 'status' ? summarize(history) : history, null, 2) : text)
@@ -131,6 +187,12 @@ async function findCommit($: Shell, branch: string): Promise<string> {
   const name = isDetached ? 'HEAD' : `refs/heads/${branch}`
   const commit = await $`git rev-parse --verify ${`${name}^{commit}`}`.nothrow()
   if (commit.ok) return commit.stdout.trim()
+  if (/detected dubious ownership/.test(commit.stderr)) {
+    throw new Failure(exit.usage, 'git does not work in this clone, because it belongs to another user.', {
+      why: commit.stderr,
+      fix: `run deploy as that user; in a container: git config --global --add safe.directory '${process.cwd()}'`,
+    })
+  }
   throw new Failure(exit.usage, `There is no commit to deploy: ${name} is not to be found here.`, {
     why: commit.stderr,
     fix: 'run deploy in a clone of the repository, and check BRANCH_NAME',
@@ -196,7 +258,7 @@ async function findVerdict($: Shell, commit: string, branch: string, pushed: Pus
   if (failure && failure.exitCode !== exit.unknown && failure.exitCode !== exit.refused) throw failure
 
   const recorded = await readRefs($, remote, branch).catch(cause => {
-    throw noVerdict(cause)
+    throw noVerdict(cause, failure !== undefined)
   })
   if (failure?.exitCode === exit.refused) {
     const newer = recorded.get(liveRef(branch))
@@ -227,6 +289,11 @@ async function requestVerdict($: Shell, commit: string, branch: string, request:
     // A hook that was killed has left the ref.
     await deleteRequest()
     asked = await push($, commit, ref)
+    if (asked.upToDate) {
+      throw new Failure(exit.unknown, `The server keeps an old request, and does not ask its hook again.`, {
+        fix: `on the server: git update-ref -d ${ref}; then run deploy again`,
+      })
+    }
   }
   if (asked.verdict) return asked.verdict
   if (!asked.ok) throw explainPushFailure(asked.output)
@@ -242,8 +309,11 @@ async function contains($: Shell, newer: string, commit: string, branch: string)
   return (await $`git merge-base --is-ancestor ${commit} ${newer}`.nothrow()).ok
 }
 
-function noVerdict(cause?: unknown) {
-  return new Failure(exit.unknown, 'The server has the code, and did not say what became of it.', {
+function noVerdict(cause?: unknown, pushBroke = false) {
+  const what = pushBroke
+    ? 'The connection broke, and whether the server has the code is not known.'
+    : 'The server has the code, and did not say what became of it.'
+  return new Failure(exit.unknown, what, {
     why: cause instanceof Failure ? cause.message : 'its hook ended without a verdict',
     fix: 'run deploy again: it finds out, and asks the server again if need be',
     cause,

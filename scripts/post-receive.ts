@@ -12,10 +12,11 @@ import { describe, exit, Failure, run, version } from './lib/program.ts'
 import { findPush, type Push } from './lib/push.ts'
 import { Relay } from './lib/relay.ts'
 import { Repository } from './lib/repository.ts'
+import { checkServer } from './lib/server-check.ts'
 import { loadEnvFile } from './lib/settings.ts'
 import { activate, runStep, stepEnvironment, withVirtualEnvironment } from './lib/step.ts'
 import { takeTurn } from './lib/turn.ts'
-import { formatVerdict, greeting, type Verdict } from './lib/verdict.ts'
+import { endOfChecks, formatCheck, formatVerdict, greeting, type Verdict } from './lib/verdict.ts'
 import { WorkTree, waitForNextSecond, withTimeKept } from './lib/work-tree.ts'
 
 const help = `Usage: copied to hooks/post-receive of a bare repository, git runs it after each push.
@@ -48,6 +49,7 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
   const relay = new Relay()
   relay.say(`${greeting} ${version}`)
+  if (push.request === 'check') return reportChecks(BRANCH_NAME, relay)
   let verdict: Verdict
   try {
     verdict = await answer(push, BRANCH_NAME, arrived, relay)
@@ -62,6 +64,16 @@ async function main(): Promise<number> {
   relay.say(formatVerdict(verdict))
   await relay.end()
   return verdict.live ? exit.live : exit.failed
+}
+
+/** Says what a deployment would meet here, and deploys nothing. */
+async function reportChecks(branch: string, relay: Relay): Promise<number> {
+  const repository = new Repository(realpathSync(process.env.GIT_DIR ?? '.'))
+  await repository.deleteRequest('check', branch)
+  for await (const check of checkServer(repository.gitDir)) relay.say(formatCheck(check))
+  relay.say(endOfChecks)
+  await relay.end()
+  return exit.live
 }
 
 /** Waits for its turn; then deploys what is the newest, unless what happened meanwhile answers the push already. */
@@ -136,7 +148,7 @@ async function deploy(deployment: Deployment, last: Deployment | undefined, cont
     await repository.record({ ...deployment, ended: Date.now() }, branch, refs, true)
     deployment.unsettled = {}
     deployment.outcome = 'live'
-    deployment.explanation = describeSteps(deployment)
+    deployment.explanation = `in ${(Date.now() - deployment.started) / 1000} s`
   } catch (error) {
     const step = shortName(deployment.steps.at(-1)?.name ?? 'THE BEGINNING')
     log.say(`${step} failed: ${describe(error)}`)
@@ -331,10 +343,6 @@ const secondsSince = (started: number) => Math.round(performance.now() - started
 
 /** A step's name without the path or URL behind it. */
 const shortName = (name: string) => name.replace(/ \(.*/, '')
-
-function describeSteps({ steps }: Deployment): string {
-  return steps.map(({ name, seconds }) => `${shortName(name).toLowerCase()} ${seconds} s`).join(', ')
-}
 
 /** sshd says where a login came from; who it was, it does not know. */
 function whoPushed(): string {

@@ -7,6 +7,7 @@ import { $ as zx } from 'zx/core'
 import { waitFor } from './lib/events.ts'
 import { hookProcesses, processes } from './lib/processes.ts'
 import { type Site, startServer } from './lib/site.ts'
+import { nextSecond } from './lib/web-server.ts'
 
 const $ = zx({ quiet: true })
 
@@ -102,11 +103,17 @@ describe('kill -9', async () => {
     const first = await site.deploy()
     assert.equal(first.exitCode, 0, first.output)
 
-    const whole = await timeOfHook(site, nextCommit)
+    const times = [
+      await timeOfHook(site, nextCommit),
+      await timeOfHook(site, nextCommit),
+      await timeOfHook(site, nextCommit),
+    ]
+    const whole = Math.min(...times)
     let interrupted = 0
     for (let instant = 0; instant < instants; instant++) {
       const [name, killing] = Object.entries(kills)[instant % 3] as [string, Kill]
       await nextCommit()
+      await nextSecond()
       const deploying = site.startDeploy()
       await waitFor('the hook runs', () => hookProcesses(site.repository).length > 0)
       await sleep((whole * instant) / instants)
@@ -118,6 +125,7 @@ describe('kill -9', async () => {
       assert.equal(exitCode, 0, what)
       await verifyRight(site, commit, what)
     }
+    assert.ok(interrupted > 0, 'no kill hit a deployment')
     report('kill -9 at any instant, then one push', instants, `${interrupted} interrupted, all right after the push`)
   })
 })
@@ -353,6 +361,8 @@ async function commitsOf(site: Site, files: number): Promise<() => Promise<strin
 /** Milliseconds that the hook takes for one commit more. */
 async function timeOfHook(site: Site, nextCommit: () => Promise<string>): Promise<number> {
   await nextCommit()
+  // The hook itself waits for that after another checkout, and nothing is to be learned from killing it meanwhile.
+  await nextSecond()
   const deploying = site.startDeploy()
   await waitFor('the hook runs', () => hookProcesses(site.repository).length > 0)
   const started = performance.now()

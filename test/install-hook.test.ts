@@ -191,7 +191,7 @@ describe('install-hook', async () => {
     await site.installHook({ HOOK_BINARY: site.writeHook('fake', fakeHook) })
     await site.commit()
     await site.push('HEAD:refs/heads/main')
-    for (const request of requests) {
+    for (const request of [...requests, 'check'] as const) {
       const ref = requestRef(request, 'main')
       assert.ok((await site.push(`HEAD:${ref}`)).isAccepted, ref)
       assert.ok((await site.push(`:${ref}`)).isAccepted, `deletion of ${ref}`)

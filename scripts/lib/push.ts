@@ -21,6 +21,8 @@ export function findPush(input: string, branch: string): Push | string {
   }
   const commit = pushed.get(`refs/heads/${branch}`)
   if (commit) return { commit }
+  const checked = pushed.get(requestRef('check', branch))
+  if (checked) return { commit: checked, request: 'check' }
   return refs.map(({ ref, commit }) => explainRefusal(ref, commit, branch)).join('\n')
 }
 

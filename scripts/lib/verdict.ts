@@ -33,5 +33,24 @@ export const historyRef = (branch: string) => `refs/deploy/${branch}/history`
  * request: deploy the branch's tip unless it is live; again: even if it is; rollback: deploy this older commit.
  */
 export const requests = ['request', 'again', 'rollback'] as const
-export type Request = (typeof requests)[number]
+/** check deploys nothing: the hook only looks at what a deployment needs there. */
+export type Request = (typeof requests)[number] | 'check'
 export const requestRef = (request: Request, branch: string) => `refs/deploy-${request}/${branch}`
+
+/** One thing that a deployment needs; `deploy check` shows them. */
+export interface Check {
+  readonly what: string
+  readonly isWell: boolean
+  /** What was found, or what is wrong. */
+  readonly found: string
+}
+
+/** How the hook says it to deploy, and what it says when it is through. */
+export const formatCheck = ({ what, isWell, found }: Check) =>
+  `${isWell ? 'well:' : 'wrong:'} ${what}: ${found.replace(/\s+/g, ' ')}`
+export const endOfChecks = 'That is all that a deployment needs here.'
+
+export function parseCheck(line: string): Check | undefined {
+  const [, word, what = '', found = ''] = /^(well|wrong): (.+?): (.*)$/.exec(line) ?? []
+  return word === undefined ? undefined : { what, isWell: word === 'well', found }
+}

@@ -52,6 +52,8 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
   mkdirSync(home)
   writeFileSync(stepsFile, '')
   await $`git init --quiet --bare --initial-branch=${'main'} ${repository}`
+  // git's own housekeeping runs in the background, and locks what the tests look at.
+  await $`git --git-dir=${repository} config gc.auto 0`
   await $`git init --quiet --initial-branch=${'main'} ${clone}`
   const git = $({ cwd: clone })
 
