@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +17,7 @@ import {
 import { normalizePrivateKey } from '../scripts/lib/private-key.ts'
 import { Failure } from '../scripts/lib/program.ts'
 import { knownHostsName, parseRemote, portHint, type Remote } from '../scripts/lib/remote.ts'
+import { readSettings } from '../scripts/lib/settings.ts'
 import { sshString } from '../scripts/lib/ssh-blob.ts'
 import { newKeyPair } from './lib/sshd.ts'
 
@@ -272,6 +273,40 @@ describe('known hosts', () => {
           assert.equal(known.type, key.type)
           assert.ok(known.blob !== key.blob || known.marker === '@revoked')
         }
+      }),
+      { numRuns },
+    )
+  })
+})
+
+describe('settings', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'settings-'))
+  const file = join(folder, 'env')
+  const names = ['NEEDED', 'SECRET_OF_TEST', 'FREE']
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  test('of any file are read or reported, all that is missing at once, and no value is shown', () => {
+    const secret = fc.string({ unit: fc.constantFrom(...'abcXYZ0189+/='), minLength: 16, maxLength: 40 })
+    const line = textOf('NEEDED', 'FREE', '=', '"', "'", '`', '#', '\n', 'export ', '\\', '$FREE', ' ')
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 5 }), secret, (lines, value) => {
+        for (const name of names) delete process.env[name]
+        writeFileSync(file, [`SECRET_OF_TEST=${value}`, ...lines].join('\n'))
+        const before = new Set(Object.keys(process.env))
+        const { shown } = attempt(() =>
+          String(
+            readSettings(
+              {
+                NEEDED: { means: 'something', required: true },
+                SECRET_OF_TEST: { means: 'a secret', problem: () => 'is wrong' },
+              },
+              file,
+            ).NEEDED,
+          ),
+        )
+        for (const name of Object.keys(process.env)) if (!before.has(name)) delete process.env[name]
+        assert.match(shown, /SECRET_OF_TEST is wrong/)
+        assert.ok(!shown.includes(value), 'the value is shown')
       }),
       { numRuns },
     )
