@@ -64,10 +64,8 @@ async function checkLock(folders: readonly string[], journal: Journal): Promise<
   const { $ } = await import('zx/core')
   const what = 'lock'
   for (const folder of folders.filter(folder => existsSync(folder))) {
-    const { exitCode, stderr } = await $({
-      nothrow: true,
-      quiet: true,
-    })`flock --nonblock --conflict-exit-code 75 ${folder} true`
+    const quietly = $({ nothrow: true, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    const { exitCode, stderr } = await quietly`flock --nonblock --conflict-exit-code 75 ${folder} true`
     if (exitCode === 75) {
       const running = journal.read()
       const whose = running?.ended === undefined && running ? `the deployment of ${running.commit}` : 'a deployment'
