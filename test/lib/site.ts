@@ -1,8 +1,8 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { $ as zx } from 'zx/core'
-import { program, testsBinaries } from './programs.ts'
+import { program } from './programs.ts'
 import { type CleansUp, newKeyPair, type Sshd, type SshdOptions, startSshd } from './sshd.ts'
 
 /** A recipe that writes down what ran, for which commit; each deployment's steps can then be asserted on. */
@@ -90,11 +90,8 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
     installHook() {
       const hook = join(repository, 'hooks/post-receive')
       mkdirSync(dirname(hook), { recursive: true })
-      const [command = '', ...args] = program('post-receive')
-      // A binary is linked and not copied: a hundred megabytes for each test.
-      if (testsBinaries) symlinkSync(command, hook)
-      else writeFileSync(hook, `#!/bin/sh\nexec '${command}' '${args.join("' '")}' "$@"\n`)
-      if (!testsBinaries) chmodSync(hook, 0o755)
+      // Not the binary itself: a hundred megabytes for each test. And no link to it: a test may write another hook here.
+      writeFileSync(hook, `#!/bin/sh\nexec '${program('post-receive').join("' '")}' "$@"\n`, { mode: 0o755 })
     },
 
     /** Writes files into the clone; `undefined` removes one. */
