@@ -6,7 +6,7 @@ programs := dist/$(platform)
 # What the tests use of Debian's.
 test_packages := openssh-server binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3
 # What the binaries do; the other tests look into the sources.
-binary_tests := $(filter-out test/properties.% test/remote.% test/private-key.% test/known-hosts.% test/examples.%, $(wildcard test/*.test.ts))
+binary_tests := $(filter-out test/properties.% test/remote.% test/private-key.% test/known-hosts.%, $(wildcard test/*.test.ts))
 # npm puts the Node that is pinned in package-lock.json first on PATH.
 node := npm exec --offline --no -- node
 
