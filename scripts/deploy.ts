@@ -10,6 +10,7 @@ import {
   type HistoryEntry,
   readHistory,
   readRefs,
+  showOurHook,
   summarize,
 } from './lib/history.ts'
 import { normalizeKnownHosts } from './lib/known-hosts.ts'
@@ -274,8 +275,7 @@ async function findVerdict($: Shell, commit: string, branch: string, pushed: Pus
     })
   }
   if (recorded.get(failedRef(branch)) === commit) return { commit, live: false, explanation: 'its deployment failed' }
-  const hookIsOurs = pushed.greeted || [...recorded.keys()].some(ref => ref.startsWith('refs/deploy/'))
-  if (failure || hookIsOurs) throw failure ?? noVerdict()
+  if (failure || pushed.greeted || showOurHook(recorded)) throw failure ?? noVerdict()
   return undefined
 }
 

@@ -1,5 +1,5 @@
 import type { Shell } from 'zx/core'
-import { readRefs } from './history.ts'
+import { readRefs, showOurHook } from './history.ts'
 import { exit, Failure } from './program.ts'
 import { explainPushFailure } from './push-failure.ts'
 import { type Check, endOfChecks, greeting, liveRef, parseCheck, parseVerdict, requestRef } from './verdict.ts'
@@ -37,7 +37,7 @@ export async function check($: Shell, { remote, url, branch, commit, secrets, co
   })
 
   // Whoever deploys with another hook must not find that looking has deployed: a bash hook runs at any push.
-  if (![...refs.keys()].some(ref => ref.startsWith('refs/deploy/'))) {
+  if (!showOurHook(refs)) {
     console.log(
       `?      hook: not asked, because pushlive has deployed nothing there yet, and another hook would deploy now`,
     )

@@ -24,6 +24,10 @@ export async function readRefs($: Shell, remote: string, branch: string): Promis
   return new Map(listed.stdout.split('\n').map(line => line.split('\t').reverse() as [string, string]))
 }
 
+/** Whether refs that the server lists show that its hook is ours: nothing else writes there. */
+export const showOurHook = (refs: ReadonlyMap<string, string>) =>
+  [...refs.keys()].some(ref => ref.startsWith('refs/deploy/'))
+
 /** All deployments of a branch, newest first. @throws Failure where the server cannot be asked */
 export async function readHistory($: Shell, remote: string, branch: string): Promise<HistoryEntry[]> {
   const newest = (await readRefs($, remote, branch)).get(historyRef(branch))

@@ -5,7 +5,7 @@ import type { Request } from './verdict.ts'
 /** What became of a step, for the history. */
 export interface StepRecord {
   readonly name: string
-  /** Absent for a step that was skipped, or that was running when the deployment was killed. */
+  /** Absent for a step that failed, or that was running when the deployment was killed. */
   seconds?: number
 }
 
