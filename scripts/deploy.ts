@@ -184,25 +184,28 @@ function showHistory(history: readonly HistoryEntry[], command: 'status' | 'hist
 
 /** CI checks out a detached HEAD; elsewhere the branch itself is meant, whatever is checked out. */
 async function findCommit($: Shell, branch: string): Promise<string> {
-  const isDetached = (await $`git symbolic-ref --quiet HEAD`.nothrow()).exitCode === 1
-  const name = isDetached ? 'HEAD' : `refs/heads/${branch}`
-  const commit = await $`git rev-parse --verify ${`${name}^{commit}`}`.nothrow()
-  if (commit.ok) return commit.stdout.trim()
-  if (/detected dubious ownership/.test(commit.stderr)) {
+  // One bash for both, because each process is one that every deployment waits for.
+  const { stdout, stderr } = await $`
+    name=${`refs/heads/${branch}`}
+    git symbolic-ref --quiet HEAD >/dev/null || [ $? != 1 ] || name=HEAD
+    echo "$name"
+    git rev-parse --verify "$name^{commit}"`.nothrow()
+  const [name, commit] = stdout.split('\n')
+  if (commit) return commit
+  if (/detected dubious ownership/.test(stderr)) {
     throw new Failure(exit.usage, 'git does not work in this clone, because it belongs to another user.', {
-      why: commit.stderr,
+      why: stderr,
       fix: `run deploy as that user; in a container: git config --global --add safe.directory '${process.cwd()}'`,
     })
   }
   throw new Failure(exit.usage, `There is no commit to deploy: ${name} is not to be found here.`, {
-    why: commit.stderr,
+    why: stderr,
     fix: 'run deploy in a clone of the repository, and check BRANCH_NAME',
   })
 }
 
 async function setRemote($: Shell, url: string): Promise<void> {
-  const added = await $`git remote add ${remote} ${url}`.nothrow()
-  if (!added.ok) await $`git remote set-url ${remote} ${url}`
+  await $`git remote add ${remote} ${url} 2>/dev/null || git remote set-url ${remote} ${url}`
 }
 
 /** What came of one `git push`. */

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, statSync, writeSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,7 +9,7 @@ import { type HookSettings, readHookSettings } from './lib/hook-settings.ts'
 import { type Deployment, Journal, type StepRecord } from './lib/journal.ts'
 import { describe, exit, Failure, run, version } from './lib/program.ts'
 import { findPush, type Push } from './lib/push.ts'
-import { Relay } from './lib/relay.ts'
+import type { Relay } from './lib/relay.ts'
 import { Repository } from './lib/repository.ts'
 import { checkServer } from './lib/server-check.ts'
 import { loadEnvFile } from './lib/settings.ts'
@@ -42,11 +41,13 @@ async function main(): Promise<number> {
   const BRANCH_NAME = process.env.BRANCH_NAME || 'main'
   const push = findPush(readFileSync(0, 'utf8'), BRANCH_NAME)
   if (typeof push === 'string') {
-    console.log(push)
+    // Not console.log: most pushes to other branches end here, and it takes 2 ms to load.
+    writeSync(1, `${push}\n`)
     return 0
   }
   // The server finishes what a push began: a Ctrl-C or a hangup at the pusher's end is not for us.
   for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
+  const { Relay } = await import('./lib/relay.ts')
   const relay = new Relay()
   relay.say(`${greeting} ${version}`)
   if (push.request === 'check') return reportChecks(BRANCH_NAME, relay)
@@ -114,14 +115,14 @@ async function answer(push: Push, branch: string, arrived: number, relay: Relay)
       log: log.file,
       arrived,
       started,
-      settingsDigest: digestSettings(),
+      settingsFile: identifySettings(),
       steps: [],
       unsettled: last?.unsettled ?? {},
     }
     await deploy(deployment, last, { settings, branch, refs, repository, workTree, journal, log, lockFd: turn.fd })
     return await verdictOn(push, deployment, repository)
   } finally {
-    await turn.release()
+    turn.release()
   }
 }
 
@@ -183,14 +184,14 @@ interface Parts {
  * any doubt whether that is what is installed, they run.
  */
 async function findParts(deployment: Deployment, last: Deployment | undefined, context: Context): Promise<Parts> {
-  const { commit, previous, request, settingsDigest } = deployment
+  const { commit, previous, request, settingsFile } = deployment
   const { settings, repository, log } = context
   const { PATH_TO_GIT_WORK_TREE, PATH_TO_VENV } = settings
   const isCertain =
     last?.outcome === 'live' &&
     last.commit === previous &&
     last.request !== 'rollback' &&
-    last.settingsDigest === settingsDigest &&
+    last.settingsFile === settingsFile &&
     request !== 'again' &&
     request !== 'rollback' &&
     (!PATH_TO_VENV || existsSync(resolve(PATH_TO_GIT_WORK_TREE, PATH_TO_VENV, 'bin')))
@@ -219,6 +220,8 @@ async function goLive(commit: string, parts: Parts, deployment: Deployment, cont
     RESTART = 'touch -- "$PATH_TO_WSGI"',
   } = settings
 
+  const wsgi = resolve(PATH_TO_GIT_WORK_TREE, PATH_TO_WSGI)
+
   async function step(name: string, part: keyof Parts | undefined, action: () => Promise<unknown>) {
     if (signal?.aborted) throw new Failure(exit.failed, `${name} was not begun, because the hook was told to end.`)
     const record: StepRecord = { name }
@@ -232,18 +235,18 @@ async function goLive(commit: string, parts: Parts, deployment: Deployment, cont
   }
 
   await step(`CHECKING OUT CODE TO GIT WORK TREE (${PATH_TO_GIT_WORK_TREE})`, undefined, () =>
-    withTimeKept(resolve(PATH_TO_GIT_WORK_TREE, PATH_TO_WSGI), () => workTree.checkOut(commit, lockFd)),
+    withTimeKept(wsgi, () => workTree.checkOut(commit, wsgi, lockFd)),
   )
   if (!parts.dependencies && !parts.database && !parts.application) return
 
   const cwd = PATH_TO_GIT_WORK_TREE
-  let env = await environmentOfSteps(commit, deployment, context)
+  let env = environmentOfSteps(commit, deployment, context)
   if (settings.ACTIVATE_VENV) {
     await step('ACTIVATING VIRTUAL ENVIRONMENT', undefined, async () => {
       env = await activate(settings.ACTIVATE_VENV as string, cwd, env)
     })
   }
-  env = { ...withVirtualEnvironment(settings.PATH_TO_VENV, cwd, env), PATH_TO_WSGI: resolve(cwd, PATH_TO_WSGI) }
+  env = { ...withVirtualEnvironment(settings.PATH_TO_VENV, cwd, env), PATH_TO_WSGI: wsgi }
   const run = (command: string, fd?: number) => () =>
     runStep(command, { cwd, env, log, lockFd: fd, timeout: STEP_TIMEOUT ? Number(STEP_TIMEOUT) : undefined, signal })
 
@@ -257,7 +260,7 @@ async function goLive(commit: string, parts: Parts, deployment: Deployment, cont
     // Without the lock: what this starts may stay, and would keep it.
     await step('RESTARTING APPLICATION', 'application', async () => {
       // Of two touches in one second uWSGI may see the first only.
-      if (settings.RESTART === undefined) await waitForNextSecond(env.PATH_TO_WSGI as string)
+      if (settings.RESTART === undefined) await waitForNextSecond(wsgi)
       await run(RESTART)()
     })
   }
@@ -328,15 +331,15 @@ async function verifyHealthy({ HEALTH_CHECK_URL = '', HEALTH_CHECK_TIMEOUT = '60
     throw new Failure(exit.failed, `The application did not answer 2xx within ${HEALTH_CHECK_TIMEOUT} s.`, { why })
 }
 
-async function environmentOfSteps(commit: string, { previous = '' }: Deployment, { branch, repository }: Context) {
+function environmentOfSteps(commit: string, { previous = '' }: Deployment, { branch, refs }: Context) {
   const variables = { DEPLOY_BRANCH: branch, DEPLOY_COMMIT: commit, DEPLOY_PREVIOUS_COMMIT: previous }
-  return stepEnvironment(await repository.localEnvironmentNames(), variables)
+  return stepEnvironment(refs.localEnvironmentNames, variables)
 }
 
-/** Steps depend on what `.env` holds, be it a setting of ours or not. */
-function digestSettings(): string {
-  const text = existsSync('.env') ? readFileSync('.env') : ''
-  return createHash('sha256').update(text).digest('hex')
+/** Tells whether `.env` is the one that it was: steps depend on what it holds, be it a setting of ours or not. */
+function identifySettings(): string {
+  const file = statSync('.env', { throwIfNoEntry: false, bigint: true })
+  return file ? `${file.ino} ${file.ctimeNs}` : ''
 }
 
 const secondsSince = (started: number) => Math.round(performance.now() - started) / 1000

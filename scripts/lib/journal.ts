@@ -24,8 +24,8 @@ export interface Deployment {
   readonly arrived: number
   readonly started: number
   ended?: number
-  /** Of the hook's settings file. */
-  readonly settingsDigest: string
+  /** Which state of the hook's settings file: any change of it makes this another one. */
+  readonly settingsFile: string
   readonly steps: StepRecord[]
   outcome?: 'live' | 'failed'
   explanation?: string

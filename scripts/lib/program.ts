@@ -41,12 +41,11 @@ export function run(main: () => Promise<number>): void {
   Promise.resolve()
     .then(main)
     .then(
-      exitCode => {
-        process.exitCode = exitCode
-      },
+      // Not process.exitCode: taking Node down piece by piece lasts longer than taking leave of it.
+      exitCode => process.exit(exitCode),
       error => {
         process.stderr.write(`${describe(error)}\n`)
-        process.exitCode = error instanceof Failure ? error.exitCode : exit.bug
+        process.exit(error instanceof Failure ? error.exitCode : exit.bug)
       },
     )
 }

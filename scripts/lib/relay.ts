@@ -127,7 +127,9 @@ export class Relay {
     const woken = new Promise<void>(wake => {
       this.#wake = wake
     })
-    await (milliseconds === undefined ? woken : Promise.race([woken, sleep(milliseconds)]))
+    // Without a reference: the program need not wait for the rest of it to end.
+    const over = milliseconds && sleep(milliseconds, undefined, { ref: false })
+    await (over ? Promise.race([woken, over]) : woken)
   }
 }
 

@@ -22,14 +22,22 @@ export class Repository {
     this.#ownFolder = join(gitDir, 'pushlive')
   }
 
-  /** The commits that the branch and its deployments stand at; each may be missing. */
+  /**
+   * The commits that the branch and its deployments stand at, each of which may be missing; and the environment
+   * variables that git sets for hooks and that must not reach a step.
+   */
   async refs(branch: string) {
     const git = await this.#git()
     const format = '%(objectname) %(refname)'
-    const { stdout } =
-      await git`git for-each-ref --format=${format} ${`refs/heads/${branch}`} ${`refs/deploy/${branch}`}`
-    const refs = new Map(stdout.split('\n').map(line => [line.slice(line.indexOf(' ') + 1), line.split(' ')[0]]))
+    // One bash for both, because each process is one that every push waits for.
+    const { stdout } = await git`
+      git rev-parse --local-env-vars
+      git for-each-ref --format=${format} ${`refs/heads/${branch}`} ${`refs/deploy/${branch}`}`
+    const lines = stdout.split('\n').filter(Boolean)
+    const isRef = (line: string) => line.includes(' ')
+    const refs = new Map(lines.filter(isRef).map(line => [line.slice(line.indexOf(' ') + 1), line.split(' ')[0]]))
     return {
+      localEnvironmentNames: lines.filter(line => !isRef(line)),
       tip: refs.get(`refs/heads/${branch}`),
       live: refs.get(liveRef(branch)),
       failed: refs.get(failedRef(branch)),
@@ -60,12 +68,6 @@ export class Repository {
     const git = await this.#git()
     const added = await git`git diff --name-only -z --diff-filter=A ${before} ${after} -- ${pathspecs}`.nothrow()
     return added.stdout.split('\0').filter(Boolean)
-  }
-
-  /** What git sets for hooks and must not reach a step. */
-  async localEnvironmentNames(): Promise<string[]> {
-    const git = await this.#git()
-    return (await git`git rev-parse --local-env-vars`).stdout.trim().split('\n')
   }
 
   /** So that the same request can be pushed again. */
@@ -123,12 +125,13 @@ export class Repository {
     const parent = history === undefined ? [] : ['-p', history]
     const tree =
       history === undefined ? (await git`git hash-object -w -t tree /dev/null`).stdout.trim() : `${history}^{tree}`
-    const entry = (await git`git commit-tree ${parent} -m ${message} ${tree}`).stdout.trim()
     const success = [`update ${liveRef(branch)} ${commit}`, ...(failed ? [`delete ${failedRef(branch)}`] : [])]
     const outcome = live ? success : [`update ${failedRef(branch)} ${commit}`]
-    const transaction = [...outcome, `update ${historyRef(branch)} ${entry}`].join('\n')
+    const transaction = [...outcome, `update ${historyRef(branch)} `].join('\n')
     // A here-string and not zx's stdin: that is a socket, for which bash takes itself for rsh's and reads ~/.bashrc.
-    const write = () => git`git update-ref --create-reflog -m ${`pushlive: ${who}`} --stdin <<< ${transaction}`
+    const write = () => git`
+      entry=$(git commit-tree ${parent} -m ${message} ${tree})
+      git update-ref --create-reflog -m ${`pushlive: ${who}`} --stdin <<< ${transaction}$entry`
     if (live && failed) await this.#whileDeleting(failedRef(branch), write)
     else await write()
   }

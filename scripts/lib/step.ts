@@ -45,7 +45,10 @@ export async function runStep(command: string, { cwd, env, log, lockFd, timeout,
     detached: true,
     nothrow: true,
     quiet: true,
-  })`bash -e -o pipefail -c ${command}`
+    prefix: 'set -e -o pipefail; ',
+    // It is the server's own text for a shell, and not a word of ours.
+    quote: text => text,
+  })`${command}`
   let ended = ''
   let ending: Promise<void> | undefined
   const end = (why: string) => {

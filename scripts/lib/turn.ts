@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import type { Journal } from './journal.ts'
-import { type Lock, takeLock } from './lock.ts'
+import { takeLocks } from './lock.ts'
 import { exit, Failure } from './program.ts'
 import type { Push } from './push.ts'
 import type { Quotation, Relay } from './relay.ts'
@@ -29,22 +29,19 @@ export async function takeTurn(folders: readonly string[], push: Push, journal: 
     showRunning()
     watching ??= setInterval(showRunning, 100).unref()
   }
-  const locks: Lock[] = []
   for (const folder of folders) {
     try {
       mkdirSync(folder, { recursive: true })
     } catch (cause) {
       throw new Failure(exit.failed, `The folder ${folder} cannot be made.`, { why: String(cause), cause })
     }
-    locks.push(await takeLock(folder, () => onWait(folder)))
   }
+  const locks = await takeLocks(folders, onWait)
   clearInterval(watching)
   for (const [file, quotation] of shown) relay.endQuote(quotation, statSync(file).size)
   return {
     /** The work tree's lock, for the steps. */
-    fd: (locks.at(-1) as Lock).fd,
-    async release() {
-      for (const lock of locks.reverse()) await lock.release()
-    },
+    fd: locks.fds.at(-1) as number,
+    release: locks.release,
   }
 }

@@ -39,10 +39,12 @@ export class WorkTree {
    * Puts exactly this commit's files into the folder: local changes are undone, files that the last commit had and
    * this one lacks are removed, untracked files stay. May be run again after it was killed or failed at any point.
    *
+   * @param touched the file that restarts the application: its time has changed and it is not to be written for that,
+   * because the server would reload at once
    * @param lockFd inherited by git, so that a git that outlives a killed hook keeps the deployment's lock
    * @throws Failure with git's words
    */
-  async checkOut(commit: string, lockFd: number): Promise<void> {
+  async checkOut(commit: string, touched: string, lockFd: number): Promise<void> {
     const { $ } = await import('zx/core')
     const env = { ...process.env, GIT_DIR: this.#gitDir, GIT_WORK_TREE: this.path }
     const git = $({ cwd: this.path, env, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe', lockFd] })
@@ -55,12 +57,11 @@ export class WorkTree {
       for (const file of [this.#index, this.#head]) rmSync(`${file}.lock`, { force: true })
       if (existsSync(this.#unfinished)) await this.#undo(git, readFileSync(this.#unfinished, 'utf8').trim())
       writeFileSync(this.#unfinished, commit)
-      // Refreshed first: else a file that was only touched, such as PATH_TO_WSGI, would be written anew, and the server
-      // would reload too early. One bash for all three, because each process more is one that every push waits for.
+      // A checkout that cannot write some file moves HEAD all the same.
+      const head = readFileSync(this.#head, 'utf8').trim()
       const put = () => git`
-        git update-index -q --refresh || true
-        git read-tree --reset -u ${commit}
-        git update-ref --no-deref HEAD ${commit}`
+        git update-index -- ${touched} 2>/dev/null || true
+        git checkout --force --quiet --detach ${commit} || { git update-ref --no-deref HEAD ${head}; exit 1; }`
       if (!existsSync(this.#index) || !(await put().nothrow()).ok) {
         await this.#undo(git, commit)
         await put()
@@ -126,7 +127,10 @@ export class WorkTree {
 
 /** Servers reload when the WSGI file's time changes: a checkout that writes it must not be what restarts them. */
 export async function withTimeKept(file: string, action: () => Promise<void>): Promise<void> {
-  const timeOf = () => statSync(file, { throwIfNoEntry: false, bigint: true })?.mtimeNs
+  const timeOf = () => {
+    const found = statSync(file, { throwIfNoEntry: false, bigint: true })
+    return found?.isFile() ? found.mtimeNs : undefined
+  }
   const before = timeOf()
   try {
     await action()

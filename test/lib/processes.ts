@@ -26,7 +26,7 @@ export function hookProcesses(repository: string): number[] {
 
 /** How many hooks of a bare repository wait for their turn. */
 export function waitingHooks(repository: string): number {
-  return processes().filter(({ command, cwd }) => command.startsWith('flock 3') && cwd === repository).length
+  return processes().filter(({ command, cwd }) => /^flock \d$/.test(command) && cwd === repository).length
 }
 
 function readProcess(name: string): Process[] {
