@@ -5,6 +5,8 @@ platform := $(shell uname -s | tr A-Z a-z)-$(patsubst aarch64,arm64,$(patsubst x
 programs := dist/$(platform)
 # What the tests use of Debian's.
 test_packages := openssh-server binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3
+# Strip knows one kind of machine each.
+release_packages := xz-utils binutils binutils-aarch64-linux-gnu
 # What the binaries do; the other tests look into the sources.
 binary_tests := $(filter-out test/properties.% test/remote.% test/private-key.% test/known-hosts.%, $(wildcard test/*.test.ts))
 # npm puts the Node that is pinned in package-lock.json first on PATH.
@@ -18,10 +20,11 @@ node_modules/.installed: package.json package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-build: install ## compile the three programs to dist/
-	npm run --silent build
+build: install ## compile the three programs to dist/; PLATFORM=linux-arm64 for other machines than this
+	npm run --silent build -- $(PLATFORM)
 
 release: install ## compile for all platforms, with checksums and a bill of materials
+	build/debian.sh $(release_packages)
 	npm run --silent build -- --release
 
 lint: install ## check style and types
@@ -37,6 +40,10 @@ test: install ## run the tests: against the sources, then against the binaries
 test-flexmeasures: build ## deploy FlexMeasures itself: pushes to a real server
 	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)
 	PUSHLIVE_TEST=binaries $(node) --test test/flexmeasures/test.ts
+
+test-release: release ## build the release again elsewhere, start it on arm64, push with it on old and new Debians
+	build/debian.sh openssh-client debootstrap qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross
+	$(node) --test test/release/test.ts
 
 bench: build ## the same pushes through plain bash and through the binaries
 	build/debian.sh openssh-server
@@ -58,4 +65,4 @@ deploy: build ## push BRANCH_NAME to STAGING_REMOTE_REPO, see it go live
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-flexmeasures bench demo setup-ssh install-hook deploy clean
+.PHONY: help install build release lint test test-flexmeasures test-release bench demo setup-ssh install-hook deploy clean

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempDisposableSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -13,7 +12,13 @@ const released: Target[] = [
   { os: 'linux', arch: 'arm64' },
 ]
 
-const { values } = parseArgs({ options: { release: { type: 'boolean' } } })
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { release: { type: 'boolean' } } })
+const targets = [host, ...released].filter(target => positionals.includes(nameOf(target)))
+const unknown = positionals.filter(name => !targets.some(target => nameOf(target) === name))
+if (unknown.length > 0) {
+  console.error(`${unknown.join(' ')}: there are ${released.map(nameOf).join(' and ')}, and this machine.`)
+  process.exit(2)
+}
 const version = readVersion()
 console.log(`pushlive ${version}`)
 const dist = join(root, 'dist')
@@ -32,13 +37,16 @@ if (values.release) {
   rmSync(join(dist, 'release'), { recursive: true, force: true })
   renameSync(release, join(dist, 'release'))
 } else {
-  await build(host, program => join(dist, nameOf(host), program))
+  for (const target of targets.length > 0 ? targets : [host]) {
+    await build(target, program => join(dist, nameOf(target), program))
+  }
 }
 
 async function build(target: Target, placeOf: (program: string) => string) {
   const base = findBase(target, work)
   offerBase(base, target, work)
-  const runsHere = spawnSync(base, ['--version']).status === 0
+  // By its name and not by trial: whether this machine has an emulator must not change what is built.
+  const runsHere = nameOf(target) === nameOf(host)
   if (!runsHere)
     console.log(`${nameOf(target)} does not run here: its binaries get no code cache and start 4 ms later.`)
   for (const program of programs) {
