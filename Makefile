@@ -46,8 +46,8 @@ test-release: release ## build the release again elsewhere, start it on arm64, p
 	$(node) --test test/release/test.ts
 
 bench: build ## the same pushes through plain bash and through the binaries
-	build/debian.sh openssh-server
-	$(node) bench/bench.ts $(ARGS)
+	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)
+	PUSHLIVE_TEST=binaries $(node) bench/bench.ts $(ARGS)
 
 demo: build ## deploy a small application to a throw-away server on this machine
 	build/debian.sh git openssh-server python3 uwsgi-core uwsgi-plugin-python3

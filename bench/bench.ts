@@ -1,248 +1,215 @@
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import assert from 'node:assert/strict'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { $ as zx } from 'zx/core'
-import { type CleansUp, newKeyPair, type Sshd, startSshd } from '../test/lib/sshd.ts'
-import { drawChart } from './chart.ts'
+import { findBase, host } from '../build/base.ts'
+import { bundle, makeBinary, makeCodeCache, offerBase } from '../build/binary.ts'
+import {
+  getRepository,
+  makeVirtualEnvironment,
+  newTitle,
+  release,
+  uvSettings,
+} from '../test/flexmeasures/application.ts'
+import { startPostgres, startRedis } from '../test/flexmeasures/servers.ts'
+import { startServer } from '../test/lib/site.ts'
+import type { CleansUp } from '../test/lib/sshd.ts'
+import { drawChart, formatReport, formatResult, type Memory, type Result } from './report.ts'
+import {
+  type Deployable,
+  type Kind,
+  prepareSites,
+  readPeak,
+  runTimed,
+  type SiteOptions,
+  startSlowLink,
+} from './sites.ts'
 
-const root = join(import.meta.dirname, '..')
-const binaries = join(root, 'dist', `${process.platform}-${process.arch}`)
-const $ = zx({ quiet: true })
-
-type Kind = 'bash' | 'binary'
-const kinds: readonly Kind[] = ['bash', 'binary']
-
-/** One scenario: the seconds of each pair of runs, bash first. */
-export interface Result {
-  readonly scenario: string
-  readonly atMost: number | undefined
-  readonly pairs: readonly (readonly [bash: number, binary: number])[]
-}
-
-const { values } = parseArgs({ options: { runs: { type: 'string', default: '20' } } })
+const { values } = parseArgs({
+  options: { runs: { type: 'string', default: '20' }, only: { type: 'string', default: '' } },
+})
 const runs = Number(values.runs)
 const results: Result[] = []
-
-/** Runs both in turn, warm, and keeps each pair: a machine whose speed drifts slows both of a pair. */
-async function compare(
-  scenario: string,
-  atMost: number | undefined,
-  count: number,
-  run: (kind: Kind) => Promise<number>,
-) {
-  for (const kind of kinds) await run(kind)
-  const pairs: [number, number][] = []
-  for (let pair = 0; pair < count; pair++) pairs.push([await run('bash'), await run('binary')])
-  results.push({ scenario, atMost, pairs })
-  console.error(describe(results.at(-1) as Result))
-}
-
-const median = (numbers: readonly number[]) =>
-  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
-const ratioOf = ({ pairs }: Result) => median(pairs.map(([bash, binary]) => binary / bash))
-const describe = (result: Result) => {
-  const [bash, binary] = [0, 1].map(index =>
-    (median(result.pairs.map(pair => pair[index] as number)) * 1000).toFixed(0),
-  )
-  return `| ${result.scenario} | ${bash} | ${binary} | ${ratioOf(result).toFixed(2)} | ${result.atMost ?? ''} |`
-}
-
-async function seconds(action: () => PromiseLike<unknown>): Promise<number> {
-  const started = performance.now()
-  await action()
-  return (performance.now() - started) / 1000
-}
-
 const cleanups: (() => void | Promise<void>)[] = []
-const t: CleansUp = { after: fn => cleanups.push(fn) }
+const t: CleansUp = { after: fn => void cleanups.push(fn) }
+const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+// PostgreSQL's own user has to get through.
+chmodSync(folder, 0o755)
+t.after(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A bare repository with one of the two hooks, its clone, and how to deploy to it. */
-async function makeSite(sshd: Sshd, config: string, kind: Kind, files = 10, settings = '') {
-  const folder = mkdtempSync(join(tmpdir(), `bench-${kind}-`))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const [repository, workTree, clone] = ['app.git', 'www', 'clone'].map(name => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ]
-  const env = {
-    PATH: process.env.PATH,
-    HOME: folder,
-    GIT_AUTHOR_NAME: 'B',
-    GIT_AUTHOR_EMAIL: 'b@example.org',
-    GIT_COMMITTER_NAME: 'B',
-    GIT_COMMITTER_EMAIL: 'b@example.org',
-  }
-  const git = $({ cwd: clone, env })
-  mkdirSync(workTree)
-  mkdirSync(clone)
-  await $({ env })`git init --quiet --bare --initial-branch=main ${repository}`
-  await git`git init --quiet --initial-branch=main`
-  const lines = ['BRANCH_NAME=main', `PATH_TO_GIT_WORK_TREE=${workTree}`, `PATH_TO_WSGI=${workTree}/wsgi.py`, settings]
-  writeFileSync(join(repository, '.env'), `${lines.join('\n')}\n`)
-  copyFileSync(
-    kind === 'bash' ? join(root, 'bench/bash/post-receive') : join(binaries, 'post-receive'),
-    join(repository, 'hooks/post-receive'),
-  )
-  chmodSync(join(repository, 'hooks/post-receive'), 0o755)
-  writeFileSync(join(clone, 'Makefile'), 'install-deps:\n\t@true\n\nupgrade-db:\n\t@true\n')
-  writeFileSync(join(clone, 'wsgi.py'), '')
-  for (let file = 0; file < files; file++) {
-    mkdirSync(join(clone, `part-${file % 100}`), { recursive: true })
-    writeFileSync(join(clone, `part-${file % 100}`, `file-${file}`), `${file}\n`)
-  }
-  await git`git add --all`
-  await git`git commit --quiet --message ${'first'}`
-  let change = 0
-  const site = {
-    repository,
-    clone,
-    git,
-    async commit() {
-      writeFileSync(join(clone, 'part-0/file-0'), `${++change}\n`)
-      await git`git commit --quiet --all --message ${'change'}`
-    },
-    deploy(port = sshd.port) {
-      const url = `ssh://${sshd.user}@127.0.0.1:${port}${repository}`
-      const deployEnv = {
-        ...env,
-        STAGING_REMOTE_REPO: url,
-        BRANCH_NAME: 'main',
-        GIT_SSH_COMMAND: `ssh -F ${config} -o HostKeyAlias=bench`,
-      }
-      const command = kind === 'bash' ? [join(root, 'bench/bash/DEPLOY.sh')] : [join(binaries, 'deploy')]
-      return $({ cwd: clone, env: deployEnv })`exec ${command}`
-    },
-  }
-  await site.deploy()
-  return site
-}
+const network = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => /^(SSL_CERT_FILE|(https?|all|no)_proxy)$/i.test(name)),
+) as Record<string, string>
 
-async function bothSites(sshd: Sshd, config: string, files?: number, settings?: string) {
-  return {
-    bash: await makeSite(sshd, config, 'bash', files, settings),
-    binary: await makeSite(sshd, config, 'binary', files, settings),
-  }
-}
-
-/** pushlive never checks out twice within one second; both wait for that before the clock starts. */
-const pause = () => sleep(1000)
-
-/** Deploys one change; the clock runs for the deployment alone. */
-const deployChange = (sites: Awaited<ReturnType<typeof bothSites>>, port?: number) => async (kind: Kind) => {
-  await sites[kind].commit()
-  await pause()
-  return seconds(() => sites[kind].deploy(port))
-}
-
-/** A way to sshd that takes half of a round trip longer in each direction. */
-async function startSlowLink(port: number, roundTrip: number): Promise<number> {
-  const server = createServer(client => {
-    const upstream = connect(port, '127.0.0.1')
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      from.setNoDelay(true)
-      from.on('data', chunk => setTimeout(() => to.writable && to.write(chunk), roundTrip / 2))
-      from.on('end', () => setTimeout(() => to.end(), roundTrip / 2))
-      from.on('error', () => to.destroy())
-    }
-  })
-  t.after(() => void server.close())
-  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
-  return (server.address() as { port: number }).port
+/** Runs both in turn, once more than counts, because the first run of each is not warm. */
+async function compare(
+  { scenario, baseline = 'bash', atMost, count = runs }: Partial<Result> & { scenario: string; count?: number },
+  prepare: () => Promise<(kind: Kind) => Promise<number>>,
+) {
+  if (!scenario.includes(values.only)) return
+  const run = await prepare()
+  const pairs: [number, number][] = []
+  for (let pair = 0; pair <= count; pair++) pairs.push([await run('bash'), await run('pushlive')])
+  const result = { scenario, baseline, atMost, pairs: pairs.slice(1) }
+  results.push(result)
+  console.error(formatResult(result))
 }
 
 async function main() {
-  const sshd = await startSshd(t)
-  const key = await newKeyPair(sshd.folder)
-  sshd.authorize(key.publicKey)
-  const config = sshd.clientConfig(key.file)
-  const knownHosts = /UserKnownHostsFile "(.*)"/.exec(readFileSync(config, 'utf8'))?.[1] as string
-  writeFileSync(knownHosts, sshd.knownHosts.replaceAll(/^\S+/gm, 'bench'))
-
-  const small = await bothSites(sshd, config)
-  const line = `${'1'.repeat(40)} ${'2'.repeat(40)} refs/heads/other\n`
-  await compare('hook, nothing to deploy', undefined, runs, kind => {
-    const { repository } = small[kind]
-    return seconds(
-      () => $({ cwd: repository, env: { PATH: process.env.PATH, GIT_DIR: '.' }, input: line })`hooks/post-receive`,
-    )
+  const server = await startServer(t, { setEnv: network })
+  const newSite = await prepareSites(t, server)
+  const bothSites = async (options?: SiteOptions) => ({
+    bash: await newSite('bash', options),
+    pushlive: await newSite('pushlive', options),
   })
-  await compare('trivial steps, whole deploy', 1.25, runs, deployChange(small))
-  const slow = await startSlowLink(sshd.port, 50)
-  await compare('whole deploy, 50 ms round trip', 1.1, runs, deployChange(small, slow))
-  await compare('burst of 10 pushes, steps of 2 s', 0.3, Math.min(runs, 3), await burst(sshd, config))
+  type Both = Awaited<ReturnType<typeof bothSites>>
+
+  type Change = (site: Deployable['site']) => Record<string, string>
+  const aFile: Change = () => ({ 'part-0/0': `${performance.now()}\n` })
+  const deployChange =
+    (sites: Both, { port, change = aFile }: { port?: number; change?: Change } = {}) =>
+    async (kind: Kind) => {
+      const { site, deploy } = sites[kind]
+      const files = change(site)
+      await site.commit(files)
+      // pushlive never checks out twice within one second: that is over before the clock starts.
+      await sleep(1000)
+      const seconds = await deploy({ port })
+      for (const [file, text] of Object.entries(files)) assert.equal(site.read(file), text)
+      return seconds
+    }
+  const runHook = (sites: Both) => (kind: Kind) =>
+    runTimed(sites[kind].hook, {
+      cwd: sites[kind].site.repository,
+      env: { PATH: process.env.PATH, GIT_DIR: '.' },
+      input: `${'1'.repeat(40)} ${'2'.repeat(40)} refs/heads/other\n`,
+    })
+
+  const small = await bothSites()
+  await compare({ scenario: 'hook that deploys nothing' }, async () => runHook(small))
+  await compare({ scenario: 'hook that deploys nothing', baseline: 'empty program', atMost: 1.15 }, async () => {
+    const empty = await buildEmptyProgram()
+    return kind => (kind === 'bash' ? runTimed(empty, { cwd: folder, env: {} }) : runHook(small)(kind))
+  })
+  await compare({ scenario: 'trivial steps', atMost: 1.25 }, async () => deployChange(small))
+  await compare({ scenario: 'trivial steps, 50 ms round trip', atMost: 1.1 }, async () =>
+    deployChange(small, { port: await startSlowLink(t, server.sshd.port, 50) }),
+  )
   for (const files of [100, 1000, 20_000, 50_000]) {
-    const sites = await bothSites(sshd, config, files)
-    await compare(
-      `${files.toLocaleString('en')} files, one changed`,
-      files === 20_000 ? 1.15 : undefined,
-      runs,
-      deployChange(sites),
+    const scenario = `${files.toLocaleString('en')} files, one changed`
+    await compare({ scenario, atMost: files === 20_000 ? 1.15 : undefined }, async () =>
+      deployChange(await bothSites({ files })),
     )
   }
-  const memory = await peakMemory(sshd, config)
-  report(memory)
-}
-
-/** bash's hooks overlap; under flock they take turns, which is the least that works. */
-async function burst(sshd: Sshd, config: string) {
-  const sites = await bothSites(sshd, config, 10, 'INSTALL_DEPS="sleep 2"\nUPGRADE_DB=""')
-  const hook = join(sites.bash.repository, 'hooks/post-receive')
-  writeFileSync(
-    hook,
-    readFileSync(hook, 'utf8')
-      .replace('make install-deps', 'sleep 2')
-      .replace('source ./.env', 'exec 9>>lock; flock 9\nsource ./.env'),
+  await compare({ scenario: 'FlexMeasures, a template changed', atMost: 0.1, count: Math.min(runs, 5) }, async () =>
+    deployChange(await bothFlexMeasures(newSite), { change: site => newTitle(site, `Release ${performance.now()}`) }),
   )
-  return async (kind: Kind) => {
-    await pause()
-    return seconds(async () => {
-      const pushing = []
-      for (let count = 0; count < 10; count++) {
-        await sites[kind].commit()
-        const commit = (await sites[kind].git`git rev-parse HEAD`).stdout.trim()
-        pushing.push(sites[kind].deploy())
-        while ((await $`git --git-dir=${sites[kind].repository} rev-parse main`).stdout.trim() !== commit)
-          await sleep(5)
-      }
-      await Promise.all(pushing)
-    })
-  }
+  await compare({ scenario: 'burst of 10 pushes, steps of 2 s', atMost: 0.3 }, async () => {
+    const settings = { INSTALL_DEPS: 'sleep 2', UPGRADE_DB: '' }
+    // Under flock the bash hooks take turns: the least that works.
+    const mend = (hook: string) =>
+      hook
+        .replace('make install-deps', 'sleep 2')
+        .replace('make upgrade-db', ':')
+        .replace('set -e\n', 'set -e\nexec 9>>lock; flock 9\n')
+    const sites = await bothSites({ settings, mend })
+    return kind => burst(sites[kind])
+  })
+
+  const memory = await measureMemory(small)
+  const machine = `${cpus().length} cores, ${cpus()[0]?.model}; round trips are delayed by a proxy.`
+  const report = formatReport(results, memory, machine)
+  console.log(report)
+  if (values.only !== '') return
+  const write = (name: string, text: string) => writeFileSync(join(import.meta.dirname, name), text)
+  write('results.md', report)
+  write('results.json', `${JSON.stringify({ machine, results, memory }, null, 1)}\n`)
+  write('results.svg', drawChart(results))
 }
 
-/** Kibibytes that the hook holds at most while a step runs. */
-async function peakMemory(sshd: Sshd, config: string): Promise<number> {
-  const site = await makeSite(
-    sshd,
-    config,
-    'binary',
-    10,
-    `INSTALL_DEPS='grep VmHWM /proc/$(pgrep -of hooks/post-receive)/status > "$PWD/../memory"'`,
-  )
-  return Number(/\d+/.exec(readFileSync(join(site.repository, '../memory'), 'utf8'))?.[0])
-}
-
-function report(memory: number) {
-  const table = [
-    '| scenario | bash, ms | pushlive, ms | ratio | at most |',
-    '|---|---|---|---|---|',
-    ...results.map(describe),
+/** Like the binaries in all but what it does: nothing. */
+async function buildEmptyProgram(): Promise<string> {
+  const script = join(folder, 'empty.ts')
+  const [bundled, cache, binary] = ['empty.js', 'code-cache', 'empty'].map(name => join(folder, name)) as [
+    string,
+    string,
+    string,
   ]
-  const notes = `Medians of ${runs} pairs on ${cpus().length} cores (${cpus()[0]?.model}); ratio: median of the pairs. The hook holds ${Math.round(memory / 1024)} MB at most while a step runs.`
-  const markdown = `${table.join('\n')}\n\n${notes}\n`
-  writeFileSync(join(root, 'bench/results.md'), markdown)
-  writeFileSync(join(root, 'bench/results.json'), `${JSON.stringify({ results, hookKibibytes: memory }, null, 1)}\n`)
-  writeFileSync(
-    join(root, 'bench/results.svg'),
-    drawChart(results.map(result => ({ name: result.scenario, ratio: ratioOf(result), atMost: result.atMost }))),
-  )
-  console.log(markdown)
+  writeFileSync(script, '')
+  const base = findBase(host, folder)
+  offerBase(base, host, folder)
+  bundle(script, '', bundled)
+  makeCodeCache(base, bundled, cache)
+  await makeBinary(host, { 'bundle.js': bundled, 'code-cache': cache }, binary, folder)
+  return binary
+}
+
+/** Ten pushes, each as soon as the server has taken the one before; until the last has its verdict. */
+async function burst({ site, deploy }: Deployable): Promise<number> {
+  const commits: string[] = []
+  for (let count = 0; count < 10; count++) commits.push(await site.commit({ 'part-0/0': `${performance.now()}\n` }))
+  await sleep(1000)
+  const started = performance.now()
+  const pushing: Promise<number>[] = []
+  for (const commit of commits) {
+    await site.git`git update-ref refs/heads/main ${commit}`
+    pushing.push(deploy())
+    while (readFileSync(join(site.repository, 'refs/heads/main'), 'utf8').trim() !== commit) await sleep(5)
+  }
+  await Promise.all(pushing)
+  return (performance.now() - started) / 1000
+}
+
+/** FlexMeasures' own steps, on one database and in one virtual environment. */
+async function bothFlexMeasures(newSite: Awaited<ReturnType<typeof prepareSites>>) {
+  const venv = join(folder, 'venv')
+  await makeVirtualEnvironment(venv)
+  const postgres = await startPostgres(t, folder)
+  const settings = {
+    ...uvSettings(folder, venv),
+    PATH_TO_VENV: venv,
+    SECRET_KEY: 'of a benchmark',
+    SQLALCHEMY_DATABASE_URI: postgres.uri,
+    FLEXMEASURES_REDIS_URL: '127.0.0.1',
+    FLEXMEASURES_REDIS_PORT: `${await startRedis(t, folder)}`,
+    // In the bash hook's work tree git does not tell the version.
+    SETUPTOOLS_SCM_PRETEND_VERSION: release,
+    UPGRADE_DB: 'flexmeasures db upgrade',
+    INSTALL_DEPS_IF_CHANGED: 'pyproject.toml uv.lock Makefile',
+    UPGRADE_DB_IF_CHANGED: 'flexmeasures/data/migrations',
+  }
+  const fill = async (site: Deployable['site']) => {
+    await getRepository(site, venv)
+    await postgres.runFile(join(site.clone, 'ci/load-psql-extensions.sql'))
+  }
+  const mend = (hook: string) =>
+    hook.replace('source ./.env', 'set -a; source ./.env; set +a').replace('make upgrade-db', 'flexmeasures db upgrade')
+  const options = { settings, fill, mend }
+  return { bash: await newSite('bash', options), pushlive: await newSite('pushlive', options) }
+}
+
+async function measureMemory(sites: Record<Kind, Deployable>): Promise<Memory[]> {
+  const peaks = async (kind: Kind) => {
+    let deploy = 0
+    let watching: NodeJS.Timeout | undefined
+    await sites[kind].site.commit({ 'part-0/0': `${performance.now()}\n` })
+    await sites[kind].deploy({
+      onStart: pid => {
+        watching = setInterval(() => {
+          deploy = readPeak(`/proc/${pid}/status`) || deploy
+        }, 5)
+      },
+    })
+    clearInterval(watching)
+    return { deploy, hook: sites[kind].readHookMemory() }
+  }
+  const [bash, pushlive] = [await peaks('bash'), await peaks('pushlive')]
+  return [
+    { program: 'the hook, while a step runs', bash: bash.hook, pushlive: pushlive.hook, atMost: 80 * 1024 },
+    { program: 'deploy', bash: bash.deploy, pushlive: pushlive.deploy, atMost: undefined },
+  ]
 }
 
 try {

@@ -1,0 +1,131 @@
+import { spawn } from 'node:child_process'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Site, startServer } from '../test/lib/site.ts'
+import { type CleansUp, newKeyPair } from '../test/lib/sshd.ts'
+
+export type Kind = 'bash' | 'pushlive'
+
+const root = join(import.meta.dirname, '..')
+export const binaries = join(root, 'dist', `${process.platform}-${process.arch}`)
+
+const programs = {
+  bash: { deploy: join(root, 'bench/bash/DEPLOY.sh'), hook: join(root, 'bench/bash/post-receive') },
+  pushlive: { deploy: join(binaries, 'deploy'), hook: join(binaries, 'post-receive') },
+}
+
+/** A site with one of the two hooks, and how to deploy to it. */
+export type Deployable = Awaited<ReturnType<Awaited<ReturnType<typeof prepareSites>>>>
+
+export interface SiteOptions {
+  settings?: Record<string, string>
+  /** How many files the repository has, beside the recipes. */
+  files?: number
+  /** What puts the first commit into the clone, in place of a trivial application. */
+  fill?: (site: Site) => Promise<void>
+  /** What the bash hook needs besides. */
+  mend?: (hook: string) => string
+}
+
+/** Makes sites on one sshd that differ in nothing but the hook, and in the program that deploys to them. */
+export async function prepareSites(t: CleansUp, { sshd, newSite }: Awaited<ReturnType<typeof startServer>>) {
+  // What DEPLOY.sh relies on was set up by hand: a key, and the server's known host.
+  const key = await newKeyPair(sshd.folder)
+  sshd.authorize(key.publicKey)
+  const config = sshd.clientConfig(key.file)
+  const [, knownHosts = ''] = /UserKnownHostsFile "(.*)"/.exec(readFileSync(config, 'utf8')) ?? []
+  writeFileSync(knownHosts, sshd.knownHosts.replaceAll(/^\S+/gm, 'bench'))
+
+  return async (kind: Kind, { settings = {}, files = 10, fill, mend }: SiteOptions = {}) => {
+    const site = await newSite(t, { name: `bench-${kind}` })
+    const hook = join(site.repository, 'hooks/post-receive')
+    rmSync(hook)
+    if (mend && kind === 'bash') writeFileSync(hook, mend(readFileSync(programs.bash.hook, 'utf8')))
+    else copyFileSync(programs[kind].hook, hook)
+    chmodSync(hook, 0o755)
+    mkdirSync(site.workTree)
+    site.configure(settings)
+    if (fill) await fill(site)
+    else {
+      // Each hook's peak of memory while a step runs: the parent of make.
+      const recordMemory = `@hook=$$(awk '/^PPid/ {print $$2}' /proc/$$PPID/status); grep VmHWM /proc/$$hook/status > ${join(site.folder, 'memory')}`
+      site.write({ Makefile: `install-deps:\n\t${recordMemory}\n\nupgrade-db:\n\t@true\n` })
+      site.write(
+        Object.fromEntries(Array.from({ length: files }, (_, file) => [`part-${file % 100}/${file}`, `${file}\n`])),
+      )
+      await site.commit()
+    }
+
+    /** Deploys to sshd itself, or through a slower link to it. @returns seconds */
+    const deploy = async ({ port = sshd.port, onStart }: { port?: number; onStart?: (pid: number) => void } = {}) => {
+      const { SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS, ...shared } = site.deployEnvironment
+      const secrets = {
+        SSH_DEPLOYMENT_KEY,
+        KNOWN_DEPLOYMENT_HOSTS: KNOWN_DEPLOYMENT_HOSTS.replaceAll(`:${sshd.port} `, `:${port} `),
+      }
+      const own = kind === 'bash' ? { GIT_SSH_COMMAND: `ssh -F ${config} -o HostKeyAlias=bench` } : secrets
+      const url = site.url.replace(`:${sshd.port}/`, `:${port}/`)
+      const env = { ...shared, ...own, STAGING_REMOTE_REPO: url }
+      return await runTimed(programs[kind].deploy, { cwd: site.clone, env, onStart })
+    }
+    await deploy()
+    return { site, hook, deploy, readHookMemory: () => readPeak(join(site.folder, 'memory')) }
+  }
+}
+
+interface RunOptions {
+  cwd: string
+  env: NodeJS.ProcessEnv
+  input?: string
+  onStart?: ((pid: number) => void) | undefined
+}
+
+/**
+ * Runs a program, without a shell in between.
+ *
+ * @returns how long it took, in seconds
+ * @throws Error with all that it said, when its exit code is not 0
+ */
+export async function runTimed(command: string, { cwd, env, input, onStart }: RunOptions): Promise<number> {
+  const started = performance.now()
+  const child = spawn(command, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] })
+  if (child.pid) onStart?.(child.pid)
+  child.stdin.end(input)
+  const said: Buffer[] = []
+  for (const output of [child.stdout, child.stderr]) output.on('data', chunk => said.push(chunk))
+  const exitCode = await new Promise(resolve => child.on('close', resolve))
+  const seconds = (performance.now() - started) / 1000
+  // git push ends with 0 also where the bash hook failed.
+  if (exitCode !== 0 || /^remote: (fatal|make: \*\*\*)/m.test(`${Buffer.concat(said)}`)) {
+    throw new Error(`${command} ended with ${exitCode}:\n${Buffer.concat(said)}`)
+  }
+  return seconds
+}
+
+/** Kilobytes, of what /proc says about a process. */
+export function readPeak(file: string): number {
+  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(file, 'utf8'))?.[1])
+}
+
+/**
+ * A way to sshd on which a round trip takes longer, by so many milliseconds. Not netem, which needs root and a kernel
+ * that has it; this lacks the delay of TCP's own handshake, for both alike.
+ */
+export async function startSlowLink(t: CleansUp, port: number, roundTrip: number): Promise<number> {
+  const server = createServer(client => {
+    const upstream = connect(port, '127.0.0.1')
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      from.setNoDelay(true)
+      from.on('data', chunk => setTimeout(() => to.writable && to.write(chunk), roundTrip / 2))
+      from.on('end', () => setTimeout(() => to.end(), roundTrip / 2))
+      from.on('error', () => to.destroy())
+    }
+  })
+  t.after(() => void server.close())
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  return (server.address() as { port: number }).port
+}
