@@ -54,6 +54,20 @@ for (const program of ['deploy', 'setup-ssh', 'post-receive']) {
   })
 }
 
+// All three have one main. This one starts git at once.
+describe('the binary of deploy', () => {
+  test('ignores ZX_*, which could change its shell and what runs in it', () => {
+    using folder = mkdtempDisposableSync(join(tmpdir(), 'pushlive-'))
+    const settings = { STAGING_REMOTE_REPO: folder.path, BRANCH_NAME: 'main' }
+    const foreign = { ZX_SHELL: '/bin/false', ZX_PREFIX: 'exit 42; ', ZX_VERBOSE: 'true', ZX_CWD: '/no/such/folder' }
+    const env = { PATH: process.env.PATH, GIT_CEILING_DIRECTORIES: tmpdir(), ...settings, ...foreign }
+    const { status, stderr } = spawnSync(findBinary('deploy'), { env, cwd: folder.path, encoding: 'utf8' })
+    assert.equal(status, 2, stderr)
+    assert.match(stderr, /^There is no commit to deploy/)
+    assert.doesNotMatch(stderr, /symbolic-ref/)
+  })
+})
+
 // All three have one base and one main. This one waits for its input.
 describe('the binary of post-receive', { skip: process.platform !== 'linux' && 'there is no /proc' }, () => {
   const binary = findBinary('post-receive')
