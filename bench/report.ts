@@ -47,20 +47,21 @@ Times are medians; the ratio is the median of the ratios of the pairs, each run 
 `
 }
 
-/** A bar for each scenario: how long pushlive takes where its baseline takes 1. */
+/** A bar for each scenario: how long pushlive takes where its baseline takes 1. A bar of more than 2 ends there. */
 export function drawChart(results: readonly Result[]): string {
   const [left, space, right, height] = [300, 360, 60, 26]
-  const scale = space / Math.max(1.5, ...results.map(ratioOf))
+  const scale = space / 2
   const rows = results.map((result, index) => {
     const { scenario, baseline, atMost } = result
     const ratio = ratioOf(result)
+    const width = Math.min(ratio * scale, space)
     const y = 34 + index * height
     const name = baseline === 'bash' ? scenario : `${scenario} / ${baseline}`
     const aim =
       atMost === undefined
         ? ''
         : `<path d="M${(left + atMost * scale).toFixed(1)} ${y - 2}v20" stroke="#b00" stroke-dasharray="3 2"/>`
-    return `<text x="${left - 8}" y="${y + 13}" text-anchor="end">${name}</text><rect x="${left}" y="${y}" width="${(ratio * scale).toFixed(1)}" height="16" fill="#3b6ea5"/>${aim}<text x="${(left + ratio * scale + 6).toFixed(1)}" y="${y + 13}">${ratio.toFixed(2)}</text>`
+    return `<text x="${left - 8}" y="${y + 13}" text-anchor="end">${name}</text><rect x="${left}" y="${y}" width="${width.toFixed(1)}" height="16" fill="#3b6ea5"/>${aim}<text x="${(left + width + 6).toFixed(1)}" y="${y + 13}">${ratio.toFixed(2)}</text>`
   })
   const bottom = 40 + results.length * height
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${left + space + right} ${bottom}" font-family="sans-serif" font-size="12">
