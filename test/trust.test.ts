@@ -79,6 +79,20 @@ describe('The verdict', async () => {
     assert.equal(await site.ref('refs/deploy-request/main'), undefined)
   })
 
+  it('is not known, exit 5, where a hook of the server forbids to remove that request; doing what it says helps', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    await site.deploy()
+    await site.serverGit`git update-ref refs/deploy-request/main ${commit}`
+    const forbid = `#!/bin/sh\ntest "$3" != ${'0'.repeat(40)}\n`
+    writeFileSync(join(site.repository, 'hooks/update'), forbid, { mode: 0o755 })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 5, output)
+    assert.match(output, /To do: on the server: git update-ref -d refs\/deploy-request\/main; then run deploy again/)
+    await site.serverGit`git update-ref -d refs/deploy-request/main`
+    assert.match((await site.deploy()).output, /INSTALLING DEPENDENCIES failed/)
+  })
+
   it('with --again comes from running all steps, though the commit is live', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
