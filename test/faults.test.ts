@@ -93,41 +93,55 @@ describe('kill -9', async () => {
       report(`kill -9 at ${announcement}, then one push`, 1, 'all right after the push')
     })
   }
+})
 
-  it(`at ${instants} instants of a deployment of 5,000 files: the next push makes everything right`, {
-    timeout: 1_200_000,
-  }, async t => {
-    const site = await newSite(t)
-    const nextCommit = await commitsOf(site, 5000)
-    await nextCommit()
-    const first = await site.deploy()
-    assert.equal(first.exitCode, 0, first.output)
+/** As many instants for each way to die. */
+const instantsOfEach = Math.ceil(instants / Object.keys(kills).length)
 
-    const times = [
-      await timeOfHook(site, nextCommit),
-      await timeOfHook(site, nextCommit),
-      await timeOfHook(site, nextCommit),
-    ]
-    const whole = Math.min(...times)
-    let interrupted = 0
-    for (let instant = 0; instant < instants; instant++) {
-      const [name, killing] = Object.entries(kills)[instant % 3] as [string, Kill]
+// Side by side, because most of the time they wait for the next second.
+describe(`kill -9 at any of ${instantsOfEach} instants of a deployment of 5,000 files`, {
+  concurrency: true,
+}, async () => {
+  const { newSite } = await startServer({ after })
+
+  for (const [name, killing] of Object.entries(kills)) {
+    it(`of ${name}: the next push makes everything right`, { timeout: 1_200_000 }, async t => {
+      const site = await newSite(t)
+      const nextCommit = await commitsOf(site, 5000)
       await nextCommit()
-      await nextSecond()
-      const deploying = site.startDeploy()
-      await waitFor('the hook runs', () => hookProcesses(site.repository).length > 0)
-      await sleep((whole * instant) / instants)
-      killing(site)
-      if ((await deploying).exitCode !== 0) interrupted++
-      const commit = await nextCommit()
-      const { exitCode, output } = await site.deploy()
-      const what = `${name} killed at ${Math.round((whole * instant) / instants)} of ${Math.round(whole)} ms\n${output}`
-      assert.equal(exitCode, 0, what)
-      await verifyRight(site, commit, what)
-    }
-    assert.ok(interrupted > 0, 'no kill hit a deployment')
-    report('kill -9 at any instant, then one push', instants, `${interrupted} interrupted, all right after the push`)
-  })
+      const first = await site.deploy()
+      assert.equal(first.exitCode, 0, first.output)
+
+      const times = [
+        await timeOfHook(site, nextCommit),
+        await timeOfHook(site, nextCommit),
+        await timeOfHook(site, nextCommit),
+      ]
+      const whole = Math.min(...times)
+      let interrupted = 0
+      for (let instant = 0; instant < instantsOfEach; instant++) {
+        const milliseconds = (whole * instant) / instantsOfEach
+        await nextCommit()
+        await nextSecond()
+        const deploying = site.startDeploy()
+        await waitFor('the hook runs', () => hookProcesses(site.repository).length > 0)
+        await sleep(milliseconds)
+        killing(site)
+        if ((await deploying).exitCode !== 0) interrupted++
+        const commit = await nextCommit()
+        const { exitCode, output } = await site.deploy()
+        const what = `killed at ${Math.round(milliseconds)} of ${Math.round(whole)} ms\n${output}`
+        assert.equal(exitCode, 0, what)
+        await verifyRight(site, commit, what)
+      }
+      assert.ok(interrupted > 0, 'no kill hit a deployment')
+      report(
+        `kill -9 of ${name} at any instant, then one push`,
+        instantsOfEach,
+        `${interrupted} interrupted, all right`,
+      )
+    })
+  }
 })
 
 describe('A client that vanishes', { concurrency: true }, async () => {
