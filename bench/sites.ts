@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Site, startServer } from '../test/lib/site.ts'
@@ -26,6 +26,8 @@ export interface SiteOptions {
   fill?: (site: Site) => Promise<void>
   /** What the bash hook needs besides. */
   mend?: (hook: string) => string
+  /** A program that both bash scripts start before anything else. */
+  first?: string
 }
 
 /** Makes sites on one sshd that differ in nothing but the hook, and in the program that deploys to them. */
@@ -37,13 +39,16 @@ export async function prepareSites(t: CleansUp, { sshd, newSite }: Awaited<Retur
   const [, knownHosts = ''] = /UserKnownHostsFile "(.*)"/.exec(readFileSync(config, 'utf8')) ?? []
   writeFileSync(knownHosts, sshd.knownHosts.replaceAll(/^\S+/gm, 'bench'))
 
-  return async (kind: Kind, { settings = {}, files = 10, fill, mend }: SiteOptions = {}) => {
+  return async (kind: Kind, { settings = {}, files = 10, fill, mend = text => text, first }: SiteOptions = {}) => {
     const site = await newSite(t, { name: `bench-${kind}` })
     const hook = join(site.repository, 'hooks/post-receive')
     rmSync(hook)
-    if (mend && kind === 'bash') writeFileSync(hook, mend(readFileSync(programs.bash.hook, 'utf8')))
-    else copyFileSync(programs[kind].hook, hook)
-    chmodSync(hook, 0o755)
+    const program = kind === 'bash' ? join(site.folder, 'DEPLOY.sh') : programs.pushlive.deploy
+    if (kind === 'bash') {
+      const read = (script: string) => readFileSync(script, 'utf8').replace('\n', first ? `\n${first}\n` : '\n')
+      writeFileSync(program, read(programs.bash.deploy), { mode: 0o755 })
+      writeFileSync(hook, mend(read(programs.bash.hook)), { mode: 0o755 })
+    } else copyFileSync(programs.pushlive.hook, hook)
     mkdirSync(site.workTree)
     site.configure(settings)
     if (fill) await fill(site)
@@ -67,7 +72,7 @@ export async function prepareSites(t: CleansUp, { sshd, newSite }: Awaited<Retur
       const own = kind === 'bash' ? { GIT_SSH_COMMAND: `ssh -F ${config} -o HostKeyAlias=bench` } : secrets
       const url = site.url.replace(`:${sshd.port}/`, `:${port}/`)
       const env = { ...shared, ...own, STAGING_REMOTE_REPO: url }
-      return await runTimed(programs[kind].deploy, { cwd: site.clone, env, onStart })
+      return await runTimed(program, { cwd: site.clone, env, onStart })
     }
     await deploy()
     return { site, hook, deploy, readHookMemory: () => readPeak(join(site.folder, 'memory')) }

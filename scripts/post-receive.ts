@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, realpathSync, statSync, writeSync } from 'node:fs'
+import { existsSync, fstatSync, readFileSync, realpathSync, statSync, writeSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,7 +14,6 @@ import { Repository } from './lib/repository.ts'
 import { checkServer } from './lib/server-check.ts'
 import { loadEnvFile } from './lib/settings.ts'
 import { activate, runStep, stepEnvironment, withVirtualEnvironment } from './lib/step.ts'
-import { takeTurn } from './lib/turn.ts'
 import { endOfChecks, formatCheck, formatVerdict, greeting, type Verdict } from './lib/verdict.ts'
 import { WorkTree, waitForNextSecond, withTimeKept } from './lib/work-tree.ts'
 
@@ -34,7 +33,8 @@ async function main(): Promise<number> {
     console.log(values.help ? help : `pushlive post-receive ${version}`)
     return 0
   }
-  if (process.stdin.isTTY) throw new Failure(exit.usage, 'This is a git hook.', { fix: help })
+  // Not process.stdin, which loads all of node:net for a push that deploys nothing.
+  if (fstatSync(0).isCharacterDevice()) throw new Failure(exit.usage, 'This is a git hook.', { fix: help })
 
   const arrived = Date.now()
   loadEnvFile()
@@ -85,10 +85,13 @@ async function answer(push: Push, branch: string, arrived: number, relay: Relay)
   const ownFolder = join(repository.gitDir, 'pushlive')
   const journal = new Journal(join(ownFolder, 'journal'))
   const workTree = new WorkTree(settings.PATH_TO_GIT_WORK_TREE, repository.gitDir)
-  const turn = await takeTurn([ownFolder, settings.PATH_TO_GIT_WORK_TREE], push, journal, relay)
+  const { takeTurn } = await import('./lib/turn.ts')
+  const takingTurn = takeTurn([ownFolder, settings.PATH_TO_GIT_WORK_TREE], push, journal, relay)
+  // flock runs while zx is loaded.
+  const [turn] = await Promise.all([takingTurn, import('zx/core')])
   try {
     repository.removeStaleLocks(branch)
-    const refs = await repository.refs(branch)
+    const [refs, gitsOwnNames] = await Promise.all([repository.refs(branch), repository.localEnvironmentNames()])
     const { tip, live } = refs
     const commit = push.request === 'rollback' ? push.commit : tip
     if (commit === undefined)
@@ -119,7 +122,8 @@ async function answer(push: Push, branch: string, arrived: number, relay: Relay)
       steps: [],
       unsettled: last?.unsettled ?? {},
     }
-    await deploy(deployment, last, { settings, branch, refs, repository, workTree, journal, log, lockFd: turn.fd })
+    const tools = { repository, workTree, journal, log }
+    await deploy(deployment, last, { ...tools, settings, branch, refs, gitsOwnNames, lockFd: turn.fd })
     return await verdictOn(push, deployment, repository)
   } finally {
     turn.release()
@@ -130,6 +134,7 @@ interface Context {
   readonly settings: HookSettings
   readonly branch: string
   readonly refs: Awaited<ReturnType<Repository['refs']>>
+  readonly gitsOwnNames: readonly string[]
   readonly repository: Repository
   readonly workTree: WorkTree
   readonly journal: Journal
@@ -229,7 +234,7 @@ async function goLive(commit: string, parts: Parts, deployment: Deployment, cont
     if (part) deployment.unsettled[part] = true
     journal.write(deployment)
     log.say(`${name} ...`)
-    const started = performance.now()
+    const started = process.uptime()
     await action()
     record.seconds = secondsSince(started)
   }
@@ -283,7 +288,7 @@ async function restore(previous: string | undefined, deployment: Deployment, con
   if (previous === undefined) return 'Nothing was live before.'
   const { dependencies = false, application = false, database = false } = unsettled
   const record: StepRecord = { name: `PUTTING BACK THE PREVIOUS CODE (${previous})` }
-  const started = performance.now()
+  const started = process.uptime()
   try {
     deployment.steps.push(record)
     log.say(`${record.name} ...`)
@@ -331,9 +336,9 @@ async function verifyHealthy({ HEALTH_CHECK_URL = '', HEALTH_CHECK_TIMEOUT = '60
     throw new Failure(exit.failed, `The application did not answer 2xx within ${HEALTH_CHECK_TIMEOUT} s.`, { why })
 }
 
-function environmentOfSteps(commit: string, { previous = '' }: Deployment, { branch, refs }: Context) {
+function environmentOfSteps(commit: string, { previous = '' }: Deployment, { branch, gitsOwnNames }: Context) {
   const variables = { DEPLOY_BRANCH: branch, DEPLOY_COMMIT: commit, DEPLOY_PREVIOUS_COMMIT: previous }
-  return stepEnvironment(refs.localEnvironmentNames, variables)
+  return stepEnvironment(gitsOwnNames, variables)
 }
 
 /** Tells whether `.env` is the one that it was: steps depend on what it holds, be it a setting of ours or not. */
@@ -342,7 +347,7 @@ function identifySettings(): string {
   return file ? `${file.ino} ${file.ctimeNs}` : ''
 }
 
-const secondsSince = (started: number) => Math.round(performance.now() - started) / 1000
+const secondsSince = (started: number) => Math.round((process.uptime() - started) * 1000) / 1000
 
 /** A step's name without the path or URL behind it. */
 const shortName = (name: string) => name.replace(/ \(.*/, '')

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
+import { program } from './lib/programs.ts'
 import { startServer } from './lib/site.ts'
 import { findFreePort, newKeyPair } from './lib/sshd.ts'
 
@@ -514,5 +515,14 @@ describe('deploy', async () => {
     const site = await newSite(t)
     assert.match((await site.deploy(['--version'])).output, /^pushlive deploy /)
     assert.match((await site.deploy(['--help'])).output, /^Usage: deploy/)
+  })
+})
+
+describe('The hook', () => {
+  it('that somebody starts by hand says what it is for, exit 2', async () => {
+    const [command = '', ...args] = program('post-receive')
+    const byHand = await $({ nothrow: true })`${command} ${args} < /dev/null`
+    assert.equal(byHand.exitCode, 2)
+    assert.match(byHand.stderr, /^This is a git hook\.\nTo do: Usage: copied to hooks\/post-receive/)
   })
 })

@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto'
 import { decodeBase64, unmangle } from './pasted-text.ts'
 import { exit, Failure } from './program.ts'
 import { knownHostsName, type Remote } from './remote.ts'
@@ -41,6 +40,7 @@ export function formatKnownHost({ marker, hosts, type, blob }: KnownHost): strin
 export function isEntryFor({ hosts }: KnownHost, name: string): boolean {
   const [, salt, hash] = /^\|1\|([^|]+)\|([^|]+)$/.exec(hosts) ?? []
   if (salt !== undefined) {
+    const { createHmac } = process.getBuiltinModule('node:crypto')
     return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash
   }
   const patterns = hosts.toLowerCase().split(',')

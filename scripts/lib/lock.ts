@@ -1,3 +1,5 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { exit, Failure } from './program.ts'
 
@@ -16,36 +18,50 @@ export interface Locks {
  */
 export async function takeLocks(paths: readonly string[], onWait: (path: string) => void): Promise<Locks> {
   const fds = paths.map(open)
-  const { $ } = await import('zx/core')
-  const ours = { detached: true, nothrow: true, quiet: true }
-  const flock = $({ ...ours, stdio: ['ignore', 'pipe', 'pipe', ...fds] })
   const inherited = fds.map((_, index) => 3 + index)
-  const tryLock = (...numbers: number[]) =>
-    flock`for fd in ${numbers}; do flock --nonblock --conflict-exit-code 75 $fd; done`
+  // Not by zx: loading it takes as long as this, and happens meanwhile.
+  const flock = (options: string, ...numbers: number[]) => {
+    const each = `for fd; do flock ${options} "$fd" || exit; done`
+    return spawn('sh', ['-c', each, 'sh', ...numbers.map(String)], {
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe', ...fds],
+    })
+  }
+  const tryLock = (...numbers: number[]) => ended(flock('--nonblock --conflict-exit-code 75', ...numbers))
 
-  // One bash for all, because each process is one that every push waits for.
-  const isFree = (await tryLock(...inherited)).ok
+  // One process for all, because each is one that every push waits for.
+  const isFree = (await tryLock(...inherited)).exitCode === 0
   for (const [index, path] of isFree ? [] : paths.entries()) {
     const number = 3 + index
     let result = await tryLock(number)
     if (result.exitCode === 75) {
       onWait(path)
-      result = await flock`flock ${number}`
+      result = await ended(flock('', number))
     }
-    if (!result.ok) throw new Failure(exit.failed, `${path} cannot be locked.`, { why: result.stderr })
+    if (result.exitCode !== 0) throw new Failure(exit.failed, `${path} cannot be locked.`, { why: result.stderr })
   }
   return {
     fds,
     release() {
       // Not only closed: a daemon that a step started has inherited a descriptor, and would keep its lock. Not waited
-      // for: the pusher would.
-      const unlock = $({ ...ours, stdio: ['ignore', 'ignore', 'ignore', ...fds] })
-      unlock`for fd in ${inherited}; do flock --unlock $fd; done`.child?.unref()
+      // for: the pusher would. Where it cannot be started, the locks of all but such daemons end with us.
+      flock('--unlock', ...inherited)
+        .on('error', () => {})
+        .unref()
       fds.forEach(fd => {
         closeSync(fd)
       })
     },
   }
+}
+
+async function ended(process: ChildProcess): Promise<{ exitCode: number | null; stderr: string }> {
+  let stderr = ''
+  process.stderr?.on('data', words => {
+    stderr += words
+  })
+  const [exitCode] = await once(process, 'close')
+  return { exitCode, stderr }
 }
 
 function open(path: string): number {

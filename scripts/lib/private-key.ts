@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { decodeBase64, unmangle } from './pasted-text.ts'
 import { exit, Failure } from './program.ts'
 import { SshReader, sshString } from './ssh-blob.ts'
@@ -61,7 +61,7 @@ export function normalizePrivateKey(text: string, name = 'SSH_DEPLOYMENT_KEY'): 
     const text = wrap(`${kind} PRIVATE KEY`.trimStart(), bytes, 64)
     let key: KeyObject
     try {
-      key = createPrivateKey(text)
+      key = process.getBuiltinModule('node:crypto').createPrivateKey(text)
     } catch {
       throw damaged()
     }

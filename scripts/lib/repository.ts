@@ -22,22 +22,20 @@ export class Repository {
     this.#ownFolder = join(gitDir, 'pushlive')
   }
 
-  /**
-   * The commits that the branch and its deployments stand at, each of which may be missing; and the environment
-   * variables that git sets for hooks and that must not reach a step.
-   */
+  /** The environment variables that git sets for hooks and that must not reach a step. */
+  async localEnvironmentNames(): Promise<string[]> {
+    const git = await this.#git()
+    return (await git`git rev-parse --local-env-vars`).stdout.split('\n').filter(Boolean)
+  }
+
+  /** The commits that the branch and its deployments stand at, each of which may be missing. */
   async refs(branch: string) {
     const git = await this.#git()
-    const format = '%(objectname) %(refname)'
-    // One bash for both, because each process is one that every push waits for.
-    const { stdout } = await git`
-      git rev-parse --local-env-vars
-      git for-each-ref --format=${format} ${`refs/heads/${branch}`} ${`refs/deploy/${branch}`}`
-    const lines = stdout.split('\n').filter(Boolean)
-    const isRef = (line: string) => line.includes(' ')
-    const refs = new Map(lines.filter(isRef).map(line => [line.slice(line.indexOf(' ') + 1), line.split(' ')[0]]))
+    const format = '%(refname) %(objectname)'
+    const patterns = [`refs/heads/${branch}`, `refs/deploy/${branch}`]
+    const { stdout } = await git`git for-each-ref --format=${format} ${patterns}`
+    const refs = new Map(stdout.split('\n').map(line => line.split(' ') as [string, string]))
     return {
-      localEnvironmentNames: lines.filter(line => !isRef(line)),
       tip: refs.get(`refs/heads/${branch}`),
       live: refs.get(liveRef(branch)),
       failed: refs.get(failedRef(branch)),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ProcessPromise, $ as zx } from 'zx/core'
@@ -53,7 +54,8 @@ export class SharedConnection {
 
   /** Ends the connection, and shows what ssh has said of it since it was made. Waits: the program may be about to end. */
   close(): void {
-    if (this.#isOpen) zx({ sync: true, quiet: true, nothrow: true })`${this.#ssh} -O exit -- any`
+    const [ssh, ...options] = this.#ssh as [string, ...string[]]
+    if (this.#isOpen) spawnSync(ssh, [...options, '-O', 'exit', '--', 'any'], { stdio: 'ignore' })
     else this.#opening.child?.kill()
     process.stderr.write(this.#newWords())
   }

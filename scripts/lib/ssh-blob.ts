@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 /** A string of ssh's wire format (RFC 4251, section 5): its length in four bytes, then itself. */
 export function sshString(content: string | Uint8Array): Buffer {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content
@@ -52,6 +50,7 @@ export function keyTypeOf(blob: string): string | undefined {
 
 /** As `ssh-keygen -l` shows it. */
 export function fingerprint(blob: string): string {
+  const { createHash } = process.getBuiltinModule('node:crypto')
   const hash = createHash('sha256').update(Buffer.from(blob, 'base64')).digest('base64')
   return `SHA256:${hash.replace(/=+$/, '')}`
 }

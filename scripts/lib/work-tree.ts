@@ -150,6 +150,7 @@ export async function withTimeKept(file: string, action: () => Promise<void>): P
 export async function waitForNextSecond(file: string): Promise<void> {
   const changed = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
   const over = Math.floor(changed / 1000) * 1000 + 1000
+  const rest = over - Date.now()
   // A time that lies in the future is not waited for.
-  await sleep(Math.min(Math.max(over - Date.now(), 0), 1000))
+  if (rest > 0) await sleep(Math.min(rest, 1000))
 }
