@@ -40,6 +40,7 @@ export function formatKnownHost({ marker, hosts, type, blob }: KnownHost): strin
 export function isEntryFor({ hosts }: KnownHost, name: string): boolean {
   const [, salt, hash] = /^\|1\|([^|]+)\|([^|]+)$/.exec(hosts) ?? []
   if (salt !== undefined) {
+    // Not imported: it takes 3 ms to load, and most runs of deploy do without.
     const { createHmac } = process.getBuiltinModule('node:crypto')
     return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash
   }
