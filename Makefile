@@ -4,13 +4,19 @@ SHELL := /bin/bash
 platform := $(shell uname -s | tr A-Z a-z)-$(patsubst aarch64,arm64,$(patsubst x86_64,x64,$(shell uname -m)))
 programs := dist/$(platform)
 # What the tests use of Debian's.
-test_packages := openssh-server binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3
+test_packages := openssh-server fish tcsh zsh binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3
 # Strip knows one kind of machine each.
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu
+# The torture has a target of its own.
+tests := $(filter-out test/torture/%, $(wildcard test/*.test.ts test/*/*.test.ts))
 # What the binaries do; the other tests look into the sources.
-binary_tests := $(filter-out test/properties.% test/remote.% test/private-key.% test/known-hosts.%, $(wildcard test/*.test.ts))
+binary_tests := $(filter-out test/properties.% test/ssh/%, $(tests))
+# Enough to see that the binaries do what the sources do.
+essential_tests := test/build/build.test.ts test/deploy/outcome.test.ts test/hook/deployment.test.ts test/hook/verdict.test.ts
 # npm puts the Node that is pinned in package-lock.json first on PATH.
 node := npm exec --offline --no -- node
+# What hangs ends itself, and is named.
+run_tests := $(node) --test --test-concurrency=2 --test-timeout=120000
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -23,6 +29,11 @@ node_modules/.installed: package.json package-lock.json
 build: install ## compile the three programs to dist/; PLATFORM=linux-arm64 for other machines than this
 	npm run --silent build -- $(PLATFORM)
 
+# The three are made at once: a file of its own tells when.
+$(programs)/.built: node_modules/.installed $(shell find scripts build -type f)
+	npm run --silent build
+	@touch $@
+
 release: install ## compile for all platforms, with checksums and a bill of materials
 	build/debian.sh $(release_packages)
 	npm run --silent build -- --release
@@ -31,11 +42,24 @@ lint: install ## check style and types
 	npm run --silent lint
 	npm run --silent typecheck
 
-test: install ## run the tests: against the sources, then against the binaries
+test: install ## run the tests: all against the sources, the essential ones against the binaries, too
 	build/debian.sh $(test_packages)
 	npm run --silent build
-	PUSHLIVE_TEST=sources PUSHLIVE_FAULTS=5 npm run --silent test
-	PUSHLIVE_TEST=binaries $(node) --test --test-concurrency=2 $(binary_tests)
+	PUSHLIVE_TEST=sources PUSHLIVE_FAULTS=6 $(run_tests) $(tests)
+	PUSHLIVE_TEST=binaries $(run_tests) $(essential_tests)
+
+test-binaries: build ## run all tests that look at what the programs do against the binaries
+	build/debian.sh $(test_packages)
+	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=60 $(run_tests) $(binary_tests)
+
+# The mounts of full and read-only disks are gone with it; only root can make them.
+own_mounts := $(if $(filter 0,$(shell id -u)),unshare --mount --propagation private)
+
+torture: build ## random histories with faults, RUNS of them; SEED and PATH_, as a failure prints them, replay one
+	build/debian.sh $(test_packages) faketime
+	PUSHLIVE_TEST=binaries PUSHLIVE_TORTURE_RUNS=$(or $(RUNS),100) \
+	$(if $(SEED),PUSHLIVE_TORTURE_SEED=$(SEED)) $(if $(PATH_),PUSHLIVE_TORTURE_PATH=$(PATH_)) \
+	$(own_mounts) $(node) --test test/torture/torture.test.ts test/torture/simultaneous.test.ts
 
 test-flexmeasures: build ## deploy FlexMeasures itself: pushes to a real server
 	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)
@@ -53,16 +77,13 @@ demo: build ## deploy a small application to a throw-away server on this machine
 	build/debian.sh git openssh-server python3 uwsgi-core uwsgi-plugin-python3
 	$(node) examples/demo.ts
 
-setup-ssh: build ## keys and known hosts between CI and server, once
+setup-ssh: $(programs)/.built ## keys and known hosts between CI and server, once
 	$(programs)/setup-ssh $(ARGS)
 
-install-hook: build ## the hook and its settings (HOOK_ENV, or server.env) on the server, once
-	build/install-hook.sh $(ARGS)
-
-deploy: build ## push BRANCH_NAME to STAGING_REMOTE_REPO, see it go live
-	$(programs)/deploy $(ARGS)
+install-hook: $(programs)/.built ## the hook and its settings (HOOK_ENV, or server.env) on the server; again to renew it
+	$(node) -- build/install-hook.ts $(ARGS)
 
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-flexmeasures test-release bench demo setup-ssh install-hook deploy clean
+.PHONY: help install build release lint test test-binaries torture test-flexmeasures test-release bench demo setup-ssh install-hook clean

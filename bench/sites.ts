@@ -48,6 +48,7 @@ export async function prepareSites(t: CleansUp, { sshd, newSite }: Awaited<Retur
       const read = (script: string) => readFileSync(script, 'utf8').replace('\n', first ? `\n${first}\n` : '\n')
       writeFileSync(program, read(programs.bash.deploy), { mode: 0o755 })
       writeFileSync(hook, mend(read(programs.bash.hook)), { mode: 0o755 })
+      rmSync(join(site.repository, 'hooks/update'))
     } else copyFileSync(programs.pushlive.hook, hook)
     mkdirSync(site.workTree)
     site.configure(settings)

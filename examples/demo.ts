@@ -3,7 +3,7 @@ import { arch, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { $ as zx } from 'zx/core'
-import { fingerprint } from '../scripts/lib/ssh-blob.ts'
+import { fingerprint } from '../scripts/lib/ssh/key-blob.ts'
 import { processes } from '../test/lib/processes.ts'
 import { findFreePort, newKeyPair, startSshd } from '../test/lib/sshd.ts'
 import { ask, nextSecond, readExample, sampleApp, startWebServer, waitForPage } from '../test/lib/web-server.ts'
@@ -31,7 +31,7 @@ async function main(): Promise<number> {
   await type('cat .env')
   await type('cat server.env')
   await type(`setup-ssh --ssh-dir ../ssh --print-secrets ../secrets`)
-  await type('install-hook.sh --ssh-dir ../ssh')
+  await type('install-hook.ts --ssh-dir ../ssh')
 
   say('What follows happens in the CI, which has the three secrets in its environment.')
   for (const name of readdirSync(secrets)) process.env[name] = readFileSync(join(secrets, name), 'utf8')

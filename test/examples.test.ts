@@ -134,8 +134,7 @@ describe('The workflows', async () => {
   /** A clone with both workflows, and deploy as they want it. */
   async function newRepository(t: TestContext) {
     const site = await newSite(t)
-    const [command = '', ...args] = program('deploy')
-    const $ = zx({ quiet: true, input: `#!/bin/sh\nexec '${command}' '${args.join("' '")}' "$@"\n` })
+    const $ = zx({ quiet: true, input: `#!/bin/sh\nexec '${program('deploy').join("' '")}' "$@"\n` })
     const packed = join(site.clone, '.github/deploy-linux-x64.xz')
     mkdirSync(join(site.clone, '.github/workflows'), { recursive: true })
     await $`xz --stdout > ${packed}`

@@ -7,18 +7,13 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import {
-  formatKnownHost,
-  isEntryFor,
-  mergeKnownHosts,
-  normalizeKnownHosts,
-  parseKnownHosts,
-} from '../scripts/lib/known-hosts.ts'
-import { normalizePrivateKey } from '../scripts/lib/private-key.ts'
-import { Failure } from '../scripts/lib/program.ts'
-import { knownHostsName, parseRemote, portHint, type Remote } from '../scripts/lib/remote.ts'
-import { readSettings } from '../scripts/lib/settings.ts'
-import { sshString } from '../scripts/lib/ssh-blob.ts'
+import { mergeKnownHosts } from '../scripts/lib/setup/host-keys.ts'
+import { Failure } from '../scripts/lib/shared/program.ts'
+import { readEnvFile, readSettings } from '../scripts/lib/shared/settings.ts'
+import { sshString } from '../scripts/lib/ssh/key-blob.ts'
+import { formatKnownHost, isEntryFor, normalizeKnownHosts, parseKnownHosts } from '../scripts/lib/ssh/known-hosts.ts'
+import { normalizePrivateKey } from '../scripts/lib/ssh/private-key.ts'
+import { knownHostsName, parseRemote, portHint, type Remote } from '../scripts/lib/ssh/remote.ts'
 import { newKeyPair } from './lib/sshd.ts'
 
 const numRuns = 10_000
@@ -282,7 +277,6 @@ describe('known hosts', () => {
 describe('settings', () => {
   const folder = mkdtempSync(join(tmpdir(), 'settings-'))
   const file = join(folder, 'env')
-  const names = ['NEEDED', 'SECRET_OF_TEST', 'FREE']
   after(() => rmSync(folder, { recursive: true, force: true }))
 
   test('of any file are read or reported, all that is missing at once, and no value is shown', () => {
@@ -290,21 +284,15 @@ describe('settings', () => {
     const line = textOf('NEEDED', 'FREE', '=', '"', "'", '`', '#', '\n', 'export ', '\\', '$FREE', ' ')
     fc.assert(
       fc.property(fc.array(line, { maxLength: 5 }), secret, (lines, value) => {
-        for (const name of names) delete process.env[name]
         writeFileSync(file, [`SECRET_OF_TEST=${value}`, ...lines].join('\n'))
-        const before = new Set(Object.keys(process.env))
-        const { shown } = attempt(() =>
-          String(
-            readSettings(
-              {
-                NEEDED: { means: 'something', required: true },
-                SECRET_OF_TEST: { means: 'a secret', problem: () => 'is wrong' },
-              },
-              file,
-            ).NEEDED,
-          ),
-        )
-        for (const name of Object.keys(process.env)) if (!before.has(name)) delete process.env[name]
+        const wrong = () => {
+          throw new Error('is wrong')
+        }
+        const settings = {
+          NEEDED: { means: 'something', required: true },
+          SECRET_OF_TEST: { means: 'a secret', read: wrong },
+        }
+        const { shown } = attempt(() => String(readSettings(settings, readEnvFile(file)).NEEDED))
         assert.match(shown, /SECRET_OF_TEST is wrong/)
         assert.ok(!shown.includes(value), 'the value is shown')
       }),

@@ -127,7 +127,7 @@ describe('FlexMeasures', { timeout: 15 * 60_000 }, async () => {
     assert.equal(exitCode, 1, output)
     assert.match(
       output,
-      /^remote: UPGRADING DATABASE STRUCTURE failed: `flexmeasures db upgrade` .* exit code 1[\s\S]*ValueError: this migration fails on purpose[\s\S]*PUTTING BACK/m,
+      /^remote: UPGRADING DATABASE STRUCTURE failed: `flexmeasures db upgrade` exited with 1\.[\s\S]*ValueError: this migration fails on purpose[\s\S]*PUTTING BACK/m,
     )
     assert.match(output, new RegExp(`^${broken} IS NOT LIVE`, 'm'))
     assert.deepEqual(titles, ['The second release'])
@@ -153,7 +153,6 @@ describe('FlexMeasures', { timeout: 15 * 60_000 }, async () => {
     assert.equal(await servedVersion(url), '1.0.3')
     assert.equal(await revision(), 'aaaa00000002')
     assert.equal(await site.live(), commit)
-    assert.equal(await site.failed(), undefined)
   })
 })
 

@@ -10,3 +10,17 @@ export async function waitFor(what: string, hasHappened: () => boolean | Promise
     await sleep(10)
   }
 }
+
+/** Waits until a program has printed something. @throws Error with what it printed when it ends without that */
+export async function waitForOutput(stream: NodeJS.ReadableStream, text: string | RegExp): Promise<void> {
+  const printed = Promise.withResolvers<void>()
+  let seen = ''
+  const look = (chunk: Buffer) => {
+    seen += chunk
+    if (typeof text === 'string' ? seen.includes(text) : text.test(seen)) printed.resolve()
+  }
+  const end = () => printed.reject(new Error(`${text} was not printed:\n${seen}`))
+  // Not `for await`, which would close the stream, and so end the program.
+  stream.on('data', look).once('end', end)
+  await printed.promise.finally(() => stream.off('data', look).off('end', end))
+}

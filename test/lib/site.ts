@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { $ as zx } from 'zx/core'
@@ -51,9 +51,7 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
   const $ = zx({ env, quiet: true })
   mkdirSync(home)
   writeFileSync(stepsFile, '')
-  await $`git init --quiet --bare --initial-branch=${'main'} ${repository}`
-  // git's own housekeeping runs in the background, and locks what the tests look at.
-  await $`git --git-dir=${repository} config gc.auto 0`
+  cpSync(await installOnce(branch), repository, { recursive: true })
   await $`git init --quiet --initial-branch=${'main'} ${clone}`
   const git = $({ cwd: clone })
 
@@ -85,13 +83,6 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
       )
       const lines = Object.entries(settings).map(([name, value]) => `${name}=${quoteSetting(value)}\n`)
       writeFileSync(join(repository, '.env'), lines.join(''), { mode: 0o600 })
-    },
-
-    installHook() {
-      const hook = join(repository, 'hooks/post-receive')
-      mkdirSync(dirname(hook), { recursive: true })
-      // Not the binary itself: a hundred megabytes for each test. And no link to it: a test may write another hook here.
-      writeFileSync(hook, `#!/bin/sh\nexec '${program('post-receive').join("' '")}' "$@"\n`, { mode: 0o755 })
     },
 
     /** Writes files into the clone; `undefined` removes one. */
@@ -141,6 +132,10 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
       const found = await site.serverGit`git rev-parse --quiet --verify ${name}`.nothrow()
       return found.ok ? found.stdout.trim() : undefined
     },
+    /** Asks that nobody has taken away. */
+    async asks(): Promise<string[]> {
+      return (await site.serverGit`git for-each-ref refs/deploy-ask`).stdout.split('\n').filter(Boolean)
+    },
     live: () => site.ref(`refs/deploy/${branch}/live`),
     failed: () => site.ref(`refs/deploy/${branch}/failed`),
 
@@ -159,11 +154,36 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
     },
   }
   site.configure({})
-  site.installHook()
   // Not `git checkout -b`: it refuses names that a push takes, such as HEAD and -lead.
   await git`git symbolic-ref HEAD ${`refs/heads/${branch}`}`
   site.write({ Makefile: recordingMakefile, 'wsgi.py': 'application = None\n', 'page.txt': 'one\n' })
   return site
+}
+
+/** What `post-receive install` makes of nothing; the sites of a process are copies of it. */
+const installed = new Map<string, Promise<string>>()
+
+function installOnce(branch: string): Promise<string> {
+  const made = installed.get(branch) ?? install(branch)
+  installed.set(branch, made)
+  return made
+}
+
+async function install(branch: string): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'installed-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const settings = join(folder, 'server.env')
+  const repository = join(folder, 'app.git')
+  writeFileSync(settings, `BRANCH_NAME=${quoteSetting(branch)}\nPATH_TO_GIT_WORK_TREE=${join(folder, 'www')}\n`)
+  const $ = zx({ env: { PATH: process.env.PATH, HOME: folder, GIT_CONFIG_NOSYSTEM: '1' }, quiet: true })
+  await $`${program('post-receive')} install ${repository} --settings ${settings}`
+  // git's own housekeeping runs in the background, and locks what the tests look at.
+  await $`git --git-dir=${repository} config gc.auto 0`
+  // Not the binary itself: a hundred megabytes for each site. And no link to it: a test may write another hook here.
+  const hook = join(repository, 'hooks/post-receive')
+  writeFileSync(`${hook}.new`, `#!/bin/sh\nexec '${program('post-receive').join("' '")}' "$@"\n`, { mode: 0o755 })
+  renameSync(`${hook}.new`, hook)
+  return repository
 }
 
 /** dotenv takes three kinds of quotes, and knows no way to write them inside. */

@@ -16,6 +16,8 @@ export interface SshdOptions {
   setEnv?: Readonly<Record<string, string>>
   /** Lines for sshd_config. They come first, and sshd takes the first value that it sees. */
   config?: readonly string[]
+  /** Files of the machine, such as /etc/passwd, that this server sees with another content; see canHaveOwnFiles. */
+  ownFiles?: Readonly<Record<string, string>>
 }
 
 /** What startSshd needs of a node:test context; `{ after }` from node:test serves a whole suite. */
@@ -88,6 +90,19 @@ export async function startSshd(t: CleansUp, options: SshdOptions = {}) {
     writeFileSync(join(folder, 'sshd_config'), `${lines.join('\n')}\n`)
   }
 
+  /** What starts sshd where it sees files of its own, which no other process does. */
+  function withOwnFiles(): readonly string[] {
+    const files = Object.entries(options.ownFiles ?? {})
+    if (files.length === 0) return []
+    const mounts = files.flatMap(([path, content], index) => {
+      const file = join(folder, `own-${index}`)
+      writeFileSync(file, content)
+      return [file, path]
+    })
+    const mountEach = 'while test "$1" != --; do mount --bind "$1" "$2" || exit; shift 2; done; shift; exec "$@"'
+    return [...privateMounts, 'sh', '-c', mountEach, 'sh', ...mounts, '--']
+  }
+
   /** A port that was free may be somebody else's by the time sshd asks for it; a restart insists on its old one. */
   async function start() {
     const keepPort = port !== 0
@@ -96,7 +111,7 @@ export async function startSshd(t: CleansUp, options: SshdOptions = {}) {
       writeConfig()
       const since = log().length
       try {
-        listener = await listen(program, join(folder, 'sshd_config'), logFile)
+        listener = await listen([...withOwnFiles(), program], join(folder, 'sshd_config'), logFile)
         return
       } catch (error) {
         if (attempt === 20 || !/Address already in use/i.test(log().slice(since))) throw error
@@ -244,7 +259,7 @@ interface Listener {
 }
 
 /** Resolves when sshd says that it listens. @throws Error with its log when it ends instead */
-async function listen(program: string, configFile: string, logFile: string): Promise<Listener> {
+async function listen(program: readonly string[], configFile: string, logFile: string): Promise<Listener> {
   const since = readFileSync(logFile).length
   const newLines = () => readFileSync(logFile).subarray(since).toString()
   const { promise: listening, resolve } = Promise.withResolvers<void>()
@@ -265,6 +280,13 @@ async function listen(program: string, configFile: string, logFile: string): Pro
     watcher.close()
   }
   return { pid: sshd.pid as number, exited }
+}
+
+const privateMounts = ['unshare', '--mount', '--propagation', 'private']
+
+/** Whether this user may give a server files of its own; root may, outside of most containers. */
+export async function canHaveOwnFiles(): Promise<boolean> {
+  return $({ nothrow: true })`${privateMounts} mount --bind /etc/passwd /etc/passwd`.then(({ ok }) => ok)
 }
 
 function findSshd(): string {

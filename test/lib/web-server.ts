@@ -59,7 +59,8 @@ export async function startWebServer(t: CleansUp, url: string, command: readonly
 /** A page's status and text, or nothing where nobody listens yet. */
 export async function ask(url: string): Promise<{ status: number; text: string } | undefined> {
   try {
-    const response = await fetch(url)
+    // A connection of its own each time: the server may end one that is kept just when it is used again.
+    const response = await fetch(url, { headers: { connection: 'close' } })
     return { status: response.status, text: await response.text() }
   } catch {
     return undefined

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A server and a CI job on one machine that has git and openssh, and the three programs in /programs: sets both up by
-# hand as the README says, and pushes two commits, of which the second one fails. Prints what the programs say.
+# A server and a CI job on one machine that has git and openssh, and the three programs in /programs: sets both up
+# as the README says, and pushes two commits, of which the second one fails. Prints what the programs say.
 set -euo pipefail
 port=$1
 export HOME=/root GIT_AUTHOR_NAME=Ada GIT_AUTHOR_EMAIL=ada@example.org GIT_COMMITTER_NAME=Ada GIT_COMMITTER_EMAIL=ada@example.org
@@ -12,14 +12,13 @@ cp /own-key.pub ~/.ssh/authorized_keys
 /usr/sbin/sshd -f /dev/null -h /host-key -o "ListenAddress=127.0.0.1:$port" -o PidFile=/run/sshd.pid -o UsePAM=no -o StrictModes=no
 trap 'kill "$(cat /run/sshd.pid)"' EXIT
 
-git init --quiet --bare --initial-branch=main /srv/app.git
-cp /programs/post-receive /srv/app.git/hooks/
-cat > /srv/app.git/.env <<'SETTINGS'
+cat > /server.env <<'SETTINGS'
 PATH_TO_GIT_WORK_TREE=/srv/www
 PATH_TO_WSGI=/srv/www/wsgi.py
 INSTALL_DEPS='cp page.txt /srv/installed'
 UPGRADE_DB='! grep -q broken page.txt'
 SETTINGS
+/programs/post-receive install /srv/app.git --settings /server.env
 
 git init --quiet --initial-branch=main /clone
 cd /clone

@@ -1,0 +1,108 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+import { type Shell, $ as zx } from 'zx/core'
+import { quote } from '../shared/foreign-text.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { isForeignClone } from '../ssh/explain-failure.ts'
+import type { DeploySettings } from './settings.ts'
+
+/** What a command works with. */
+export interface Session {
+  readonly settings: DeploySettings
+  readonly options: Options
+  /** What stands behind the command's name. */
+  readonly argument: string | undefined
+  /** Rejects with a Failure (unreachable). To be awaited before the first command that needs the server. */
+  readonly connected: Promise<void>
+  readonly $: Shell
+  /** git and its options: with them `server` is STAGING_REMOTE_REPO, whatever this clone's configuration says. */
+  readonly git: readonly string[]
+  readonly server: string
+}
+
+export interface Options {
+  readonly again?: boolean | undefined
+  readonly 'dry-run'?: boolean | undefined
+  readonly json?: boolean | undefined
+}
+
+/** All commands run in bash. @throws Failure (usage) where there is none, as with an empty PATH */
+export function verifyBash(): void {
+  if (zx.quote !== undefined) return // zx has found one
+  throw new Failure(exitCode.usage, 'There is no bash program here.', {
+    fix: 'install bash (Alpine: apk add bash), or let PATH lead to it',
+  })
+}
+
+/** @param env what the ssh session adds to the environment */
+export function openClone(url: string, env: Readonly<Record<string, string>>) {
+  const server = `pushlive-${newUnique()}`
+  return {
+    $: zx({ env: { ...process.env, ...env }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] }),
+    // Not the URL itself: the clone may send it elsewhere by url.*.insteadOf, of which the longest wins, and the first of
+    // these. A name that nobody can know has no settings of its own either (remote.*.pushurl, mirror, receivepack ...).
+    git: ['git', '-c', `url.${url}.insteadOf=${server}`, '-c', `url.${url}.pushInsteadOf=${server}`],
+    server,
+  }
+}
+
+/** What nothing else has for a name: 32 hexadecimal digits. From the system, because node:crypto takes 3 ms to load. */
+export function newUnique(): string {
+  const random = openSync('/dev/urandom', 'r')
+  try {
+    const bytes = Buffer.alloc(16)
+    readSync(random, bytes)
+    return bytes.toString('hex')
+  } finally {
+    closeSync(random)
+  }
+}
+
+/**
+ * The commit to deploy. CI checks out a detached HEAD; elsewhere the branch itself is meant, whatever is checked out.
+ *
+ * @throws Failure (usage) where there is none
+ */
+export async function findCommit({ $, settings: { BRANCH_NAME } }: Session): Promise<string> {
+  // One bash for both, because each process is one that every deployment waits for.
+  const {
+    stdout,
+    stderr,
+    exitCode: code,
+  } = await $`
+    name=${`refs/heads/${BRANCH_NAME}`}
+    git symbolic-ref --quiet HEAD >/dev/null || [ $? != 1 ] || name=HEAD
+    echo "$name"
+    git rev-parse --verify "$name^{commit}"`.nothrow()
+  const [name, commit] = stdout.split('\n')
+  if (code === 127) {
+    throw new Failure(exitCode.usage, 'There is no git program here.', {
+      why: stderr,
+      fix: 'install git (Debian: apt-get install git), or let PATH lead to it',
+    })
+  }
+  if (commit) return commit
+  if (isForeignClone(stderr)) {
+    throw new Failure(exitCode.usage, 'git does not work in this clone, because it belongs to another user.', {
+      why: stderr,
+      fix: `run deploy as that user; in a container: git config --global --add safe.directory '${process.cwd()}'`,
+    })
+  }
+  throw new Failure(exitCode.usage, `There is no commit to deploy: ${name} is not to be found here.`, {
+    why: stderr,
+    fix: 'run deploy in a clone of the repository, and check BRANCH_NAME',
+  })
+}
+
+/** As DEPLOY.sh does it, for whoever works in this clone by hand: no push of deploy's goes by this name. */
+export async function setRemote({ $, settings: { STAGING_REMOTE_REPO } }: Session, name: string): Promise<void> {
+  const { url } = STAGING_REMOTE_REPO
+  const set = await $`git remote add ${name} ${url} 2>/dev/null ||
+    git config --replace-all ${`remote.${name}.url`} ${url}`.nothrow()
+  if (!set.ok) console.log(`The remote ${name} could not be set, which stops nothing:\n${quote(set.stderr)}`)
+}
+
+/** What a commit is called in full: undefined where this clone does not have it. */
+export async function resolveCommit({ $ }: Session, name: string): Promise<string | undefined> {
+  const found = await $`git rev-parse --quiet --verify --end-of-options ${`${name}^{commit}`}`.nothrow()
+  return found.ok ? found.stdout.trim() : undefined
+}

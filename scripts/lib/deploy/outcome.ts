@@ -1,0 +1,82 @@
+import { protocol } from '../protocol/verdict.ts'
+import { flatten } from '../shared/foreign-text.ts'
+import { exitCode, Failure, version } from '../shared/program.ts'
+import { explainBrokenPush, explainRejection } from '../ssh/explain-failure.ts'
+import type { Pushed } from './push.ts'
+
+/**
+ * Says what became of a commit: what the hook said of it and, where it said nothing, that this is not known. Nothing is
+ * concluded from what was pushed.
+ *
+ * @param acceptsNoVerdict whether a push that no hook of ours answered is good enough
+ * @returns the exit code
+ * @throws Failure where it is not live, or not known to be
+ */
+export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
+  const { push, askedAs, rejected, verdict, greeting } = pushed
+  const isRollback = push.ask?.verb === 'rollback'
+  // The branch may have been refused because it was overtaken by what serves now.
+  if (verdict?.live) {
+    console.log(`${verdict.commit} IS LIVE${verdict.explanation && ` (${flatten(verdict.explanation)})`}.`)
+    return exitCode.live
+  }
+  // Of a clone that is behind, git refuses the branch, too; what the hook says is of the commit all the same.
+  if (rejected.branch && (!verdict || verdict.isElsewhere))
+    throw explainRejection(rejected.branch, verdict?.explanation)
+  if (verdict) {
+    const what = verdict.commit === 'previous' ? 'NOTHING WAS ROLLED BACK.' : `${verdict.commit} IS NOT LIVE.`
+    throw new Failure(exitCode.failed, what, { why: verdict.explanation })
+  }
+  if (greeting && greeting.protocol !== protocol) throw misunderstanding(greeting)
+  if (rejected.ask) throw askRefused(rejected.ask, pushed.hasMoved)
+  if (greeting) throw noVerdict(isRollback)
+  if (!pushed.isComplete) throw explainBrokenPush(pushed.words)
+
+  const kept = `the server keeps the unanswered ask, until somebody runs there: git update-ref -d ${askedAs}`
+  if (isRollback) {
+    throw new Failure(exitCode.unknown, 'NOT ROLLED BACK: no pushlive hook answered.', {
+      fix: `deploy check says what the server lacks; ${kept}`,
+    })
+  }
+  const what = 'PUSHED, NOT VERIFIED: no pushlive hook answered, so it is unknown whether the code is live.'
+  if (acceptsNoVerdict) {
+    console.log(`${what}\nACCEPT_NO_VERDICT=yes takes that for enough; ${kept}`)
+    return exitCode.live
+  }
+  throw new Failure(exitCode.unknown, what, {
+    fix: `install the hook (make install-hook), or set ACCEPT_NO_VERDICT=yes for as long as another hook deploys there; ${kept}`,
+  })
+}
+
+/** @throws Failure (unknown) where the hook and this deploy would misunderstand each other */
+export function misunderstanding(hook: NonNullable<Pushed['greeting']>): Failure {
+  return new Failure(
+    exitCode.unknown,
+    `The hook on the server is pushlive ${flatten(hook.version)} (protocol ${hook.protocol}), and this is deploy ${version} (protocol ${protocol}): they do not understand each other.`,
+    {
+      fix:
+        hook.protocol < protocol
+          ? 'renew the hook: make install-hook'
+          : `renew deploy: take the binary of pushlive ${flatten(hook.version)}`,
+    },
+  )
+}
+
+export function askRefused(reason: string, hasMoved = false): Failure {
+  return new Failure(
+    hasMoved ? exitCode.unknown : exitCode.refused,
+    `The server does not let its hook be asked${hasMoved ? ', and whether the code that it took is live is not known' : ''}.`,
+    { why: reason, fix: 'renew the hook, whose protection knows this: make install-hook; then run deploy again' },
+  )
+}
+
+function noVerdict(isRollback: boolean): Failure {
+  return new Failure(
+    exitCode.unknown,
+    'The server never reported a result: its hook stopped early, or the connection broke.',
+    {
+      // Rolling back once more would go further back.
+      fix: isRollback ? 'look at deploy status before you roll back again' : 'run deploy again: it finds out',
+    },
+  )
+}

@@ -1,0 +1,133 @@
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Ask, askRef } from '../protocol/asks.ts'
+import { type Greeting, parseGreeting, parseVerdict, type Verdict } from '../protocol/verdict.ts'
+import { isLostRace } from '../ssh/explain-failure.ts'
+import { newUnique, type Session } from './clone.ts'
+
+/** What is pushed: a commit to the branch, a question to the hook, or both at once. */
+export interface Push {
+  readonly commit?: string
+  readonly ask?: Ask
+  /** Nothing is sent, so the hook does not run. */
+  readonly dryRun?: boolean
+}
+
+/** What came of one `git push`. */
+export interface Pushed {
+  readonly push: Push
+  /** The ask's name. */
+  readonly askedAs: string | undefined
+  /** Whether git said of each ref what became of it. */
+  readonly isComplete: boolean
+  /** Whether the server has something now that it did not have. */
+  readonly hasMoved: boolean
+  /** Why the branch, or the ask, was not taken. */
+  readonly rejected: { readonly branch?: string | undefined; readonly ask?: string | undefined }
+  /** git's and ssh's own words; the server's programs are not among them. */
+  readonly words: string
+  /** Absent where no hook of ours has answered. */
+  readonly greeting: Greeting | undefined
+  /** The hook's last line, if it is about the commit that was asked for. */
+  readonly verdict: Verdict | undefined
+}
+
+/** What is done with the lines that come while a push lasts. */
+export interface Listener {
+  /** A line of the server's programs. */
+  said(line: string): void
+  /** A line of git's or ssh's. */
+  noted(line: string): void
+}
+
+const terminal: Listener = {
+  said: line => process.stderr.write(`remote: ${line}\n`),
+  noted: line => process.stderr.write(`${line}\n`),
+}
+
+/** Without the clone's pre-push hook, signature, push options, submodules and fetches of its own. */
+const plainly = '--porcelain --no-verify --no-signed --no-recurse-submodules'.split(' ')
+const withoutOptions = ['-c', 'push.pushOption=', '-c', 'push.negotiate=false']
+
+/** What an ask points at: an object that every git knows without having it, since all that it says is in its name. */
+const emptyTrees: Readonly<Record<number, string>> = {
+  40: '4b825dc642cb6eb9a060e54bf8d69288fbee4904',
+  64: '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321',
+}
+
+/** Pushes, by default showing what git and the server print as it comes. */
+export async function push(session: Session, what: Push, { said, noted } = terminal): Promise<Pushed> {
+  const { $, git, server, settings } = session
+  const { commit, ask, dryRun } = what
+  const branchRef = commit && `refs/heads/${settings.BRANCH_NAME}`
+  const askedAs = ask && askRef(settings.BRANCH_NAME, ask, newUnique())
+  const refspecs = [
+    ...(branchRef ? [`${commit}:${branchRef}`] : []),
+    ...(ask && askedAs ? [`${await findEmptyTree($, ask.commit)}:${askedAs}`] : []),
+  ]
+  const options = [...plainly, commit ? '--follow-tags' : '--no-follow-tags', ...(dryRun ? ['--dry-run'] : [])]
+  // exec: bash must not stand between git and a signal.
+  const pushing = $`exec ${git} ${withoutOptions} push ${options} ${server} ${refspecs}`.nothrow()
+
+  const words: string[] = []
+  let greeting: Greeting | undefined
+  let verdict: Verdict | undefined
+  for await (const line of createInterface({ input: pushing.stderr })) {
+    // git adds blanks to the server's lines, which would wipe the rest of a progress bar.
+    const [, spoken] = /^remote: (.*?) *$/.exec(line) ?? []
+    if (spoken === undefined) {
+      words.push(line)
+      noted(line)
+      continue
+    }
+    said(spoken)
+    greeting ??= parseGreeting(spoken)
+    const spokenVerdict = parseVerdict(spoken)
+    if (spokenVerdict && (ask?.verb === 'rollback' || spokenVerdict.commit === ask?.commit)) verdict = spokenVerdict
+  }
+  const answers = parsePorcelain((await pushing).stdout)
+  const answerTo = (ref = '') => answers.get(ref)
+  const ours = [branchRef, askedAs].filter(ref => ref !== undefined)
+  return {
+    push: what,
+    askedAs,
+    isComplete: ours.every(ref => answers.has(ref)),
+    hasMoved: ours.some(ref => ref !== askedAs && answerTo(ref)?.hasMoved),
+    rejected: { branch: answerTo(branchRef)?.rejection, ask: answerTo(askedAs)?.rejection },
+    words: words.join('\n'),
+    greeting,
+    verdict,
+  }
+}
+
+/** How often a push is repeated that another one overtook: with so many at once, one of them gets through each time. */
+const mostRaces = 20
+
+/** Repeats a push for as long as git says that the ref has changed in the moment between looking and writing. */
+export async function repeatLostRaces(pushOnce: () => Promise<Pushed>): Promise<Pushed> {
+  for (let race = 1; ; race++) {
+    const pushed = await pushOnce()
+    const { branch = '', ask = '' } = pushed.rejected
+    const isLost = !pushed.verdict?.live && (isLostRace(branch) || isLostRace(ask))
+    if (!isLost || race === mostRaces) return pushed
+    await sleep(50 + 200 * Math.random())
+    console.log('ANOTHER PUSH CAME FIRST, PUSHING AGAIN ...')
+  }
+}
+
+async function findEmptyTree($: Session['$'], id = ''): Promise<string> {
+  return emptyTrees[id.length] ?? (await $`git hash-object -t tree --stdin </dev/null`).stdout.trim()
+}
+
+/** What git says of each ref (git-push(1), OUTPUT), less those of which it says that it does not know. */
+function parsePorcelain(stdout: string): Map<string, { hasMoved: boolean; rejection: string | undefined }> {
+  const lines = [...stdout.matchAll(/^(.)\t[^\t\n]*:([^\t\n]+)\t(.*)$/gm)]
+  return new Map(
+    lines
+      .filter(([, , , summary = '']) => !summary.startsWith('[remote failure]'))
+      .map(([, flag, ref = '', summary]) => [
+        ref,
+        { hasMoved: flag !== '!' && flag !== '=', rejection: flag === '!' ? summary : undefined },
+      ]),
+  )
+}

@@ -1,0 +1,120 @@
+import { readFileSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { loadEnvFile, readSettings } from '../shared/settings.ts'
+import { normalizeKnownHosts } from '../ssh/known-hosts.ts'
+import { normalizePrivateKey } from '../ssh/private-key.ts'
+import { parseRemote, type Remote } from '../ssh/remote.ts'
+
+export type DeploySettings = ReturnType<typeof readDeploySettings>
+
+/**
+ * What deploy is told by its environment and by `.env`; what the environment says wins.
+ *
+ * @param envFile in place of `.env`
+ * @throws Failure (usage) that names all that is missing or wrong
+ */
+export function readDeploySettings(envFile: string | undefined) {
+  loadEnvFile(envFile)
+  // The known hosts are those of the server and of the jump host, so these two come first.
+  const { STAGING_REMOTE_REPO = '', PROXY_JUMP = '' } = process.env
+  const remote = parseRemote(STAGING_REMOTE_REPO.trim())
+  const jump = parseRemote(`ssh://${PROXY_JUMP.trim()}/`)
+  const settings = readSettings(
+    {
+      STAGING_REMOTE_REPO: {
+        means:
+          'the repository to push to, such as seita@ssh.our-server.com:/home/seita/flexmeasures-staging/flexmeasures.git',
+        required: true,
+        read: () => verifyRemote(remote),
+      },
+      BRANCH_NAME: { means: 'the branch to push, such as main', required: true, read: verifyBranch },
+      SSH_DEPLOYMENT_KEY: {
+        means: 'the private key from the secrets of the CI; leave it unset to log in as you do by hand',
+        read: text => ifAny(readSecret(text), normalizePrivateKey),
+      },
+      KNOWN_DEPLOYMENT_HOSTS: {
+        means: 'known_hosts lines from the secrets of the CI; setup-ssh prints them',
+        read: text => ifAny(readSecret(text), hosts => readKnownHosts(hosts, [remote, jump])),
+      },
+      PROXY_JUMP: {
+        means: 'the host through which the server is reached, such as ada@gate.our-server.com:22',
+        read: text => {
+          if (jump === undefined) throw new Error('is not user@host or user@host:port')
+          return text.trim()
+        },
+      },
+      ACCEPT_NO_VERDICT: {
+        means: 'yes: exit with 0 also where no hook of pushlive says whether the code is live',
+        default: 'no',
+        read: text => {
+          if (!/^(yes|no)$/.test(text.trim())) throw new Error('is neither yes nor no')
+          return text.trim() === 'yes'
+        },
+      },
+    },
+    process.env,
+    envFile,
+    ({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }) =>
+      SSH_DEPLOYMENT_KEY !== undefined && KNOWN_DEPLOYMENT_HOSTS === undefined
+        ? ['SSH_DEPLOYMENT_KEY is there without KNOWN_DEPLOYMENT_HOSTS: setup-ssh prints both']
+        : [],
+  )
+  // The processes that are started get none.
+  delete process.env.SSH_DEPLOYMENT_KEY
+  return settings
+}
+
+/** What the settings say of the way to the server, a line for each. */
+export function describeSecrets({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }: DeploySettings): string[] {
+  return [
+    SSH_DEPLOYMENT_KEY === undefined
+      ? 'no SSH_DEPLOYMENT_KEY, ssh logs in as it does for you'
+      : 'SSH_DEPLOYMENT_KEY is a private key without passphrase',
+    KNOWN_DEPLOYMENT_HOSTS === undefined
+      ? 'no KNOWN_DEPLOYMENT_HOSTS, ssh knows the hosts that it knows for you'
+      : 'KNOWN_DEPLOYMENT_HOSTS has a host key of the server',
+  ]
+}
+
+function verifyRemote(remote: Remote | undefined): Remote {
+  if (remote === undefined) throw new Error('is neither user@host:path, ssh://user@host:port/path nor a path')
+  if (remote.url.includes('=')) {
+    // clone.ts names it in `git -c`, where a name ends at its first equal sign.
+    throw new Error('has an equal sign, which git does not take here (ssh://user@host/path may have %3D in its place)')
+  }
+  return remote
+}
+
+/** The rules of git-check-ref-format(1) for what stands behind refs/heads/. */
+function verifyBranch(name: string): string {
+  const isBranch =
+    !/[\p{Cc} ~^:?*[\\]|\.\.|@\{|\/\/|^\/|[/.]$/u.test(name) &&
+    name.split('/').every(part => !part.startsWith('.') && !part.endsWith('.lock'))
+  if (!isBranch) throw new Error('is not a name that git allows for a branch')
+  return name
+}
+
+/** The text itself, or what is in the file that it names: GitLab can store a secret as a file. */
+function readSecret(text: string): string {
+  const path = text.trim().replace(/^~(?=\/)/, homedir())
+  if (!/^\/[^\n]*$/.test(path)) return text
+  try {
+    return statSync(path).isFile() ? readFileSync(path, 'utf8') : text
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    // Base64 may begin with a slash too.
+    if (code === 'ENOENT' || code === 'ENAMETOOLONG' || code === 'ENOTDIR') return text
+    throw new Error(`is in a file that cannot be read (${code})`)
+  }
+}
+
+const ifAny = <T>(text: string, read: (text: string) => T): T | undefined =>
+  text.trim() === '' ? undefined : read(text)
+
+/** @throws Failure (usage) where they lack one of the hosts */
+function readKnownHosts(text: string, hosts: readonly (Remote | undefined)[]): string {
+  return hosts.reduce(
+    (lines, remote) => (remote?.host === undefined ? lines : normalizeKnownHosts(lines, remote)),
+    text,
+  )
+}

@@ -1,0 +1,109 @@
+import type { Ask } from '../protocol/asks.ts'
+import { findPrevious } from '../protocol/record.ts'
+import type { Verdict } from '../protocol/verdict.ts'
+import type { Arrival, JournalEntry } from './journal.ts'
+import type { Refs, Repository } from './repository.ts'
+import type { WorkTree } from './work-tree.ts'
+
+interface Situation {
+  readonly ask: Ask
+  readonly branch: string
+  /** How far the deployments had come when the push arrived; undefined where that is not known. */
+  readonly arrival: Arrival | undefined
+  readonly last: JournalEntry | undefined
+  readonly refs: Refs
+  readonly repository: Repository
+  readonly workTree: WorkTree
+}
+
+/** What an ask comes to: the commit that has to be deployed for it, or a verdict at once. */
+export type Answer = { readonly deploy: string } | { readonly verdict: Verdict }
+
+/**
+ * Looks whether what has happened by now answers the ask: a deployment that began after it arrived, one of the same
+ * commit that ended after that, or what serves. Only what is there counts for that, not what was written down.
+ */
+export async function findAnswer(situation: Situation): Promise<Answer> {
+  const { ask, branch, arrival, last, refs, repository, workTree } = situation
+  const hasBegunSince = last !== undefined && arrival !== undefined && last.number > arrival.number
+  const hasEndedSince = hasBegunSince || (last !== undefined && last.number === arrival?.number && !arrival.hasEnded)
+  const verdict = (deployed: JournalEntry) => verdictOn(ask, deployed, repository, workTree)
+  const notLive = (explanation: string) =>
+    ({ verdict: { commit: ask.commit ?? 'previous', live: false, explanation } }) as const
+
+  if (ask.verb === 'rollback') {
+    if (ask.commit === undefined && hasBegunSince && last.outcome && last.isToPrevious)
+      return { verdict: await verdict(last) }
+    const records = await repository.records(refs)
+    const commit = ask.commit === undefined ? findPrevious(records) : await repository.findCommit(ask.commit)
+    if (commit === undefined) {
+      return notLive(
+        ask.commit === undefined
+          ? 'there is nothing to go back to: no other commit was live before'
+          : `${ask.commit} is no commit of this repository; deploy history lists what was live`,
+      )
+    }
+    const wasLive = records.some(record => record.live && record.commit === commit)
+    if (!wasLive && !(refs.tip && (await repository.contains(refs.tip, commit)))) {
+      return notLive(`${commit} was never live, and is not on ${branch}: a rollback goes to nothing else`)
+    }
+    if (hasBegunSince && last.outcome && last.commit === commit) return { verdict: await verdict(last) }
+    if (commit === refs.live && (await serves(commit, situation))) return { verdict: already(commit) }
+    return { deploy: commit }
+  }
+
+  const asked = ask.commit as string
+  if (hasBegunSince && last.outcome && last.verb === 'rollback') return { verdict: await verdict(last) }
+  if (last?.outcome && last.commit === refs.tip && (ask.verb === 'again' ? hasBegunSince : hasEndedSince)) {
+    const answer = await verdict(last)
+    if (answer.live || asked === last.commit) return { verdict: answer }
+  }
+  // What is newest is in nothing that could serve already; most pushes are such, and need not wait for a look.
+  const mayServe = ask.verb === 'deploy' && refs.live && (asked === refs.live || asked !== refs.tip)
+  if (mayServe && (await serves(refs.live, situation))) {
+    if (asked === refs.live) return { verdict: already(asked) }
+    if (await repository.contains(refs.live, asked)) return { verdict: partOf(asked, refs.live) }
+  }
+  if (refs.tip === undefined || (asked !== refs.tip && !(await repository.contains(refs.tip, asked)))) {
+    const live = refs.live ? `${refs.live} is what was live last` : 'nothing was ever live'
+    const explanation = `${branch} on the server does not contain it; ${live}`
+    return { verdict: { commit: asked, live: false, isElsewhere: true, explanation } }
+  }
+  return { deploy: refs.tip }
+}
+
+/** What a deployment says about an ask, which may have been for another commit. */
+export async function verdictOn(
+  ask: Ask,
+  deployed: JournalEntry,
+  repository: Repository,
+  workTree: WorkTree,
+): Promise<Verdict> {
+  const { commit: done, previous, touched, explanation = '' } = deployed
+  const commit = ask.commit !== undefined && ask.verb !== 'rollback' ? ask.commit : done
+  const live = deployed.outcome === 'live'
+  if (commit === done) return { commit, live, explanation }
+  if (live) {
+    return (await repository.contains(done, commit))
+      ? partOf(commit, done)
+      : { commit, live: false, explanation: `overtaken by ${done}, which is live and does not contain it` }
+  }
+  const isBack = previous !== undefined && !touched.code && !touched.dependencies && !touched.application
+  const isPart = isBack && (previous === commit || (await repository.contains(previous, commit)))
+  if (isPart && (await workTree.holds(previous))) return partOf(commit, previous)
+  return { commit, live: false, explanation: `overtaken by ${done}, which failed: ${explanation}` }
+}
+
+/** Whether the commit is what serves: its files are there, and the last deployment left nothing that is not its own. */
+async function serves(commit: string, { last, workTree }: Situation): Promise<boolean> {
+  const isSettled =
+    last?.outcome !== undefined && !last.touched.code && !last.touched.dependencies && !last.touched.application
+  return isSettled && (await workTree.holds(commit))
+}
+
+const already = (commit: string): Verdict => ({ commit, live: true, explanation: 'already live' })
+const partOf = (commit: string, newer: string): Verdict => ({
+  commit,
+  live: true,
+  explanation: commit === newer ? 'already live' : `as part of ${newer}, which is newer`,
+})

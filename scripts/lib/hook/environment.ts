@@ -1,0 +1,21 @@
+import { readEnvFile } from '../shared/settings.ts'
+import { settingNames } from './settings.ts'
+
+/**
+ * Makes the environment that the hook and its steps run in. For settings `.env` is all that counts: what came over ssh
+ * (SendEnv), or from whoever pushes to a local path, changes none. What git has set for its hook goes, because a recipe
+ * that calls git would reach the bare repository instead of its own (`GIT_DIR=.`), or fail. And no shell reads anybody's
+ * start-up files: Debian's bash reads ~/.bashrc for a hook over ssh while SHLVL is below 2, BASH_ENV names another, and
+ * functions can come in variables.
+ *
+ * @throws Failure (usage) where `.env` is there and cannot be read
+ */
+export function enterEnvironment(): void {
+  const isForeign = /^(GIT_.*|BASH_ENV|ENV|SHELLOPTS|BASHOPTS|BASH_FUNC_.*)$/
+  for (const name of Object.keys(process.env)) {
+    if (settingNames.has(name) || isForeign.test(name)) delete process.env[name]
+  }
+  Object.assign(process.env, readEnvFile())
+  delete process.env.BASH_ENV
+  process.env.SHLVL = '1'
+}

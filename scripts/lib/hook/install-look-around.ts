@@ -1,0 +1,179 @@
+import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
+import { $ as zx } from 'zx/core'
+import { exitCode, Failure } from '../shared/program.ts'
+import { readEnvFile } from '../shared/settings.ts'
+import { isForeignHook, isForeignUpdateHook } from './own-hooks.ts'
+import { realPathOf } from './settings.ts'
+
+/** What somebody wants to have installed. */
+export interface Wanted {
+  readonly repository: string
+  readonly settingsFile: string | undefined
+  readonly keepSettings: boolean
+  readonly branch: string | undefined
+}
+
+/** git in a folder, whatever repository the caller's environment is about. */
+export function gitIn(cwd: string) {
+  const { GIT_DIR: _, GIT_WORK_TREE: __, ...env } = process.env
+  return zx({ cwd, env, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+/**
+ * What is there and what is to be done.
+ *
+ * @throws Failure (usage) that names all that is in the way
+ */
+export async function lookAround({ repository, settingsFile, keepSettings, branch: expected }: Wanted) {
+  const problems: string[] = []
+  const isWrong = (what: string, fix: string) => problems.push(`${what} To do: ${fix}.`)
+
+  const isNew = !existsSync(repository) || (isFolder(repository) && readdirSync(repository).length === 0)
+  const env = join(repository, '.env')
+  const hasSettings = canBeEntered(repository) && lstatSync(env, { throwIfNoEntry: false }) !== undefined
+  const replaces = settingsFile !== undefined && !(keepSettings && hasSettings)
+  const place = replaces ? 'the settings given' : env
+  let settings: Record<string, string> = {}
+  let text: Buffer | undefined
+  try {
+    if (replaces) text = readFileSync(settingsFile)
+    else if (!hasSettings) isWrong('There are no settings for the hook.', `write them as .env.example shows, to ${env}`)
+    if (replaces || hasSettings) settings = readEnvFile(replaces ? settingsFile : env)
+  } catch (error) {
+    const why = error instanceof Failure ? error.why : String(error)
+    isWrong(`The settings cannot be read: ${why}.`, 'write them as .env.example shows')
+  }
+
+  // This program's own PATH is also that of the git that receives a push; the hook has another one where .env says so.
+  const needed = new Map([
+    [process.env.PATH ?? '', ['git', 'bash']],
+    [settings.PATH ?? process.env.PATH ?? '', ['git', 'bash', 'flock']],
+  ])
+  for (const [path, programs] of needed) {
+    for (const program of programs.filter(program => !isOnPath(program, path))) {
+      isWrong(`There is no ${program} on the PATH ${path}.`, 'install it there')
+    }
+  }
+  const canRunGit = ['git', 'bash'].every(program => isOnPath(program, process.env.PATH ?? ''))
+
+  const branch = settings.BRANCH_NAME || 'main'
+  if (expected !== undefined && expected !== branch) {
+    isWrong(`${branch} is the branch that is deployed here, and not ${expected}.`, `set BRANCH_NAME in ${place}`)
+  }
+  const workTree = settings.PATH_TO_GIT_WORK_TREE ?? ''
+  if (replaces || hasSettings) {
+    const problem = findProblemOfWorkTree(workTree, repository)
+    if (problem) isWrong(`PATH_TO_GIT_WORK_TREE ${problem}.`, `set it in ${place}`)
+  }
+  if (canRunGit) {
+    const git = gitIn('/')({ nothrow: true })
+    if (!(await git`git check-ref-format ${`refs/heads/${branch}`}`).ok) {
+      isWrong(`${branch} cannot be the name of a branch.`, `set BRANCH_NAME in ${place}`)
+    }
+  }
+  if (isNew) {
+    const folder = existingFolder(repository)
+    if (!isWritable(folder))
+      isWrong(`${repository} cannot be made: ${whose(folder)}.`, 'make it, for the user who pushes')
+  } else if (canRunGit) await lookAtRepository(repository, isWrong)
+
+  if (problems.length > 0) {
+    const what = 'Nothing was installed, and nothing was changed.'
+    throw new Failure(exitCode.usage, what, { why: problems.join('\n'), fix: 'mend this, and install again' })
+  }
+  return { repository, isNew, settings: text, branch, workTree }
+}
+
+async function lookAtRepository(repository: string, isWrong: (what: string, fix: string) => void): Promise<void> {
+  if (!canBeEntered(repository)) {
+    isWrong(`${repository} is no folder that ${userName()} can enter.`, 'take another path, or move it away')
+    return
+  }
+  const git = gitIn(repository)({ nothrow: true })
+  // From inside, so that git looks at the owner too, as it does at a push.
+  const found = await git`git rev-parse --is-bare-repository --git-dir --git-path hooks`
+  const [isBare, gitDir, hooksFolder] = found.stdout.split('\n')
+  if (isBare !== 'true' || gitDir !== '.') {
+    const why = found.ok ? '' : `: ${found.stderr.trim()}`
+    isWrong(
+      `${repository} is no bare repository that git lets ${userName()} use${why}.`,
+      'take another path, or give it to the user who pushes',
+    )
+    return
+  }
+  if (hooksFolder !== 'hooks') {
+    isWrong(`git looks for hooks in ${hooksFolder}.`, 'unset core.hooksPath, for this repository or for the user')
+  }
+  for (const name of ['.', 'hooks', 'objects', 'refs']) {
+    const folder = join(repository, name)
+    if (existsSync(folder) && !isWritable(folder)) isWrong(`${whose(folder)}.`, 'give it to the user who pushes')
+  }
+  const hook = join(repository, 'hooks/post-receive')
+  const update = join(repository, 'hooks/update')
+  for (const file of [hook, update, join(repository, '.env'), join(repository, '.env.before')]) {
+    if (isFolder(file)) isWrong(`${file} is a folder.`, 'move it away')
+  }
+  // A name that is taken by the same file is what an installation has left that was killed.
+  if (isForeignHook(hook) && isTaken(`${hook}.before`, hook)) {
+    isWrong(`${hook} is another hook, and ${basename(hook)}.before is there already.`, 'move one of the two away')
+  }
+  if (isForeignUpdateHook(update) && isTaken(`${update}.local`, update)) {
+    isWrong(`${update} is another update hook, and update.local is there too.`, 'make one of the two, as update.local')
+  }
+}
+
+/** What is wrong with it, behind its name. */
+function findProblemOfWorkTree(workTree: string, repository: string): string | undefined {
+  if (!workTree) return 'is missing'
+  if (!isAbsolute(workTree)) return `is not an absolute path: ${workTree}`
+  const [place, other] = [realPathOf(workTree), realPathOf(repository)]
+  if (`${place}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${place}/`)) {
+    return `(${workTree}) and the repository (${repository}) lie in one another`
+  }
+  const folder = existingFolder(workTree)
+  return isWritable(folder) ? undefined : `cannot be made or written: ${whose(folder)}`
+}
+
+/** The path itself, or what of it is there. */
+function existingFolder(path: string): string {
+  let folder = resolve(path)
+  while (!existsSync(folder)) folder = dirname(folder)
+  return folder
+}
+
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+const whose = (path: string) =>
+  `${userName()} cannot write ${path}${isFolder(path) ? '' : ', which is a file'}, of user ${statSync(path).uid}`
+
+const canBeEntered = (path: string) => isFolder(path) && isAllowed(path, constants.X_OK)
+
+function isWritable(folder: string): boolean {
+  return isFolder(folder) && isAllowed(folder, constants.W_OK | constants.X_OK)
+}
+
+const isOnPath = (program: string, path: string) =>
+  path.split(delimiter).some(folder => folder !== '' && isAllowed(join(folder, program), constants.X_OK))
+
+function isAllowed(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `user ${process.getuid?.()}`
+  }
+}
+
+function isTaken(name: string, file: string): boolean {
+  const taken = lstatSync(name, { throwIfNoEntry: false })
+  return taken !== undefined && taken.ino !== lstatSync(file).ino
+}

@@ -1,0 +1,130 @@
+import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { deployRefs } from '../protocol/record.ts'
+import { readArguments } from '../shared/arguments.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { replaceFile } from '../shared/replace-file.ts'
+import { gitIn, lookAround, type Wanted } from './install-look-around.ts'
+import { isForeignHook, isForeignUpdateHook, isSame, isThisProgram, placeProgram, updateHook } from './own-hooks.ts'
+
+const help = `Usage: post-receive install REPOSITORY [--settings FILE [--keep-settings]] [--branch NAME]
+
+Makes REPOSITORY, on this machine, a bare repository that deploys what is pushed to it: creates it unless it is there,
+copies the settings and this program into it, and sets what may be pushed. It looks before it acts, can run any number
+of times, and renews the hook in one step, also while the old one deploys. Exits with
+  0  it is installed
+  2  something is wrong: all of it is named, and nothing was changed
+
+  --settings FILE   the hook's settings, in place of those in REPOSITORY/.env, which are kept in .env.before
+  --keep-settings   only where REPOSITORY has none yet
+  --branch NAME     the branch that will be pushed, to be sure that the settings mean the same one
+  --version
+  --help`
+
+/** Makes a repository on this machine one that deploys. What it needs is looked at before anything is changed. */
+export async function install(args: readonly string[]): Promise<number> {
+  const given = readInstallArguments(args)
+  if (given === undefined) return 0
+  const { repository, isNew, settings, branch, workTree } = await lookAround(given)
+  const git = gitIn(repository)
+  const env = join(repository, '.env')
+  const hook = join(repository, 'hooks/post-receive')
+
+  console.log(`${isNew ? 'CREATING' : 'KEEPING'} THE REPOSITORY (${repository}) ...`)
+  // Not --initial-branch, which is new in git 2.28.
+  if (isNew) await gitIn('/')`git -c ${`init.defaultBranch=${branch}`} init --quiet --bare ${repository}`
+  mkdirSync(dirname(hook), { recursive: true })
+
+  if (settings === undefined || isSame(env, settings)) {
+    console.log(`KEEPING THE SETTINGS (${env}) ...`)
+    // What is somebody else's, such as root's for a group, is as private as they want it.
+    if (statSync(env).uid === process.getuid?.()) chmodSync(env, 0o600)
+  } else {
+    console.log(`COPYING THE SETTINGS (${env}) ...`)
+    if (existsSync(env)) {
+      replaceFile(`${env}.before`, readFileSync(env))
+      console.log(`  the old ones are in ${env}.before`)
+    }
+    replaceFile(env, settings)
+  }
+
+  if (isThisProgram(hook)) console.log(`KEEPING THE HOOK (${hook}) ...`)
+  else {
+    console.log(`COPYING THE HOOK (${hook}) ...`)
+    if (isForeignHook(hook)) {
+      keepAs(`${hook}.before`, hook)
+      console.log(`  another hook was there: it is in ${hook}.before, and git runs it no more`)
+    }
+    placeProgram(hook)
+  }
+
+  console.log(`PROTECTING THE REPOSITORY (only ${branch} can be pushed, only forward, and new tags) ...`)
+  await protect(repository, branch)
+  // An empty blob: it shows deploy whose hook this is, also before the first deployment has left refs of its own there.
+  const { stdout: empty } = await git`git hash-object -w --stdin`
+  await git`git update-ref ${deployRefs(branch).hook} ${empty.trim()}`
+  console.log(`A push of ${branch} is deployed to ${workTree} now.`)
+  return 0
+}
+
+/** What is refused, and by whom: pushes by `hooks/update`, and by git itself what needs a look at the commits. */
+async function protect(repository: string, branch: string): Promise<void> {
+  const update = join(repository, 'hooks/update')
+  if (isForeignUpdateHook(update)) {
+    keepAs(`${update}.local`, update)
+    console.log(`  another update hook was there: it is in ${update}.local, and runs after this one`)
+  }
+  replaceFile(update, updateHook(branch), 0o755)
+
+  const config = gitIn(repository)({ nothrow: true })
+  const settings = [
+    ['receive.denyNonFastForwards', 'true'],
+    ['receive.denyDeletes', 'true'],
+    // The work tree's HEAD is detached. Where somebody has checked the branch out there, a push is deployed all the same.
+    ['receive.denyCurrentBranch', 'ignore'],
+  ] as const
+  // 0.1.0 hid everything but single refs.
+  const old = '^(refs|!refs/(heads|tags|deploy-[a-z]+)(/.*)?)$'
+  await config`git config --file config --unset-all receive.hideRefs ${old}`
+  const results = [await config`git config --file config --replace-all receive.hideRefs refs/deploy ${'^refs/deploy$'}`]
+  for (const [name, value] of settings)
+    results.push(await config`git config --file config --replace-all ${name} ${value}`)
+  const failed = results.find(({ ok }) => !ok)
+  if (failed) throw new Failure(exitCode.usage, `git cannot write ${repository}/config.`, { why: failed.stderr })
+}
+
+function readInstallArguments(args: readonly string[]): Wanted | undefined {
+  const options = {
+    settings: { type: 'string' },
+    'keep-settings': { type: 'boolean' },
+    branch: { type: 'string' },
+  } as const
+  const read = readArguments('post-receive install', help, options, [...args])
+  if (read === undefined) return undefined
+  const [repository, ...others] = read.positionals
+  if (!repository || others.length > 0) {
+    throw new Failure(exitCode.usage, 'install takes one repository.', { fix: help })
+  }
+  return {
+    repository: findRepository(repository),
+    settingsFile: read.options.settings,
+    keepSettings: read.options['keep-settings'] ?? false,
+    branch: read.options.branch,
+  }
+}
+
+/** As git-receive-pack finds it at a push, which runs in the same folder, with the same HOME. */
+function findRepository(path: string): string {
+  if (path.startsWith('~/')) return join(homedir(), path.slice(2))
+  if (path.startsWith('~')) {
+    throw new Failure(exitCode.usage, `${path} is somebody's home folder by name.`, { fix: 'write its whole path' })
+  }
+  return resolve(path)
+}
+
+/** A second name for a file, so that there is no moment without the first. */
+function keepAs(kept: string, file: string): void {
+  // What is there already is the same file, from an installation that was killed.
+  if (!existsSync(kept)) linkSync(file, kept)
+}

@@ -1,0 +1,89 @@
+import type { Verb } from '../protocol/asks.ts'
+import type { StepRecord } from '../protocol/record.ts'
+import type { ProcessId } from './processes.ts'
+import { readStateFile, replaceStateFile } from './state-file.ts'
+
+/** What has changed of what serves: each has to be brought back after a failure, but for the database. */
+export interface Touched {
+  code?: boolean
+  dependencies?: boolean
+  database?: boolean
+  application?: boolean
+}
+
+/**
+ * The last deployment, written before it begins and at each of its steps. It outlives a kill at any instant, and tells
+ * the next deployment what is unfinished.
+ */
+export interface JournalEntry {
+  /** One more than that of the deployment before. Who came before whom is told by it, and by no clock. */
+  readonly number: number
+  readonly commit: string
+  /** The commit that was live before, if any was. */
+  readonly previous: string | undefined
+  readonly verb: Verb
+  /** Whether a rollback was to whatever was live before. */
+  readonly isToPrevious: boolean
+  readonly who: string
+  readonly log: string
+  /** Milliseconds since 1970, for people. */
+  readonly started: number
+  /** Which state of the hook's settings file: any change of it makes this another one. */
+  readonly settingsFile: string
+  /** The hook itself, and its command that runs now. */
+  readonly hook: ProcessId | undefined
+  command?: (ProcessId & { readonly text: string }) | undefined
+  readonly steps: StepRecord[]
+  /** Absent while it runs, and for ever where it was killed. */
+  outcome?: 'live' | 'failed'
+  explanation?: string
+  /** What is not known to belong to the live commit: whoever comes next has to mend it. */
+  touched: Touched
+}
+
+/** How far the deployments had come when a push arrived. */
+export interface Arrival {
+  readonly number: number
+  readonly hasEnded: boolean
+}
+
+export class Journal {
+  readonly #file: string
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  /** Undefined before the first deployment, and where the file is damaged: then nothing is known, and all is done anew. */
+  read(): JournalEntry | undefined {
+    try {
+      const entry: unknown = JSON.parse(readStateFile(this.#file) ?? '')
+      return isEntry(entry) ? entry : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  arrival(): Arrival | undefined {
+    const last = this.read()
+    return last && { number: last.number, hasEnded: last.outcome !== undefined }
+  }
+
+  /** @throws Error of the file system; the last state is still there then */
+  write(entry: JournalEntry, isLasting = false): void {
+    replaceStateFile(this.#file, JSON.stringify(entry), isLasting)
+  }
+}
+
+function isEntry(value: unknown): value is JournalEntry {
+  const entry = value as JournalEntry | null
+  return (
+    Number.isSafeInteger(entry?.number) &&
+    /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(String(entry?.commit)) &&
+    typeof entry?.log === 'string' &&
+    Number.isFinite(entry.started) &&
+    Array.isArray(entry.steps) &&
+    typeof entry.touched === 'object' &&
+    entry.touched !== null
+  )
+}

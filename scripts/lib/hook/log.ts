@@ -1,0 +1,63 @@
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { exitCode, Failure } from '../shared/program.ts'
+import type { Relay } from './relay.ts'
+
+const keptLogs = 50
+const lastLinesBytes = 4096
+const lastLines = 15
+
+/** One deployment's log file. What is said goes there and to the pusher; the steps write there alone. */
+export class DeploymentLog {
+  readonly file: string
+  readonly fd: number
+  readonly #relay: Relay
+
+  /** @throws Failure where the file cannot be written */
+  constructor(folder: string, started: Date, commit: string, relay: Relay) {
+    this.#relay = relay
+    this.file = join(folder, `${started.toISOString().replace(/[-:]/g, '')}-${commit}.log`)
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      this.fd = openSync(this.file, 'a+', 0o600)
+    } catch (cause) {
+      throw new Failure(exitCode.failed, `The log ${this.file} cannot be written.`, { why: String(cause), cause })
+    }
+    // A clock that was set back must not make this one the oldest.
+    const others = readdirSync(folder).filter(name => name !== basename(this.file))
+    for (const old of others.sort().slice(0, 1 - keptLogs)) rmSync(join(folder, old), { force: true })
+  }
+
+  say(text: string): void {
+    this.#relay.say(text)
+    try {
+      writeSync(this.fd, `${text}\n`)
+    } catch {
+      // A full disk takes the log, and must not take the restore with it. The pusher still hears it.
+    }
+  }
+
+  /** Shows the pusher what is written from now on, until `end`: that returns the last lines, unless they are all. */
+  startQuote() {
+    const from = this.#size()
+    const quotation = this.#relay.quote(this.file, from)
+    return {
+      end: (): string => {
+        const to = this.#size()
+        this.#relay.endQuote(quotation, to)
+        const bytes = Buffer.alloc(Math.min(to - from, lastLinesBytes))
+        readSync(this.fd, bytes, 0, bytes.length, to - bytes.length)
+        const lines = bytes.toString().trimEnd().split('\n')
+        return bytes.length === to - from && lines.length <= lastLines ? '' : lines.slice(-lastLines).join('\n')
+      },
+    }
+  }
+
+  close(): void {
+    closeSync(this.fd)
+  }
+
+  #size() {
+    return fstatSync(this.fd).size
+  }
+}

@@ -1,0 +1,100 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { $ as zx } from 'zx/core'
+import type { Check } from '../protocol/checks.ts'
+import { describe } from '../shared/program.ts'
+import { Journal } from './journal.ts'
+import { go } from './processes.ts'
+import { type HookSettings, readHookSettings } from './settings.ts'
+import { activate } from './steps-shell.ts'
+
+/** What a deployment will meet on the server, in its order. Changes nothing, and takes no lock for longer than a look. */
+export async function* lookAround(gitDir: string): AsyncGenerator<Check> {
+  const ownFolder = join(gitDir, 'pushlive')
+  let settings: HookSettings
+  try {
+    settings = readHookSettings(gitDir)
+  } catch (error) {
+    yield { what: 'settings of the hook', isOk: false, found: describe(error) }
+    return
+  }
+  const { PATH_TO_GIT_WORK_TREE, PATH_TO_VENV, ACTIVATE_VENV, PATH_TO_WSGI, RESTART } = settings
+  yield { what: 'settings of the hook', isOk: true, found: join(gitDir, '.env') }
+  yield checkProtection(gitDir)
+  yield look('log folder', join(ownFolder, 'log'), verifyCanBeMade)
+  yield await checkLock([ownFolder, PATH_TO_GIT_WORK_TREE], new Journal(join(ownFolder, 'journal')))
+  yield look('work tree', PATH_TO_GIT_WORK_TREE, path => {
+    if (statSync(join(path, '.git'), { throwIfNoEntry: false })?.isDirectory()) {
+      throw new Error(`${path} is a repository of its own`)
+    }
+    verifyCanBeMade(path)
+  })
+  if (PATH_TO_VENV) yield look('virtual environment', join(PATH_TO_VENV, 'bin'), verifyFolder)
+  if (ACTIVATE_VENV) yield await checkActivation(ACTIVATE_VENV, PATH_TO_GIT_WORK_TREE)
+  if (RESTART === undefined && PATH_TO_WSGI) {
+    yield look('WSGI file', PATH_TO_WSGI, path => verifyCanBeTouched(path, PATH_TO_GIT_WORK_TREE))
+  }
+}
+
+/** Where the binary was copied by hand everything works, but who may push may push anything. */
+function checkProtection(gitDir: string): Check {
+  const what = 'protection'
+  const hook = join(gitDir, 'hooks/update')
+  const isThere = existsSync(hook) && (statSync(hook).mode & 0o100) !== 0
+  const found = isThere
+    ? 'hooks/update lets in the branch forward, new tags and asks, and nothing else'
+    : 'none: hooks/update is not there, so whoever may push can move tags and push other branches; `post-receive install` puts it there'
+  return { what, isOk: true, found }
+}
+
+function look(what: string, path: string, verify: (path: string) => void): Check {
+  try {
+    verify(path)
+    return { what, isOk: true, found: path }
+  } catch (error) {
+    return { what, isOk: false, found: (error as Error).message }
+  }
+}
+
+function verifyFolder(path: string): void {
+  if (!statSync(path).isDirectory()) throw new Error(`${path} is no folder`)
+}
+
+/** A folder that is there has to be writable, and for one that is not, the one where it would be made. */
+function verifyCanBeMade(path: string): void {
+  let folder = path
+  while (!existsSync(folder)) folder = dirname(folder)
+  verifyFolder(folder)
+  accessSync(folder, constants.W_OK | constants.X_OK)
+}
+
+function verifyCanBeTouched(file: string, workTree: string): void {
+  // What is in the work tree comes with the code.
+  if (existsSync(file) || !file.startsWith(`${workTree}/`)) accessSync(file, constants.W_OK)
+}
+
+async function checkLock(folders: readonly string[], journal: Journal): Promise<Check> {
+  const what = 'lock'
+  for (const folder of folders.filter(folder => existsSync(folder))) {
+    const quietly = zx({ nothrow: true, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    const { exitCode, stderr } = await quietly`flock --nonblock --conflict-exit-code 75 ${folder} true`
+    if (exitCode === 75) {
+      const running = journal.read()
+      const whose = running && running.outcome === undefined ? `the deployment of ${running.commit}` : 'a deployment'
+      return { what, isOk: true, found: `${whose} has it now, and the next one would wait` }
+    }
+    if (exitCode !== 0) return { what, isOk: false, found: `${folder} cannot be locked: ${stderr}` }
+  }
+  return { what, isOk: true, found: 'it is free' }
+}
+
+async function checkActivation(command: string, workTree: string): Promise<Check> {
+  const what = 'ACTIVATE_VENV'
+  if (!existsSync(workTree)) return { what, isOk: true, found: 'not tried before there is a work tree' }
+  try {
+    await activate(command, workTree, process.env, (_, process) => go(process))
+    return { what, isOk: true, found: command }
+  } catch (error) {
+    return { what, isOk: false, found: describe(error) }
+  }
+}

@@ -1,0 +1,130 @@
+import { spawnSync } from 'node:child_process'
+import { accessSync, chmodSync, constants, copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { isSea } from 'node:sea'
+import { quoteForSh } from '../shared/foreign-text.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { replaceFile } from '../shared/replace-file.ts'
+
+/** The second line of a hook that is run from its source, where no binary was built. */
+const sourceMark = '# pushlive post-receive, run from its source.'
+
+/** Whether this very program is the hook. */
+export function isThisProgram(hook: string): boolean {
+  return isExecutable(hook) && (isSea() ? isSameFile(hook, process.execPath) : isSame(hook, Buffer.from(sourceHook())))
+}
+
+/**
+ * Makes this very program the hook. A push meanwhile finds the old one or this one, and a hook that runs keeps its file.
+ *
+ * @throws Failure when it does not run there, such as on a file system that is mounted noexec; the old one stays then
+ */
+export function placeProgram(hook: string): void {
+  replaceFile(
+    hook,
+    temporary => {
+      if (isSea()) copyFileSync(process.execPath, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+      else writeFileSync(temporary, sourceHook(), { flag: 'wx' })
+      chmodSync(temporary, 0o755)
+      const { status, stderr, error } = spawnSync(temporary, ['--version'], { encoding: 'utf8' })
+      if (status === 0) return
+      const why = error ? String(error) : stderr
+      throw new Failure(exitCode.usage, `The hook does not run in ${dirname(hook)}.`, { why, cause: error })
+    },
+    0o755,
+  )
+}
+
+function sourceHook(): string {
+  const command = [process.execPath, '--', process.argv[1] ?? '']
+  return `#!/bin/sh\n${sourceMark}\nexec ${command.map(quoteForSh).join(' ')} "$@"\n`
+}
+
+/** Somebody's own: neither pushlive's binary, of whatever version, nor a way to its source. */
+export function isForeignHook(hook: string): boolean {
+  const text = readIfThere(hook)
+  if (text === undefined) return false
+  const isScript = text.subarray(0, 2).toString() === '#!'
+  return !text.includes(isScript ? `\n${sourceMark}\n` : 'pushlive post-receive')
+}
+
+export function isForeignUpdateHook(hook: string): boolean {
+  return readIfThere(hook)?.includes(`\n${updateHookMark}\n`) === false
+}
+
+/** Undefined where there is none; a link that leads nowhere is one that git does not run. */
+function readIfThere(file: string): Buffer | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.isFile() ? readFileSync(file) : undefined
+}
+
+export const isSame = (file: string, content: Uint8Array) => readIfThere(file)?.equals(content) ?? false
+
+function isSameFile(one: string, other: string): boolean {
+  return statSync(one).size === statSync(other).size && isSame(one, readFileSync(other))
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The second line of `hooks/update`. */
+const updateHookMark = '# pushlive: what may be pushed to this repository.'
+
+/**
+ * `hooks/update`, which git runs for each ref of a push: `update REF OLD NEW`. It starts no process, because every push
+ * waits for it. That the branch only goes forward is for `receive.denyNonFastForwards`.
+ *
+ * An ask is let in exactly in the form of protocol/asks.ts: a ref deeper down, or the folder itself, would be in the way
+ * of all later ones.
+ */
+export const updateHook = (branch: string) => `\
+#!/bin/sh
+${updateHookMark}
+# Each installation writes this file anew. Rules of your own go into update.local beside it, an update hook like any
+# other: it is asked about the branch and about tags, after this one has let them in.
+LC_ALL=C
+branch=${quoteForSh(branch)}
+ref=$1 old=$2 new=$3
+
+refuse() {
+  printf '%s\\n' "$1" >&2
+  exit 1
+}
+is_zero() { case $1 in *[!0]*) return 1 ;; esac; }
+is_hex() { case $1 in *[!0-9a-f]*) return 1 ;; esac; }
+
+is_ask() { # NAME: <verb>-<commit>-<unique>
+  verb=\${1%%-*} unique=\${1##*-} commit=\${1#*-} commit=\${commit%-*}
+  [ "$1" = "$verb-$commit-$unique" ] || return 1
+  case $unique in *[!0-9a-z]*) return 1 ;; esac
+  [ \${#unique} -ge 8 ] && [ \${#unique} -le 64 ] || return 1
+  case $verb in
+    deploy | again | check) is_hex "$commit" && { [ \${#commit} = 40 ] || [ \${#commit} = 64 ]; } ;;
+    rollback) [ "$commit" = previous ] || { is_hex "$commit" && [ \${#commit} -ge 4 ] && [ \${#commit} -le 64 ]; } ;;
+    *) return 1 ;;
+  esac
+}
+
+case $ref in
+  "refs/heads/$branch")
+    ! is_zero "$new" || refuse "$branch cannot be deleted here: it is what is deployed."
+    ;;
+  refs/tags/*)
+    is_zero "$old" || refuse "A tag that is here can be neither moved nor deleted: \${ref#refs/tags/}"
+    ;;
+  "refs/deploy-ask/$branch/"*)
+    is_zero "$old" && is_ask "\${ref#"refs/deploy-ask/$branch/"}" ||
+      refuse "This is no way to ask for a deployment: $ref. Is deploy as new as the hook?"
+    exit 0
+    ;;
+  *) refuse "Only $branch can be pushed here, and new tags, not $ref. For another branch: BRANCH_NAME in .env on the server, and install there again." ;;
+esac
+
+own=\${0%/*}/update.local
+[ ! -x "$own" ] || exec "$own" "$@"
+`

@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ProcessPromise } from 'zx/core'
+
+/** A process of this machine, told from a later one of the same number by when it was started (clock ticks of boot). */
+export interface ProcessId {
+  readonly pid: number
+  readonly started: string
+}
+
+/**
+ * What a command of a deployment begins with: it does nothing before its process is written down in the journal, and
+ * nothing at all if the hook is killed meanwhile. So whoever comes after a kill knows all that may still run.
+ */
+export const waitForGo = 'read -r go <&3 || exit 125; exec 3<&-; '
+/** Its fourth descriptor, behind standard input, output and error. */
+export const goPipe = 'pipe'
+
+/** Lets a command begin, once it is written down with words for it. */
+export type Start = (text: string, command: ProcessPromise) => ProcessPromise
+
+export function go(command: ProcessPromise): ProcessPromise {
+  const pipe = command.child?.stdio[3] as NodeJS.WritableStream | null | undefined
+  // Where the command could not be started, its own result says so.
+  pipe?.on('error', () => {})
+  pipe?.end('\n')
+  return command
+}
+
+export function identifyProcess(pid: number | undefined): ProcessId | undefined {
+  const found = pid === undefined ? [] : readProcess(String(pid))
+  return found[0] && { pid: found[0].pid, started: found[0].started }
+}
+
+export function isRunning({ pid, started }: ProcessId): boolean {
+  return readProcess(String(pid)).some(process => process.started === started)
+}
+
+/** Milliseconds that processes get between SIGTERM and SIGKILL. */
+const gracePeriod = 5_000
+
+/** Ends a process and all that came from it: its session, and descendants that left it. */
+export async function endProcessTree(root: number): Promise<void> {
+  const tree = new Set([root])
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    for (const pid of livingTree(tree)) kill(pid, signal)
+    for (let waited = 0; waited < gracePeriod && livingTree(tree).length > 0; waited += 50) await sleep(50)
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals) {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It ended by itself meanwhile.
+  }
+}
+
+/** Adds to the tree what has come from its processes since; reads /proc, because ps is not on every server. */
+function livingTree(tree: Set<number>): number[] {
+  const living = readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .flatMap(readProcess)
+  for (let size = -1; size !== tree.size; ) {
+    size = tree.size
+    for (const { pid, parent, session } of living) if (tree.has(parent) || tree.has(session)) tree.add(pid)
+  }
+  return living.map(({ pid }) => pid).filter(pid => tree.has(pid))
+}
+
+function readProcess(pid: string) {
+  try {
+    // proc(5): pid (comm) state ppid pgrp session ... starttime is the 22nd; comm may hold spaces and brackets.
+    const stat = readFileSync(join('/proc', pid, 'stat'), 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const [state, parent, , session] = fields
+    const started = fields[19] ?? ''
+    return state === 'Z' ? [] : [{ pid: Number(pid), parent: Number(parent), session: Number(session), started }]
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,74 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Ask, askFolder, parseAsk } from '../protocol/asks.ts'
+import { formatVerdict } from '../protocol/verdict.ts'
+import { flatten } from '../shared/foreign-text.ts'
+
+/** What a push wants of the hook. */
+export interface Pushed {
+  /** What is to be answered with a verdict; nothing where no deployment was meant. */
+  readonly ask: Ask | undefined
+  /** Why there is no ask, in the hook's own lines. */
+  readonly refusals: readonly string[]
+  /** Whether a deploy of ours waits for an answer. */
+  readonly isAsked: boolean
+}
+
+const isZero = (id: string) => /^0+$/.test(id)
+
+/**
+ * Finds what is asked in the hook's standard input: lines of `old new ref`. A push of the branch without an ask, by
+ * hand, asks for its deployment.
+ */
+export function findAsk(input: string, branch: string): Pushed {
+  const lines = input.split('\n').filter(Boolean).map(readLine)
+  const asks = lines.filter(({ ref, id }) => isAskRef(ref) && !isZero(id))
+  const pushed = lines.find(({ ref, id }) => ref === `refs/heads/${branch}` && !isZero(id))
+  if (asks.length === 0) {
+    const ask: Ask | undefined = pushed && { verb: 'deploy', commit: pushed.id }
+    return { ask, refusals: ask ? [] : lines.map(line => explainRefusal(line, branch)), isAsked: ask !== undefined }
+  }
+  const ask = asks.length === 1 ? parseAsk(asks[0]?.ref ?? '', branch) : undefined
+  return { ask, refusals: ask ? [] : asks.map(line => explainRefusal(line, branch)), isAsked: true }
+}
+
+/**
+ * Takes asks away as soon as they are heard. As files, because git would lock packed-refs for a deletion, which a
+ * killed git never unlocks; what is not found here goes when the deployment's turn has come.
+ */
+export function removeAsks(input: string, gitDir: string): void {
+  for (const { ref } of input.split('\n').map(readLine)) {
+    // git has checked the name: it has no `..` in it.
+    if (isAskRef(ref)) rmSync(join(gitDir, ref), { force: true, recursive: true })
+  }
+}
+
+const isAskRef = (ref: string) => ref.startsWith('refs/deploy-ask/')
+
+function explainRefusal({ ref, id }: { ref: string; id: string }, branch: string): string {
+  if (isZero(id) && ref === `refs/heads/${branch}`)
+    return `${branch} is deleted: nothing is deployed, what is live stays so.`
+  const commit = isAskRef(ref) ? /-([0-9a-f]{40}|[0-9a-f]{64})-\w+$/.exec(ref)?.[1] : id
+  const isOfBranch = ref.startsWith(`${askFolder(branch)}/`)
+  const explanation = isOfBranch
+    ? `${flatten(ref)} is nothing that this hook understands, or not the only ask of this push`
+    : `only pushes of ${branch} are deployed here`
+  // Only of these deploy expects an answer.
+  if (isAskRef(ref) || (!isZero(id) && ref.startsWith('refs/heads/'))) {
+    return formatVerdict({ commit: commit ?? 'previous', live: false, explanation })
+  }
+  return `${flatten(ref)}: nothing is deployed, only pushes of ${branch} are.`
+}
+
+function readLine(line: string) {
+  const [, id = '', ref = ''] = /^\S+ (\S+) (.*)$/.exec(line) ?? []
+  return { id, ref }
+}
+
+/** The branch that a push is about, for where the settings cannot be read that name ours. */
+export function branchIn(input: string): string {
+  const refs = input.split('\n').map(line => readLine(line).ref)
+  const names = refs.map(ref => /^refs\/(?:deploy-ask\/(.+)\/[^/]+|heads\/(.+))$/.exec(ref))
+  const [, ofAsk, pushed] = names.find(name => name !== null) ?? []
+  return ofAsk ?? pushed ?? 'main'
+}

@@ -1,0 +1,123 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ProcessPromise, type Shell, $ as zx } from 'zx/core'
+import { askFolder } from '../protocol/asks.ts'
+import { type DeploymentRecord, deployRefs, formatRecord, parseRecords } from '../protocol/record.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { goPipe, type Start, waitForGo } from './processes.ts'
+import { readStateFile } from './state-file.ts'
+
+/** Who the hook's own commits are by: the server's user need not have told git who it is. */
+export const identity = {
+  GIT_AUTHOR_NAME: 'pushlive',
+  GIT_AUTHOR_EMAIL: 'pushlive@localhost',
+  GIT_COMMITTER_NAME: 'pushlive',
+  GIT_COMMITTER_EMAIL: 'pushlive@localhost',
+}
+
+/** The commits that the branch and its deployments stand at, each of which may be missing. */
+export interface Refs {
+  readonly tip: string | undefined
+  readonly live: string | undefined
+  readonly failed: string | undefined
+  readonly history: string | undefined
+  /** Refs that somebody has asked by and that are still there. */
+  readonly asks: readonly string[]
+}
+
+const prefix = 'set -e -o pipefail; '
+
+/** The bare repository's commits and refs: what is asked for, what is live, what failed, and the history of both. */
+export class Repository {
+  readonly gitDir: string
+  readonly #git: Shell
+
+  constructor(gitDir: string) {
+    this.gitDir = gitDir
+    const env = { ...process.env, ...identity, GIT_DIR: gitDir }
+    // A session of its own: Ctrl-C at a push to a local path must not end git in the middle.
+    this.#git = zx({ env, cwd: gitDir, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix })
+  }
+
+  async refs(branch: string): Promise<Refs> {
+    const format = '%(refname) %(objectname)'
+    const patterns = [`refs/heads/${branch}`, `refs/deploy/${branch}`, askFolder(branch)]
+    const { stdout } = await this.#git`git for-each-ref --format=${format} ${patterns}`
+    const refs = new Map(stdout.split('\n').map(line => line.split(' ') as [string, string]))
+    const { live, failed, history } = deployRefs(branch)
+    return {
+      tip: refs.get(`refs/heads/${branch}`),
+      live: refs.get(live),
+      failed: refs.get(failed),
+      history: refs.get(history),
+      asks: [...refs.keys()].filter(ref => ref.startsWith(askFolder(branch))),
+    }
+  }
+
+  /** The commit that a name or the beginning of an id stands for. */
+  async findCommit(name: string): Promise<string | undefined> {
+    const found = await this.#git`git rev-parse --quiet --verify --end-of-options ${`${name}^{commit}`}`.nothrow()
+    return found.ok ? found.stdout.trim() : undefined
+  }
+
+  /** Also false where one of them is not there. */
+  async contains(newer: string, older: string): Promise<boolean> {
+    return (await this.#git`git merge-base --is-ancestor ${older} ${newer}`.nothrow()).ok
+  }
+
+  /** Whether anything under the pathspecs does; also where git cannot tell. */
+  async differs(before: string, after: string, pathspecs: readonly string[]): Promise<boolean> {
+    return !(await this.#git`git diff --quiet ${before} ${after} -- ${pathspecs}`.nothrow()).ok
+  }
+
+  /** Files that are in the one commit and not in the other, under the pathspecs. */
+  async addedFiles(before: string, after: string, pathspecs: readonly string[]): Promise<string[]> {
+    if (pathspecs.length === 0) return []
+    const added = await this.#git`git diff --name-only -z --diff-filter=A ${before} ${after} -- ${pathspecs}`.nothrow()
+    return added.stdout.split('\0').filter(Boolean)
+  }
+
+  /** All deployments of the branch, newest first. */
+  async records({ history }: Refs): Promise<DeploymentRecord[]> {
+    return history === undefined ? [] : parseRecords((await this.#git`git log -z --format=%b ${history} --`).stdout)
+  }
+
+  /**
+   * Takes away what was left by asks whose hook was killed, and by git where it was killed with its hook: only the
+   * holder of the turn writes the deployment's refs. What is empty or garbled there would stop the next record.
+   */
+  cleanUp(branch: string): void {
+    for (const ref of Object.values(deployRefs(branch))) {
+      rmSync(join(this.gitDir, `${ref}.lock`), { force: true })
+      const content = readStateFile(join(this.gitDir, ref))
+      if (content !== undefined && !/^[0-9a-f]{40,64}\n?$/.test(content)) rmSync(join(this.gitDir, ref))
+    }
+  }
+
+  /** Those that are not files any more, because somebody has packed them. Who holds git's lock does the same later. */
+  async removeAsks(asks: readonly string[]): Promise<void> {
+    for (const ref of asks) await this.#git`git update-ref -d ${ref}`.nothrow()
+  }
+
+  /**
+   * Writes down what became of a deployment: live or failed, and one more commit on the history, whose message holds
+   * the record. All in one transaction, so that they cannot disagree.
+   *
+   * @throws Failure with git's words, such as on a full disk
+   */
+  async record(record: DeploymentRecord, branch: string, { history }: Refs, start: Start): Promise<void> {
+    const refs = deployRefs(branch)
+    const parent = history === undefined ? [] : ['-p', history]
+    const tree = history === undefined ? '' : `${history}^{tree}`
+    const gated = this.#git({ stdio: ['ignore', 'pipe', 'pipe', goPipe], prefix: waitForGo + prefix, nothrow: true })
+    const transaction = `update ${record.live ? refs.live : refs.failed} ${record.commit}\nupdate ${refs.history} `
+    // A here-string and not zx's stdin: bash would take itself for rsh's.
+    const writing: ProcessPromise = gated`
+      tree=${tree}
+      [ -n "$tree" ] || tree=$(git hash-object -w -t tree /dev/null)
+      entry=$(git commit-tree ${parent} -m ${formatRecord(record)} "$tree")
+      git update-ref --create-reflog -m ${`pushlive: ${record.who}`} --stdin <<< ${transaction}$entry`
+    const { ok, stderr } = await start('git update-ref', writing)
+    if (!ok) throw new Failure(exitCode.failed, 'The result of the deployment could not be recorded.', { why: stderr })
+  }
+}

@@ -1,0 +1,118 @@
+import { join } from 'node:path'
+import { type ProcessPromise, $ as zx } from 'zx/core'
+import { flatten } from '../shared/foreign-text.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import type { DeploymentLog } from './log.ts'
+import { endProcessTree, goPipe, type Start, waitForGo } from './processes.ts'
+import type { HookSettings } from './settings.ts'
+
+interface Options {
+  readonly settings: HookSettings
+  readonly log: DeploymentLog
+  readonly start: Start
+  /** Ends a step when the hook itself has to end. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Runs the deployment's commands, each in a bash of its own, in a session of its own: a Ctrl-C at a push to a local
+ * path does not reach it. They write to the log file, never to the pusher.
+ */
+export class StepsShell {
+  readonly #options: Options
+  readonly #cwd: string
+  #env: NodeJS.ProcessEnv
+
+  /** @param env what the steps find, before an environment is activated */
+  constructor(env: NodeJS.ProcessEnv, options: Options) {
+    this.#options = options
+    const { PATH_TO_GIT_WORK_TREE, PATH_TO_WSGI } = options.settings
+    this.#cwd = PATH_TO_GIT_WORK_TREE
+    this.#env = { ...env, PWD: this.#cwd, ...(PATH_TO_WSGI && { PATH_TO_WSGI }) }
+    this.#enterVirtualEnvironment()
+  }
+
+  /** Takes over the environment that a command such as `source /path/activate` leaves. @throws Failure where it fails */
+  async activate(command: string): Promise<void> {
+    this.#env = await activate(command, this.#cwd, this.#env, this.#options.start)
+    this.#enterVirtualEnvironment()
+  }
+
+  /** @throws Failure with the command, how it ended and its last lines */
+  async run(command: string): Promise<void> {
+    const { log, start, signal, settings } = this.#options
+    const output = log.startQuote()
+    const step = zx({
+      cwd: this.#cwd,
+      env: this.#env,
+      stdio: ['ignore', log.fd, log.fd, goPipe],
+      detached: true,
+      nothrow: true,
+      quiet: true,
+      prefix: `${waitForGo}set -e -o pipefail; `,
+      // It is the server's own text for a shell, and not a word of ours.
+      quote: text => text,
+    })`${command}`
+    let ended = ''
+    let ending: Promise<void> | undefined
+    const end = (why: string) => {
+      ended ||= why
+      ending ??= endProcessTree(step.pid as number)
+    }
+    const timeout = settings.STEP_TIMEOUT
+    const onAbort = () => end('was killed, because the server is shutting the hook down')
+    const timer =
+      timeout && setTimeout(() => end(`did not end within ${timeout} s (STEP_TIMEOUT) and was killed`), timeout * 1000)
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted) onAbort()
+    const { exitCode: code, signal: killedBy } = await start(command, step)
+    await ending
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
+    const lastLines = output.end()
+    if (code === 0 && !ended) return
+    const how = ended || (killedBy ? `was killed by ${killedBy}` : `exited with ${code}`)
+    throw new Failure(exitCode.failed, `\`${flatten(command)}\` ${how}.`, { why: lastLines })
+  }
+
+  /** PATH_TO_VENV's programs come before all others. */
+  #enterVirtualEnvironment() {
+    const folder = this.#options.settings.PATH_TO_VENV
+    if (folder === undefined) return
+    const bin = join(folder, 'bin')
+    const { PATH = '' } = this.#env
+    this.#env = { ...this.#env, VIRTUAL_ENV: folder, PATH: PATH.startsWith(`${bin}:`) ? PATH : `${bin}:${PATH}` }
+  }
+}
+
+/**
+ * The environment that a bash command leaves.
+ *
+ * @throws Failure where the command fails
+ */
+export async function activate(
+  command: string,
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  start: Start,
+): Promise<NodeJS.ProcessEnv> {
+  // Activation scripts read variables that are not set: no `set -u`. What they print must not mix with the answer.
+  const bash = zx({
+    cwd,
+    env,
+    prefix: waitForGo,
+    nothrow: true,
+    quiet: true,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', goPipe],
+  })
+  const activating: ProcessPromise = bash`{ eval ${command}; } >&2 && env -0`
+  const { ok, exitCode: code, stdout, stderr } = await start(command, activating)
+  if (!ok) throw new Failure(exitCode.failed, `\`${flatten(command)}\` exited with ${code}.`, { why: stderr })
+  return Object.fromEntries(stdout.split('\0').filter(Boolean).map(splitOnce))
+}
+
+function splitOnce(line: string): [string, string] {
+  const at = line.indexOf('=')
+  return [line.slice(0, at), line.slice(at + 1)]
+}

@@ -1,0 +1,392 @@
+import { execFileSync } from 'node:child_process'
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type Shell, $ as zx } from 'zx/core'
+import { flatten } from '../shared/foreign-text.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { waitForNextSecond } from './file-time.ts'
+import { goPipe, type Start, waitForGo } from './processes.ts'
+import { identity } from './repository.ts'
+import { readStateFile, replaceStateFile } from './state-file.ts'
+
+const prefix = 'set -e -o pipefail; '
+const isId = (text: string | undefined): text is string => /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text ?? '')
+const shownNames = 10
+
+/**
+ * The folder that holds the deployed code, as a linked work tree (gitrepository-layout(5), commondir) of the bare
+ * repository: it has an index and a HEAD of its own, so that git inside it knows the deployed commit and its tags, and a
+ * deployment never moves the bare repository's HEAD. Not below `worktrees`, where git looks at every push: a HEAD that is
+ * damaged there, or stands at the branch, would have it refuse all of them.
+ *
+ * HEAD is always the last commit that was put there completely. While another one is being put there, a file beside it
+ * names that one, so that whoever comes after a kill knows which files may lie there. What of this cannot be read is
+ * unknown, and is found out anew from the files themselves.
+ */
+export class WorkTree {
+  readonly path: string
+  readonly #repository: string
+  readonly #gitDir: string
+  readonly #head: string
+  readonly #index: string
+  readonly #unfinished: string
+
+  constructor(path: string, repository: string) {
+    this.path = path
+    this.#repository = repository
+    this.#gitDir = join(repository, 'pushlive', 'work-tree')
+    this.#head = join(this.#gitDir, 'HEAD')
+    this.#index = join(this.#gitDir, 'index')
+    this.#unfinished = join(this.#gitDir, 'unfinished')
+  }
+
+  /** Whether exactly this commit's files are there, completely: it looks at them. */
+  async holds(commit: string): Promise<boolean> {
+    if (!this.isAt(commit)) return false
+    const { ok, stdout } = await this.#git({ GIT_OPTIONAL_LOCKS: '0' })`${status}`.nothrow()
+    return ok && stdout === ''
+  }
+
+  /** Whether this commit was the last that was put there, completely, whatever became of its files since. */
+  isAt(commit: string): boolean {
+    return this.#isLinked() && !existsSync(this.#unfinished) && readStateFile(this.#head)?.trim() === commit
+  }
+
+  /**
+   * Puts exactly this commit's files into the folder. Local changes of tracked files are undone, files that the last
+   * commit had and this one lacks are removed, untracked files stay; where these are in the way, nothing is begun. May be
+   * run again after it was killed or failed at any point.
+   *
+   * @param known commits that may have been put there, the likeliest first, for where the state is lost
+   * @param onTouch is called before the first file is changed
+   * @returns what its reader has to know: changes that were undone, files that were moved
+   * @throws Failure with the names of what is in the way, or with git's words
+   */
+  async checkOut(commit: string, known: readonly string[], start: Start, onTouch: () => void): Promise<string[]> {
+    try {
+      this.#verifyOwn()
+      // Python takes compiled code for a source's by its size and its time in whole seconds: what two checkouts in one
+      // second write would be told apart by the size alone.
+      for (const file of [this.#head, this.#unfinished]) await waitForNextSecond(file)
+      // Only the holder of the turn runs git on this git dir: these are from a run that was killed.
+      for (const file of [this.#index, this.#head]) rmSync(`${file}.lock`, { force: true })
+
+      const isSound = this.#isLinked() && isId(readStateFile(this.#head)?.trim()) && existsSync(this.#index)
+      let recovered = isSound && !existsSync(this.#unfinished) ? undefined : await this.#recover(known, onTouch)
+      let found = await this.#look(commit, start)
+      if (found === undefined) {
+        recovered = await this.#recover(known, onTouch)
+        found = await this.#look(commit, start)
+        if (found === undefined) await this.#git()`${status}`
+      }
+      const { changed = [], diff = [] } = found ?? {}
+      const notes = this.#clearTheWay(changed, diff, recovered)
+
+      const edited = changed.filter(path => !recovered?.expected.has(path))
+      if (edited.length > 0) notes.push(`LOCAL CHANGES UNDONE: ${listNames(edited)}`)
+      onTouch()
+      replaceStateFile(this.#unfinished, commit, true)
+      const head = readStateFile(this.#head)?.trim() ?? ''
+      // A checkout that cannot write some file moves HEAD all the same.
+      const put = this.#gated()`
+        git checkout --force --quiet --detach ${commit} || { git update-ref --no-deref HEAD ${head}; exit 1; }`
+      await start('git checkout', put)
+      rmSync(this.#unfinished)
+      return notes
+    } catch (error) {
+      if (error instanceof Failure) throw error
+      const why = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error)
+      throw new Failure(exitCode.failed, `The code cannot be checked out to ${this.path}.`, { why, cause: error })
+    }
+  }
+
+  /** What differs in the folder from HEAD, and between HEAD and a commit. Undefined where git cannot tell. */
+  async #look(commit: string, start: Start): Promise<{ changed: string[]; diff: Difference[] } | undefined> {
+    for (let isAgain = false; ; isAgain = true) {
+      const looking = this.#gated()`
+        git ls-files -z -v
+        printf '=\\0'
+        ${status}
+        printf '=\\0'
+        git diff-tree -r -z --no-renames HEAD ${commit}`.nothrow()
+      const { ok, stdout } = await start('git status', looking)
+      if (!ok) return undefined
+      const words = stdout.split('\0')
+      const endOfFiles = words.indexOf('=')
+      const end = words.indexOf('=', endOfFiles + 1)
+      // Files that were marked as unchanged, or left out as sparse, git would not look at.
+      const isMarked = words.slice(0, endOfFiles).some(file => /^[a-zS]/.test(file))
+      if (isMarked && !isAgain) {
+        await start('git read-tree', this.#gated()`rm -f -- "$GIT_DIR/index" && git read-tree HEAD`)
+        continue
+      }
+      const changes = words.slice(endOfFiles + 1, end)
+      // What somebody has staged is taken out of the index: a file that was added is an untracked one again.
+      const isStaged = changes.some(change => change[0] !== ' ')
+      if (!isStaged || isAgain) {
+        return { changed: changes.map(change => change.slice(3)), diff: readDifferences(words.slice(end + 1)) }
+      }
+      await start('git read-tree', this.#gated()`git read-tree HEAD`)
+    }
+  }
+
+  /** @throws Failure where files that git does not know would be overwritten or removed */
+  #clearTheWay(changed: readonly string[], diff: readonly Difference[], recovered: Recovered | undefined): string[] {
+    const removed = new Set(diff.filter(({ status }) => status === 'D').map(({ path }) => path))
+    const added = diff.filter(({ status }) => status === 'A')
+    const impossible = added.find(({ path }) => !canBeWritten(path))
+    if (impossible) {
+      const what = `The code cannot be checked out to ${this.path}: no git writes a file ${flatten(impossible.path)}.`
+      throw new Failure(exitCode.failed, what, { fix: 'take it out of the commit' })
+    }
+    const inTheWay = new Set<string>()
+    for (const path of changed) this.#findInTheWay(path, removed, inTheWay, true)
+    for (const { path, isSubmodule } of added) if (!isSubmodule) this.#findInTheWay(path, removed, inTheWay, false)
+    if (inTheWay.size === 0) return []
+
+    // What git has as well is not lost.
+    const ids = new Map(added.map(({ path, id }) => [path, new Set([id])]))
+    for (const path of this.#findUnchanged([...inTheWay], path => ids.get(path) ?? recovered?.known.get(path)))
+      inTheWay.delete(path)
+    const names = [...inTheWay]
+    if (names.length === 0) return []
+    if (recovered?.isLost) return this.#moveAside(names)
+    throw new Failure(
+      exitCode.failed,
+      `Files that git does not know are in the way in ${this.path}: ${listNames(names)}.`,
+      {
+        fix: 'move them away on the server, or take them out of the commit',
+      },
+    )
+  }
+
+  /** Adds what is not tracked and stands where a file is to be written, or one of its folders. */
+  #findInTheWay(path: string, removed: ReadonlySet<string>, found: Set<string>, mayBeLink: boolean): void {
+    for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1)) {
+      const folder = path.slice(0, at)
+      const stat = this.#stat(folder)
+      if (stat === undefined) return
+      if (stat.isDirectory()) continue
+      if (!removed.has(folder) && !(mayBeLink && stat.isSymbolicLink())) found.add(folder)
+      return
+    }
+    const stat = this.#stat(path)
+    if (stat?.isDirectory()) {
+      const files = readdirSync(join(this.path, path), { recursive: true, withFileTypes: true })
+      const untracked = files
+        .filter(file => !file.isDirectory())
+        .map(file => join(file.parentPath, file.name).slice(this.path.length + 1))
+        .filter(file => !removed.has(file))
+      for (const file of untracked) found.add(file)
+    } else if (stat && !mayBeLink) found.add(path)
+  }
+
+  #stat(path: string): Stats | undefined {
+    try {
+      return lstatSync(join(this.path, path))
+    } catch {
+      // A file may stand in the place of one of its folders.
+      return undefined
+    }
+  }
+
+  /** Those of the files that have just the content that git has for them. */
+  #findUnchanged(paths: readonly string[], idsOf: (path: string) => ReadonlySet<string> | undefined): string[] {
+    const files = paths.filter(path => idsOf(path) && !path.includes('\n') && this.#stat(path)?.isFile())
+    if (files.length === 0) return []
+    const env = { ...process.env, GIT_DIR: this.#repository, GIT_WORK_TREE: this.path }
+    const options = { cwd: this.path, env, input: files.map(file => `${file}\n`).join(''), maxBuffer: 2 ** 30 }
+    const ids = execFileSync('git', ['hash-object', '--stdin-paths'], options).toString().split('\n')
+    return files.filter((file, index) => idsOf(file)?.has(ids[index] ?? ''))
+  }
+
+  #moveAside(paths: readonly string[]): string[] {
+    const folder = join(this.#repository, 'pushlive', 'replaced', `${new Date().toISOString()}-${process.pid}`)
+    for (const path of paths) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true, mode: 0o700 })
+      renameAcross(join(this.path, path), join(folder, path))
+    }
+    return [`MOVED TO ${folder}, because nobody knows whose they are: ${listNames(paths)}`]
+  }
+
+  /**
+   * Makes the state anew: links the folder, and finds a commit that HEAD can stand at. What a checkout that was killed
+   * has added to it is removed; what it has changed, the next checkout writes again.
+   */
+  async #recover(known: readonly string[], onTouch: () => void): Promise<Recovered> {
+    // Where version 0.1.0 had it.
+    const before = join(this.#repository, 'worktrees', 'pushlive')
+    if (existsSync(before) && !existsSync(this.#gitDir)) renameSync(before, this.#gitDir)
+    const unfinished = readStateFile(this.#unfinished)?.trim()
+    const head = readStateFile(this.#head)?.trim()
+    const isFirst = head === undefined && !existsSync(this.#unfinished) && !this.#isLinked() && known.length === 0
+    mkdirSync(this.#gitDir, { recursive: true })
+    replaceStateFile(join(this.#gitDir, 'commondir'), '../..\n')
+    replaceStateFile(join(this.#gitDir, 'gitdir'), `${join(this.path, '.git')}\n`)
+
+    const env = { ...process.env, ...identity, GIT_DIR: this.#repository, GIT_INDEX_FILE: this.#index }
+    const git = zx({ cwd: this.path, env, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix })
+    let base: string | undefined
+    for (const commit of [head, ...known]) {
+      rmSync(this.#index, { force: true })
+      if (isId(commit) && (await git`git read-tree ${`${commit}^{commit}`}`.nothrow()).ok) base = commit
+      if (base) break
+    }
+    base ??= await this.#takeOver(git)
+    replaceStateFile(this.#head, `${base}\n`, true)
+    replaceStateFile(join(this.path, '.git'), this.#dotGit)
+
+    const isUnfinishedKnown = isId(unfinished) && unfinished !== base
+    const trees = await this.#listFiles(git, [...new Set([base, ...(isUnfinishedKnown ? [unfinished] : []), ...known])])
+    const ofBase = trees.get(base) ?? new Map()
+    const ofUnfinished = (isUnfinishedKnown && trees.get(unfinished)) || new Map<string, string>()
+    const ids = new Map<string, Set<string>>()
+    for (const files of trees.values()) {
+      for (const [path, id] of files) ids.set(path, (ids.get(path) ?? new Set()).add(id))
+    }
+    const isThere = (path: string) => this.#stat(path)?.isDirectory() === false
+    const others = [...ids.keys()].filter(path => !ofBase.has(path) && isThere(path))
+    const isLost = !isFirst && !(isId(head) && (unfinished === undefined || isId(unfinished)))
+    const unchanged = isLost ? this.#findUnchanged(others, path => ids.get(path)) : []
+    for (const path of new Set([...others.filter(path => ofUnfinished.has(path)), ...unchanged])) {
+      onTouch()
+      rmSync(join(this.path, path))
+    }
+    return { isLost, expected: new Set(isLost ? ids.keys() : ofUnfinished.keys()), known: ids }
+  }
+
+  /**
+   * The bash hook's `GIT_WORK_TREE=... git checkout -f` used the bare repository's index: it tells which of the files
+   * there are git's, so that those which are gone by now are removed. Without it none are known to be.
+   */
+  async #takeOver(git: Shell): Promise<string> {
+    const bareIndex = join(this.#repository, 'index')
+    rmSync(this.#index, { force: true })
+    if (existsSync(bareIndex)) copyFileSync(bareIndex, this.#index)
+    let tree = await git`git write-tree --missing-ok`.nothrow()
+    if (!tree.ok) {
+      rmSync(this.#index, { force: true })
+      tree = await git`git read-tree --empty && git write-tree`
+    }
+    return (await git`git commit-tree -m ${'What pushlive found here'} ${tree.stdout.trim()}`).stdout.trim()
+  }
+
+  async #listFiles(git: Shell, commits: readonly string[]) {
+    const trees = new Map<string, Map<string, string>>()
+    for (const commit of commits) {
+      const listed = await git`git ls-tree -r -z --full-tree ${commit}`.nothrow()
+      const files = listed.stdout.split('\0').flatMap(line => {
+        const [, id, path] = /^\d+ blob (\S+)\t(.*)$/s.exec(line) ?? []
+        return id && path && canBeWritten(path) ? [[path, id] as const] : []
+      })
+      if (listed.ok) trees.set(commit, new Map(files))
+    }
+    return trees
+  }
+
+  /** @throws Failure for a folder that is somebody else's, even where it is not there yet */
+  #verifyOwn(): void {
+    mkdirSync(this.path, { recursive: true })
+    const dotGit = join(this.path, '.git')
+    if (statSync(dotGit, { throwIfNoEntry: false })?.isDirectory()) {
+      throw new Failure(exitCode.failed, `${dotGit} is a repository of its own.`, {
+        fix: 'move it away if pushes are to deploy to this folder, or change PATH_TO_GIT_WORK_TREE',
+      })
+    }
+    const [, other = ''] = /^gitdir: (.*)\n?$/.exec(readStateFile(dotGit) ?? '') ?? []
+    if (other === '' || other === this.#gitDir) return
+    if (readStateFile(join(other, 'gitdir'))?.trim() !== dotGit) return
+    throw new Failure(exitCode.failed, `${this.path} belongs to another repository, ${join(other, '../..')}.`, {
+      fix: `give each repository a PATH_TO_GIT_WORK_TREE of its own; to let this one take over: rm ${dotGit}`,
+    })
+  }
+
+  #isLinked(): boolean {
+    return (
+      readStateFile(join(this.path, '.git')) === this.#dotGit &&
+      readStateFile(join(this.#gitDir, 'gitdir')) === `${join(this.path, '.git')}\n` &&
+      readStateFile(join(this.#gitDir, 'commondir')) === '../..\n'
+    )
+  }
+
+  get #dotGit() {
+    return `gitdir: ${this.#gitDir}\n`
+  }
+
+  #git(more: Record<string, string> = {}) {
+    const env = { ...process.env, ...ownConfiguration, ...more, GIT_DIR: this.#gitDir, GIT_WORK_TREE: this.path }
+    return zx({ cwd: this.path, env, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix })
+  }
+
+  /** git that changes something waits until it is written down. */
+  #gated() {
+    return this.#git()({ stdio: ['ignore', 'pipe', 'pipe', goPipe], prefix: waitForGo + prefix })
+  }
+}
+
+/** The work tree's configuration may leave files out, or take a daemon's word for what has changed. */
+const ownConfiguration = {
+  GIT_CONFIG_COUNT: '3',
+  GIT_CONFIG_KEY_0: 'core.sparseCheckout',
+  GIT_CONFIG_VALUE_0: 'false',
+  GIT_CONFIG_KEY_1: 'core.fsmonitor',
+  GIT_CONFIG_VALUE_1: 'false',
+  GIT_CONFIG_KEY_2: 'core.logAllRefUpdates',
+  GIT_CONFIG_VALUE_2: 'false',
+}
+
+const status = 'git status --porcelain -z --untracked-files=no --no-renames --ignore-submodules=all'.split(' ')
+
+/** What was found out where the state was not known, or a checkout had not been finished. */
+interface Recovered {
+  /** Whether it is not even known which commit was being put there. */
+  readonly isLost: boolean
+  /** Files that may differ because of that, and not because somebody has edited them. */
+  readonly expected: ReadonlySet<string>
+  /** What git has for each path, in any of the commits that may have been there. */
+  readonly known: ReadonlyMap<string, ReadonlySet<string>>
+}
+
+interface Difference {
+  readonly status: string
+  readonly path: string
+  readonly id: string
+  readonly isSubmodule: boolean
+}
+
+/** The output of `git diff-tree -r -z`: `:mode mode id id status`, then the path. */
+function readDifferences(words: readonly string[]): Difference[] {
+  return words.flatMap((word, index) => {
+    const [, mode, id = '', status = ''] = /^:\d+ (\d+) \S+ (\S+) (\w)$/.exec(word) ?? []
+    const path = words[index + 1]
+    return mode && path !== undefined ? [{ status, path, id, isSubmodule: mode === '160000' }] : []
+  })
+}
+
+/** A tree may name what lies elsewhere, or is git's own. */
+const canBeWritten = (path: string) => !/(^|\/)(|\.|\.\.|\.git)(\/|$)/i.test(path)
+
+function listNames(names: readonly string[]): string {
+  const more = names.length - shownNames
+  return names.slice(0, shownNames).map(flatten).join(', ') + (more > 0 ? `, and ${more} more` : '')
+}
+
+function renameAcross(from: string, to: string): void {
+  try {
+    renameSync(from, to)
+  } catch {
+    // Another file system.
+    copyFileSync(from, to)
+    rmSync(from)
+  }
+}

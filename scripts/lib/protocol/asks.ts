@@ -1,0 +1,35 @@
+/**
+ * What deploy asks of the hook: a ref with a name of its own, pushed in the same `git push` as the branch. It is always
+ * new, so the hook always runs, also where the branch is up to date, was refused, or was overtaken. The hook deletes it.
+ *
+ * deploy: deploy the branch's tip, unless what is asked for serves already; again: even then; rollback: go back, to the
+ * commit that is named or to what was live before; check: only look at what a deployment needs there.
+ */
+export const verbs = ['deploy', 'again', 'rollback', 'check'] as const
+export type Verb = (typeof verbs)[number]
+
+export interface Ask {
+  readonly verb: Verb
+  /** A commit's id; for rollback also the beginning of one. Undefined: a rollback to what was live before. */
+  readonly commit: string | undefined
+}
+
+/** Stands in the name for the commit that was live before the one that is. */
+const previous = 'previous'
+
+export const askFolder = (branch: string) => `refs/deploy-ask/${branch}`
+
+/** @param unique tells this run from all others: letters and digits */
+export const askRef = (branch: string, { verb, commit = previous }: Ask, unique: string) =>
+  `${askFolder(branch)}/${verb}-${commit}-${unique}`
+
+/** Undefined for a ref that is no ask to this branch. */
+export function parseAsk(ref: string, branch: string): Ask | undefined {
+  if (!ref.startsWith(`${askFolder(branch)}/`)) return undefined
+  const name = ref.slice(askFolder(branch).length + 1)
+  const [, verb, commit = ''] =
+    /^(deploy|again|rollback|check)-([0-9a-f]{4,64}|previous)-[0-9a-z]{8,64}$/.exec(name) ?? []
+  const isWhole = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(commit)
+  if (verb === undefined || (verb !== 'rollback' && !isWhole)) return undefined
+  return { verb: verb as Verb, commit: commit === previous ? undefined : commit }
+}

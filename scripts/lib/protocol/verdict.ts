@@ -1,0 +1,47 @@
+import { flatten } from '../shared/foreign-text.ts'
+
+/**
+ * The hook's last line, which is all that deploy believes: at the start of a line, where nothing that a step prints
+ * can stand, because everything quoted is indented. The words after the colon are for people.
+ */
+export interface Verdict {
+  readonly commit: string
+  readonly live: boolean
+  /** Set where it could not even be tried: the branch on the server does not contain the commit. */
+  readonly isElsewhere?: boolean
+  readonly explanation: string
+}
+
+const form = /^pushlive: ([0-9a-f]{4,64}|previous) (is live|is not live|is not on the branch)(?:: (.*))?$/
+
+export function formatVerdict({ commit, live, isElsewhere, explanation }: Verdict): string {
+  const word = live ? 'is live' : isElsewhere ? 'is not on the branch' : 'is not live'
+  return `pushlive: ${commit} ${word}${explanation && `: ${flatten(explanation)}`}`
+}
+
+export function parseVerdict(line: string): Verdict | undefined {
+  const [, commit, word, explanation = ''] = form.exec(line) ?? []
+  if (commit === undefined) return undefined
+  return { commit, live: word === 'is live', isElsewhere: word === 'is not on the branch', explanation }
+}
+
+/**
+ * What deploy and the hook have to agree on: asks, verdicts, checks. 1 was that of 0.1.0, whose greeting does not name
+ * it. A change that the other side would misunderstand takes the next number.
+ */
+export const protocol = 2
+
+/** The hook's first line: a server that says it and gives no verdict has lost its hook half-way. */
+const greeting = 'pushlive post-receive'
+
+export const formatGreeting = (version: string) => `${greeting} ${version}, protocol ${protocol}`
+
+export interface Greeting {
+  readonly version: string
+  readonly protocol: number
+}
+
+export function parseGreeting(line: string): Greeting | undefined {
+  const [, version, number = '1'] = /^pushlive post-receive (.+?)(?:, protocol (\d+))?$/.exec(line) ?? []
+  return version === undefined ? undefined : { version, protocol: Number(number) }
+}

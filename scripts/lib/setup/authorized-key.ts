@@ -1,0 +1,101 @@
+import { exitCode, Failure } from '../shared/program.ts'
+import { blobOf } from '../ssh/key-blob.ts'
+import { knownHostsName, type Remote, type Server } from '../ssh/remote.ts'
+import { $, feed } from './shell.ts'
+
+/**
+ * The options before a key in authorized_keys that let it push to this repository and list it, and nothing else: no
+ * shell, no files, no forwarding, no other repository. `restrict,command="git-receive-pack '/r.git'"` would do that as
+ * well, but would send a push to any other repository to this one without a word.
+ *
+ * @throws Failure (usage) for a path that means more to a shell than it says
+ */
+export function restrictionTo({ path }: Remote): string {
+  if (/['"`$\\!]/.test(path)) {
+    throw new Failure(exitCode.usage, `The path in STAGING_REMOTE_REPO cannot be used in authorized_keys: ${path}`, {
+      fix: 'rename the repository, so that its path has no quotes, backquotes, backslashes, $ or !',
+    })
+  }
+  // git asks for 'PATH'. That quote cannot be written in inSh, so ? stands for it; what runs is fixed, in any case.
+  const allow = (program: string) => `"${program} "?"${path}"?) exec ${program} "${path}" ;;`
+  return `restrict,${commandOption(
+    [
+      'case "$SSH_ORIGINAL_COMMAND" in',
+      allow('git-receive-pack'),
+      allow('git-upload-pack'),
+      `*) echo "This key may only push to ${path}" >&2; exit ${refusal} ;;`,
+      'esac',
+    ].join(' '),
+  )}`
+}
+
+/** The options before a key at the jump host: they let the key connect to the server, and do nothing else. */
+export function passageTo(server: Server): string {
+  const refuse = `echo "This key may only connect to ${knownHostsName(server)}" >&2; exit ${refusal}`
+  return `restrict,port-forwarding,permitopen="${addressOf(server)}",${commandOption(refuse)}`
+}
+
+/** `host:port` as ssh asks a jump host for it. */
+export function addressOf({ host, port = 22 }: Server): string {
+  const name = host.toLowerCase()
+  return `${name.includes(':') ? `[${name}]` : name}:${port}`
+}
+
+/** How the commands above end for all that they do not allow. The shell's own 126: found, and may not run. */
+export const refusal = 126
+
+/**
+ * sshd gives a command to the user's login shell, which may be fish or csh. `'...'` without `'`, `!` and `\'` is the one
+ * thing that all of them read alike.
+ */
+const inSh = (script: string) => `sh -c '${script}'`
+
+const commandOption = (script: string) => `command="${`exec ${inSh(script)}`.replaceAll('"', '\\"')}"`
+
+/** Runs on the server, and gets the key and the line on its input: nothing from outside meets a shell. */
+const addLine = [
+  'echo pushlive: reached',
+  'set -e',
+  'umask 077',
+  'IFS= read -r blob',
+  'IFS= read -r line',
+  'mkdir -p ~/.ssh',
+  'file=~/.ssh/authorized_keys',
+  'touch "$file"',
+  'if grep -v "^[[:space:]]*#" "$file" | grep -qxF -e "$line"; then echo pushlive: present; exit; fi',
+  'if grep -v "^[[:space:]]*#" "$file" | grep -qF -e "$blob"; then echo pushlive: differs; exit; fi',
+  // A line behind one without newline would be lost without a word.
+  'if test -n "$(tail -c 1 "$file")"; then echo >> "$file"; fi',
+  'printf "%s\\n" "$line" >> "$file"',
+  'chmod 700 ~/.ssh',
+  'chmod 600 "$file"',
+  'echo pushlive: added',
+].join('; ')
+
+export interface Authorization {
+  /**
+   * `differs`: the key is there, with other restrictions. `not written`: the file could not be changed. `no commands`:
+   * the operator is let in, but the login shell runs nothing. `no access`: the operator cannot log in.
+   */
+  readonly outcome: 'added' | 'present' | 'differs' | 'not written' | 'no commands' | 'no access'
+  /** What ssh and the server said, where the line is not there. */
+  readonly output: string
+}
+
+/**
+ * Adds a line to authorized_keys on the server, unless it is there, as the user who logs in there.
+ *
+ * @param login the operator's own ssh to that user
+ */
+export async function authorizeKey(login: readonly string[], line: string, publicKey: string): Promise<Authorization> {
+  const ssh = $({ stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' } })`${login} ${inSh(addLine)}`
+  const { exitCode, stdout, stderr } = await feed(ssh, `${blobOf(publicKey)}\n${line}\n`)
+  // A login shell's greeting may stand before it.
+  const outcomes = [...stdout.matchAll(/^pushlive: (reached|added|present|differs)$/gm)].map(([, word]) => word)
+  const outcome = outcomes.at(-1) as 'reached' | 'added' | 'present' | 'differs' | undefined
+  if (outcome === 'reached') return { outcome: 'not written', output: stderr.trim() }
+  if (outcome) return { outcome, output: stderr.trim() }
+  // nologin says on its standard output that it is one. 255 is ssh's own.
+  if (exitCode !== 255) return { outcome: 'no commands', output: `${stdout}${stderr}`.trim() }
+  return { outcome: 'no access', output: stderr.trim() }
+}

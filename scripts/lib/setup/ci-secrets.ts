@@ -1,0 +1,61 @@
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { quote as quoteForShell } from 'zx/core'
+import { quote } from '../shared/foreign-text.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { $, feed } from './shell.ts'
+
+/** What the CI needs, by the names of its secrets. */
+export interface CiSecrets {
+  readonly STAGING_REMOTE_REPO: string
+  readonly KNOWN_DEPLOYMENT_HOSTS: string
+  readonly SSH_DEPLOYMENT_KEY: string
+  /** Only where there is one. */
+  readonly PROXY_JUMP?: string
+}
+
+/**
+ * Stores the secrets in a GitHub repository. The values go through gh's input: everybody on the machine can read a
+ * process's arguments.
+ *
+ * @returns why it could not be done, if so
+ */
+export async function storeAtGithub(secrets: CiSecrets, repository: string): Promise<string | undefined> {
+  for (const [name, value] of Object.entries(secrets)) {
+    const stored = await feed($({ stdio: 'pipe' })`gh secret set ${name} -R ${repository}`, value)
+    if (stored.exitCode === 127) return 'gh is not installed'
+    if (!stored.ok) return `gh secret set ${name}: ${stored.stderr.trim()}`
+  }
+  return undefined
+}
+
+/**
+ * Writes each secret to a file of its name (mode 600), in a folder for them alone (mode 700).
+ *
+ * @throws Failure (usage) for a folder that others may read, and for a file with another content
+ */
+export function writeSecrets(secrets: CiSecrets, folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  if ((statSync(folder).mode & 0o077) !== 0) {
+    throw new Failure(exitCode.usage, `Others may look into ${folder}, so no secret was written there.`, {
+      fix: 'name a folder that is not there yet',
+    })
+  }
+  for (const [name, value] of Object.entries(secrets)) {
+    const file = join(folder, name)
+    if (!existsSync(file)) writeFileSync(file, value, { mode: 0o600, flag: 'wx' })
+    else if (readFileSync(file, 'utf8') !== value) {
+      throw new Failure(exitCode.usage, `${file} is there already, with another content.`, {
+        fix: 'name a folder that is not there yet',
+      })
+    }
+  }
+}
+
+/** What to store under which name; in place of the key, the command that stores it. */
+export function describeSecrets(secrets: CiSecrets, keyFile: string, repository = 'OWNER/REPO'): string {
+  const storeKey = `gh secret set SSH_DEPLOYMENT_KEY -R ${repository} < ${quoteForShell(keyFile)}`
+  return Object.entries({ ...secrets, SSH_DEPLOYMENT_KEY: storeKey })
+    .map(([name, value]) => `  ${name}\n${quote(value)}`)
+    .join('\n')
+}

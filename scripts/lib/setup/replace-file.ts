@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { exitCode, Failure } from '../shared/program.ts'
+
+/** A file's text, or nothing where there is no file. */
+export function readIfThere(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8') : ''
+}
+
+/**
+ * Puts new content into a file in one step, so that nobody ever sees a half of it: into the file that a symbolic link
+ * leads to, with the mode that it had, or 600.
+ *
+ * @throws Failure (usage) for a symbolic link that leads nowhere
+ * @param verify looks at the new content in a file of its own beforehand; what it throws leaves the old one in place
+ */
+export async function replaceFile(
+  file: string,
+  content: Uint8Array,
+  verify?: (file: string) => Promise<void>,
+): Promise<void> {
+  const isThere = existsSync(file)
+  if (!isThere && lstatSync(file, { throwIfNoEntry: false })) {
+    throw new Failure(exitCode.usage, `${file} is a symbolic link to a file that is not there.`, {
+      fix: 'make that file, or remove the link, and run this again',
+    })
+  }
+  const target = isThere ? realpathSync(file) : file
+  const mode = isThere ? statSync(target).mode & 0o777 : 0o600
+  const temporary = `${target}.pushlive-${randomBytes(4).toString('hex')}`
+  try {
+    writeFileSync(temporary, content, { mode: 0o600, flag: 'wx' })
+    chmodSync(temporary, mode)
+    await verify?.(temporary)
+    renameSync(temporary, target)
+  } finally {
+    rmSync(temporary, { force: true })
+  }
+}

@@ -1,0 +1,61 @@
+import type { Authorization } from './authorized-key.ts'
+import type { Hop } from './hops.ts'
+import type { ShellTrial } from './key-trial.ts'
+
+/** What, whether it was there, was created or is left to do, and where. */
+export type Row = readonly [what: string, state: 'ok' | 'created' | 'TO DO', where: string]
+
+/**
+ * @param outcome undefined where the key was accepted before
+ * @param isAccepted whether the key does there what it is for
+ */
+export function describeAuthorization(
+  { server, place, mayDo }: Hop,
+  outcome: Authorization['outcome'] | undefined,
+  isAccepted: boolean,
+  { outcome: shell }: ShellTrial,
+): Row {
+  const done = (where: string): Row => ['authorized_keys', outcome === 'added' ? 'created' : 'ok', `${place} ${where}`]
+  const toDo = (where: string): Row => ['authorized_keys', 'TO DO', where]
+  if (shell === 'given') {
+    return toDo(`${place} gives the key a shell: put the line above in place of its own`)
+  }
+  if (isAccepted && shell === 'unknown') {
+    return done(`lets it ${mayDo}; whether it refuses a shell is not known: see above`)
+  }
+  if (isAccepted) return done(`lets it ${mayDo}, and refuses a shell`)
+  if (outcome === 'differs') {
+    return toDo(
+      `${place} has another line for this key: put the one above in its place, or set SSH_KEY_FILE for a key of its own`,
+    )
+  }
+  if (shell === 'refused') return toDo(`${place} lets the key in, but it cannot ${mayDo}: see above`)
+  if (outcome === 'no commands' || shell === 'other') {
+    return toDo(
+      `${place} runs no commands: its login shell is nologin, git-shell or the like; there, as root: chsh -s /bin/sh ${server.user}; then run setup-ssh again`,
+    )
+  }
+  if (outcome === 'no access') return toDo(`you cannot log in as ${place}: have the line above added there`)
+  if (outcome === 'not written') return toDo(`the line could not be written to ${place}'s authorized_keys: see above`)
+  return toDo(`the line is there, but ${place} does not accept the key: see above`)
+}
+
+/** @param problem why the secrets could not be stored in the repository, if so */
+export function describeHandOut(
+  folder: string | undefined,
+  repository: string | undefined,
+  problem: string | undefined,
+): Row[] {
+  const rows: Row[] = []
+  if (folder) rows.push(['secrets in files', 'created', `${folder}: delete it once they are stored`])
+  if (repository && !problem) rows.push(['secrets of the CI', 'created', repository])
+  else {
+    const where = 'store the secrets above (GitHub: Settings, Secrets and variables, Actions)'
+    rows.push(['secrets of the CI', 'TO DO', where])
+  }
+  return rows
+}
+
+export function formatTable(rows: readonly Row[]): string {
+  return rows.map(([what, state, where]) => `${what.padEnd(18)} ${state.padEnd(8)} ${where}`).join('\n')
+}

@@ -1,0 +1,58 @@
+import { inspect } from 'node:util'
+import { flatten, quote } from './foreign-text.ts'
+
+declare const PUSHLIVE_VERSION: string | undefined
+
+/** `0.1.0 (1a2b3c4)` in a binary, where the build puts it in; a script that runs unbuilt says `source`. */
+export const version = typeof PUSHLIVE_VERSION === 'string' ? PUSHLIVE_VERSION : 'source'
+
+/** Exit codes of deploy; the other programs use those that apply to them. */
+export const exitCode = { live: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, unknown: 5, bug: 70 } as const
+
+/** Something that went wrong, as its reader needs it: what failed, why, what to do, and the program's exit code. */
+export class Failure extends Error {
+  readonly exitCode: number
+  readonly why: string
+  readonly fix: string
+
+  constructor(
+    exitCode: number,
+    what: string,
+    { why = '', fix = '', cause }: { why?: string; fix?: string; cause?: unknown } = {},
+  ) {
+    super(what, { cause })
+    this.name = 'Failure'
+    this.exitCode = exitCode
+    this.why = why.trimEnd()
+    this.fix = fix
+  }
+
+  override toString() {
+    const fix = this.fix && `To do: ${flatten(this.fix)}`
+    return [flatten(this.message), this.why && quote(this.why), fix].filter(Boolean).join('\n')
+  }
+}
+
+/**
+ * Runs a program's main, whose result is its exit code. This is the one place that catches: a Failure is shown in
+ * its own words, anything else is a bug of ours and is shown with its stack.
+ */
+export function run(main: () => Promise<number>): void {
+  // Not at once: main may use what the script declares below it.
+  Promise.resolve()
+    .then(main)
+    .then(
+      // Not process.exitCode: taking Node down piece by piece lasts longer than taking leave of it.
+      code => process.exit(code),
+      error => {
+        process.stderr.write(`${describe(error)}\n`)
+        process.exit(error instanceof Failure ? error.exitCode : exitCode.bug)
+      },
+    )
+}
+
+export function describe(error: unknown): string {
+  return error instanceof Failure
+    ? String(error)
+    : `Internal error in pushlive ${version}, please report it: ${inspect(error)}`
+}

@@ -1,0 +1,56 @@
+import { chmodSync, closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+
+/**
+ * Puts a file in the place of the one that is there, in one step: whoever looks, also after a power cut, finds the old
+ * one or the new one, whole. A symbolic link is replaced, not followed.
+ *
+ * @param content what it holds, or what makes the temporary file, which is not there yet; when that throws, the old
+ *   file stays
+ */
+export function replaceFile(
+  file: string,
+  content: string | Uint8Array | ((temporary: string) => void),
+  mode = 0o600,
+): void {
+  sweep(file)
+  const temporary = `${file}${mark}${process.pid}`
+  try {
+    if (typeof content === 'function') content(temporary)
+    else writeFileSync(temporary, content, { mode: 0o600, flag: 'wx' })
+    chmodSync(temporary, mode)
+    sync(temporary)
+    renameSync(temporary, file)
+  } finally {
+    rmSync(temporary, { force: true })
+  }
+  sync(dirname(file))
+}
+
+const mark = '.pushlive-'
+
+/** Removes what processes that were killed have left. */
+function sweep(file: string): void {
+  const beginning = `${basename(file)}${mark}`
+  for (const name of readdirSync(dirname(file)).filter(name => name.startsWith(beginning))) {
+    const pid = Number(name.slice(beginning.length))
+    if (pid === process.pid || !isAlive(pid)) rmSync(join(dirname(file), name), { force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function sync(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,66 @@
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const prefix = 'pushlive-'
+const owner = 'owner'
+
+/** A folder for its owner alone, to be removed by whoever asked for it. What killed runs have left is swept first. */
+export function makePrivateFolder(): string {
+  const parent = shortTemporaryFolder()
+  sweep(parent)
+  const folder = mkdtempSync(join(parent, prefix))
+  // Before anything that is worth sweeping.
+  writeFileSync(join(folder, owner), identify(process.pid) ?? '', { mode: 0o600, flag: 'wx' })
+  return folder
+}
+
+/**
+ * The path goes into GIT_SSH_COMMAND, which a shell splits, and a space in it breaks ProxyJump. ssh puts 17 characters
+ * behind the name of a socket while it makes one, and macOS takes 103 in all.
+ */
+function shortTemporaryFolder(): string {
+  return /^[\w./-]{1,60}$/.test(tmpdir()) ? tmpdir() : '/tmp'
+}
+
+/**
+ * Removes what runs of this user have left that ended without removing it. A folder whose run may be alive stays: so do
+ * those of another machine or container that shares the temporary folder, where nobody here can tell.
+ */
+function sweep(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    if (!name.startsWith(prefix)) continue
+    const folder = join(parent, name)
+    try {
+      const { uid, mode } = lstatSync(folder)
+      if (uid !== process.getuid?.() || (mode & 0o170777) !== 0o040700) continue
+      const run = readFileSync(join(folder, owner), 'utf8')
+      const [, , pid = ''] = run.split(' ')
+      const here = identify(process.pid)
+      if (here === undefined || placeOf(run) !== placeOf(here) || identify(Number(pid)) === run) continue
+      rmSync(folder, { recursive: true, force: true })
+    } catch {
+      // It is none of ours, or another run has just swept it; and no leftover stops a deployment.
+    }
+  }
+}
+
+/**
+ * `boot namespace pid start`: no two processes have the same, also after the numbers have been used up. Undefined where
+ * there is no /proc, or no such process.
+ */
+function identify(pid: number): string | undefined {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    const namespace = readlinkSync('/proc/self/ns/pid')
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // proc_pid_stat(5), fields 3 and 22; the second one is a name that may hold blanks and parentheses.
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const started = fields[18]
+    return state === 'Z' ? undefined : `${boot} ${namespace} ${pid} ${started}`
+  } catch {
+    return undefined
+  }
+}
+
+const placeOf = (run: string) => run.split(' ').slice(0, 2).join(' ')

@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ProcessPromise, $ as zx } from 'zx/core'
+import { explainConnectionFailure, isNotShareable } from './explain-failure.ts'
+import type { Remote } from './remote.ts'
+
+const $ = zx({ quiet: true, nothrow: true })
+
+/**
+ * One connection to the server for all the git commands of a run (ssh_config(5), ControlMaster). An ssh of ours holds
+ * it, and not the first of git's: that one would keep git's stderr open for as long as it lives, and whoever reads it
+ * to its end would wait for that.
+ */
+export class SharedConnection {
+  /** Where the ssh processes of git find it. Where there is none, they connect by themselves. */
+  readonly socket: string
+  /** @throws Failure (unreachable); ssh having no way to share a connection here is none */
+  readonly opened: Promise<void>
+  readonly #ssh: readonly string[]
+  readonly #log: string
+  readonly #opening: ProcessPromise
+  #isOpen = false
+  #seen = 0
+
+  /**
+   * @param ssh its program and options
+   * @param folder a private one, for the socket and what ssh says
+   * @param persist whether ssh ends by itself when we were killed. It does not show what a jump says then.
+   */
+  constructor(ssh: readonly string[], folder: string, { user, host, port }: Remote, { persist }: { persist: boolean }) {
+    this.socket = join(folder, 'ssh')
+    this.#log = join(folder, 'log')
+    this.#ssh = [...ssh, '-S', this.socket]
+    const log = openSync(this.#log, 'ax', 0o600)
+    const background = ['-f', '-N', '-M', ...(persist ? ['-o', 'ControlPersist=60'] : []), '-E', this.#log]
+    const destination = [...(port ? ['-p', port] : []), '--', user ? `${user}@${host}` : (host as string)]
+    // A file and no pipe: the ssh that goes into the background may keep it open.
+    const start = $({ stdio: ['ignore', log, log], env: { ...process.env, LC_ALL: 'C' } })
+    this.#opening = start`exec ${this.#ssh} ${background} ${destination}`
+    closeSync(log)
+    this.opened = this.#open()
+    // Whoever fails before it waits for the connection has something else to say.
+    this.opened.catch(() => {})
+  }
+
+  async #open(): Promise<void> {
+    const { ok } = await this.#opening
+    this.#isOpen = ok
+    const words = this.#newWords()
+    if (!ok && !isNotShareable(words)) throw explainConnectionFailure(words)
+  }
+
+  /** Ends the connection, and shows what ssh has said of it since it was made. Waits: the program may be about to end. */
+  close(): void {
+    const [ssh, ...options] = this.#ssh as [string, ...string[]]
+    if (this.#isOpen) spawnSync(ssh, [...options, '-O', 'exit', '--', 'any'], { stdio: 'ignore' })
+    else this.#opening.child?.kill()
+    process.stderr.write(this.#newWords())
+  }
+
+  #newWords(): string {
+    const words = readFileSync(this.#log, 'utf8')
+    const seen = this.#seen
+    this.#seen = words.length
+    return words.slice(seen)
+  }
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { type Site, startServer } from '../lib/site.ts'
+
+/** What a clone's configuration may say; git itself would follow each. `EVIL` is another repository. */
+const configurations: Record<string, readonly (readonly [name: string, value: string])[]> = {
+  'another remote of that name': [
+    ['remote.staging.url', 'EVIL'],
+    ['remote.staging.url', 'EVIL'],
+    ['remote.staging.pushurl', 'EVIL'],
+    ['remote.staging.mirror', 'true'],
+    ['remote.staging.receivepack', 'false'],
+    ['remote.pushDefault', 'EVIL'],
+  ],
+  'url.*.insteadOf for the very URL': [
+    ['url.EVIL.insteadOf', 'URL'],
+    ['url.EVIL.pushInsteadOf', 'URL'],
+  ],
+  'url.*.insteadOf for everything': [
+    ['url.EVIL.insteadOf', ''],
+    ['url.EVIL.pushInsteadOf', ''],
+  ],
+  'push.*, color.ui, core.sshCommand': [
+    ['push.gpgSign', 'true'],
+    ['push.pushOption', 'ci.skip'],
+    ['push.recurseSubmodules', 'on-demand'],
+    ['submodule.recurse', 'true'],
+    ['push.negotiate', 'true'],
+    ['push.default', 'nothing'],
+    ['color.ui', 'always'],
+    ['core.sshCommand', 'false'],
+  ],
+}
+
+/** An empty bare repository beside the site's own: nothing may ever arrive there. */
+async function newEvil(site: Site): Promise<string> {
+  const evil = join(site.folder, 'evil.git')
+  await site.git`git init --quiet --bare ${evil}`
+  return evil
+}
+
+describe("Whatever the clone's configuration says, the push goes to STAGING_REMOTE_REPO:", async () => {
+  const { newSite } = await startServer({ after })
+  for (const [what, settings] of Object.entries(configurations)) {
+    it(what, async t => {
+      const site = await newSite(t)
+      const evil = await newEvil(site)
+      const first = await site.commit()
+      for (const [name, value] of settings) {
+        const fill = (text: string) => text.replace('EVIL', evil).replace('URL', site.url)
+        await site.git`git config --add ${fill(name)} ${fill(value)}`
+      }
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 0, output)
+      assert.equal(await site.live(), first)
+      for (const args of [['status'], ['check']]) {
+        const result = await site.deploy(args)
+        assert.equal(result.exitCode, 0, result.output)
+      }
+      const second = await site.commit()
+      assert.equal((await site.deploy()).exitCode, 0)
+      assert.equal(await site.live(), second)
+      assert.equal((await site.git`git -C ${evil} for-each-ref`).stdout, '')
+    })
+  }
+
+  it('a pre-push hook', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    const hooks = join(site.clone, '.git/hooks')
+    mkdirSync(hooks, { recursive: true })
+    writeFileSync(join(hooks, 'pre-push'), '#!/bin/sh\nexit 1\n', { mode: 0o755 })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.equal(await site.live(), commit)
+  })
+})
+
+describe('A clone that git does not work in as usual', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('because its configuration cannot be written, deploys, and says in one line that the remote is not set', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    writeFileSync(join(site.clone, '.git/config.lock'), '')
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.match(
+      output,
+      /^The remote staging could not be set, which stops nothing:\n {4}error: could not lock config/m,
+    )
+    assert.equal(await site.live(), commit)
+  })
+
+  it("because its configuration cannot be read, is named with git's words: exit 2", async t => {
+    const site = await newSite(t)
+    await site.commit()
+    writeFileSync(join(site.clone, '.git/config'), '[core\n')
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 2, output)
+    assert.match(output, /bad config/)
+  })
+
+  it("because its policy forbids the transport, is named with git's words: exit 2", async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.git`git config protocol.ssh.allow never`
+    for (const args of [[], ['status'], ['rollback'], ['--dry-run']]) {
+      const { exitCode, output } = await site.deploy(args)
+      assert.equal(exitCode, 2, output)
+      assert.match(output, /^git does not work with the server from this clone\./m)
+      assert.match(output, /transport 'ssh' not allowed/)
+      assert.doesNotMatch(output, /connection/i)
+    }
+  })
+
+  it('because an object is missing, is refused with the reason: exit 4', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const blob = (await site.git`git rev-parse ${'HEAD:page.txt'}`).stdout.trim()
+    rmSync(join(site.clone, '.git/objects', blob.slice(0, 2), blob.slice(2)))
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 4, output)
+    assert.match(output, new RegExp(`unable to read ${blob}[\\s\\S]*^The server did not get all objects\\.`, 'm'))
+    assert.equal(await site.live(), undefined)
+  })
+
+  it('because there is no git, or no bash, is exit 2 and names it', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const bin = join(site.folder, 'bin')
+    mkdirSync(bin)
+    const nothing = await site.deploy([], { PATH: bin })
+    assert.equal(nothing.exitCode, 2, nothing.output)
+    assert.match(nothing.output, /There is no bash program here/)
+    await site.git`ln -s /bin/bash ${bin}/bash`
+    const noGit = await site.deploy([], { PATH: bin })
+    assert.equal(noGit.exitCode, 2, noGit.output)
+    assert.match(noGit.output, /There is no git program here/)
+  })
+})

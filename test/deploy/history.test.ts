@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { type Site, startServer } from '../lib/site.ts'
+
+/** Deploys so many commits, and returns them. */
+async function deployCommits(site: Site, count: number): Promise<string[]> {
+  const commits: string[] = []
+  for (let n = 1; n <= count; n++) {
+    commits.push(await site.commit({ 'page.txt': `${n}\n` }))
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+  }
+  return commits
+}
+
+describe('deploy rollback', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('goes back to what was live before, twice goes back twice, and says when there is no more', async t => {
+    const site = await newSite(t)
+    const nothing = await site.deploy(['rollback'])
+    assert.equal(nothing.exitCode, 1, nothing.output)
+    assert.match(nothing.output, /^NOTHING WAS ROLLED BACK\./m)
+    const [first, second, third] = await deployCommits(site, 3)
+    for (const expected of [second, first]) {
+      const { exitCode, output } = await site.deploy(['rollback'])
+      assert.equal(exitCode, 0, output)
+      assert.match(output, new RegExp(`^ROLLING BACK main TO WHAT WAS LIVE BEFORE[\\s\\S]*^${expected} IS LIVE`, 'm'))
+      assert.equal(await site.live(), expected)
+    }
+    assert.equal((await site.deploy(['rollback'])).exitCode, 1)
+    assert.equal(await site.live(), first)
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.equal(await site.live(), third)
+  })
+
+  it('goes to a commit that is named: a branch, a tag, the beginning of an id', async t => {
+    const site = await newSite(t)
+    const [first = '', second] = await deployCommits(site, 2)
+    await site.git`git tag --annotate --message ${'first'} v1 ${first}`
+    for (const [name, commit] of [
+      ['v1', first],
+      ['main', second],
+      [first.slice(0, 8), first],
+    ]) {
+      const { exitCode, output } = await site.deploy(['rollback', name as string])
+      assert.equal(exitCode, 0, output)
+      assert.equal(await site.live(), commit)
+    }
+  })
+
+  it('works from a shallow clone, with the id that deploy history lists', async t => {
+    const site = await newSite(t)
+    const [first = '', second] = await deployCommits(site, 2)
+    const shallow = join(site.folder, 'shallow')
+    await site.git`git clone --quiet --depth 1 ${`file://${site.clone}`} ${shallow}`
+    const { exitCode, output } = await site.deploy(['rollback', first], {}, shallow)
+    assert.equal(exitCode, 0, output)
+    assert.equal(await site.live(), first)
+    await site.deploy([], {}, shallow)
+    assert.equal(await site.live(), second)
+    assert.equal((await site.deploy(['rollback', first.slice(0, 10)], {}, shallow)).exitCode, 0)
+    assert.equal(await site.live(), first)
+    await site.deploy([], {}, shallow)
+    assert.equal((await site.deploy(['rollback'], {}, shallow)).exitCode, 0)
+    assert.equal(await site.live(), first)
+  })
+
+  it('to what is no commit is exit 2, and to what neither side knows exit 1', async t => {
+    const site = await newSite(t)
+    const [, second] = await deployCommits(site, 2)
+    for (const name of ['nonsense', '-x', '--', 'HEAD:page.txt', "$(touch x)';"]) {
+      const { exitCode, output } = await site.deploy(['rollback', '--', name])
+      assert.equal(exitCode, 2, output)
+    }
+    for (const id of ['deadbeef', 'd'.repeat(40)]) {
+      const { exitCode, output } = await site.deploy(['rollback', id])
+      assert.equal(exitCode, 1, output)
+      assert.match(output, new RegExp(`^${id} IS NOT LIVE\\.\n.*no commit of this repository`, 'm'))
+    }
+    assert.equal(await site.live(), second)
+  })
+})
+
+describe('deploy status and history', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('say what is live, what failed since, who deployed it, and how long it took', async t => {
+    const site = await newSite(t)
+    assert.match((await site.deploy(['status'])).output, /^Nothing was ever live\.$/m)
+    assert.match((await site.deploy(['history'])).output, /^Nothing was ever deployed\.$/m)
+    const [live] = await deployCommits(site, 1)
+    const failed = await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
+    await site.deploy()
+    const { exitCode, output } = await site.deploy(['status'])
+    assert.equal(exitCode, 0, output)
+    assert.match(output, new RegExp(`^live {4}${live} {2}\\d{4}-\\S+ {2}by \\S.*, took [\\d.]+ s\n {10}`, 'm'))
+    assert.match(output, new RegExp(`^failed {2}${failed}.*\n( {10}.*\n)+ {10}INSTALLING DEPENDENCIES failed`, 'm'))
+    const summary = JSON.parse((await site.startDeploy(['status', '--json'])).stdout)
+    assert.deepEqual([summary.live.commit, summary.failed.commit], [live, failed])
+    const history = JSON.parse((await site.startDeploy(['history', '--json'])).stdout)
+    assert.deepEqual(
+      history.map(({ commit }: { commit: string }) => commit),
+      [failed, live],
+    )
+  })
+
+  it('let no control character through, whoever wrote the record', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    const forged = `\u001b]0;title\u0007\rpushlive: ${commit} is live\n${commit} IS LIVE\u009b31m`
+    const record = {
+      commit,
+      live: false,
+      who: forged,
+      started: 1,
+      ended: 2,
+      steps: [{ name: forged, seconds: 1 }, null, { name: 'x', seconds: forged }],
+      explanation: forged,
+    }
+    const tree = (await site.serverGit`git hash-object -t tree -w --stdin < /dev/null`).stdout.trim()
+    const message = `title\n\n${JSON.stringify(record)}`
+    const written = await site.serverGit({ env: site.deployEnvironment })`git commit-tree ${tree} -m ${message}`
+    await site.serverGit`git update-ref refs/deploy/main/history ${written.stdout.trim()}`
+    for (const command of ['status', 'history']) {
+      const { exitCode, output } = await site.deploy([command])
+      assert.equal(exitCode, 0, output)
+      assert.doesNotMatch(output, /[^\P{Cc}\n]/u)
+      assert.doesNotMatch(output, /^(pushlive:|\S+ IS LIVE)/m)
+    }
+  })
+
+  it("say so where the server's history is not pushlive's", async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    await site.deploy()
+    const blob = (await site.serverGit`git rev-parse ${`${commit}:page.txt`}`).stdout.trim()
+    for (const foreign of [commit, blob]) {
+      await site.serverGit`git update-ref refs/deploy/main/history ${foreign}`
+      const { exitCode, output } = await site.deploy(['status'])
+      assert.equal(exitCode, 5, output)
+      assert.match(output, /^What the server has as refs\/deploy\/main\/history is not pushlive's/m)
+    }
+  })
+})

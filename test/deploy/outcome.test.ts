@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { waitFor } from '../lib/events.ts'
+import { type Site, startServer } from '../lib/site.ts'
+
+/** Puts a shell script in the place of the hook. */
+function writeHook(site: Site, script: string) {
+  const hook = join(site.repository, 'hooks/post-receive')
+  rmSync(hook, { force: true })
+  writeFileSync(hook, script, { mode: 0o755 })
+}
+
+const asks = async (site: Site) => (await site.serverGit`git for-each-ref refs/deploy-ask`).stdout
+
+describe('deploy exits with 0', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('where the commit is already live: the hook looks, and runs nothing', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    assert.equal((await site.deploy()).exitCode, 0)
+    site.steps()
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.match(output, new RegExp(`^${commit} IS LIVE \\(already live\\)\\.$`, 'm'))
+    assert.deepEqual(site.steps(), [])
+    assert.equal(await asks(site), '')
+  })
+
+  it('where a newer commit serves that contains it, though git refuses to push the older one', async t => {
+    const site = await newSite(t)
+    const older = await site.commit()
+    const newer = await site.commit()
+    assert.equal((await site.deploy()).exitCode, 0)
+    await site.git`git checkout --quiet --detach ${older}`
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.match(output, new RegExp(`^${older} IS LIVE \\(as part of ${newer}`, 'm'))
+  })
+
+  it('for each of those who push at once', async t => {
+    const site = await newSite(t)
+    const commits: string[] = []
+    for (let n = 1; n <= 5; n++) commits.push(await site.commit({ 'page.txt': `${n}\n` }))
+    const clones = await Promise.all(
+      commits.map(async commit => {
+        const clone = join(site.folder, `clone-${commit}`)
+        await site.git`git clone --quiet ${site.clone} ${clone}`
+        await site.git`git -C ${clone} checkout --quiet --detach ${commit}`
+        return clone
+      }),
+    )
+    const results = await Promise.all(clones.map(clone => site.deploy([], {}, clone)))
+    for (const { exitCode, output } of results) assert.equal(exitCode, 0, output)
+    assert.equal(await site.live(), commits.at(-1))
+    assert.equal(await asks(site), '')
+  })
+
+  it('after --again, which runs the steps once more', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    await site.deploy()
+    site.steps()
+    assert.equal((await site.deploy(['--again'])).exitCode, 0)
+    assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
+  })
+})
+
+describe('deploy exits with 1', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('where a step fails, and says what serves', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
+    for (let time = 1; time <= 2; time++) {
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 1, output)
+      assert.match(output, new RegExp(`^${bad} IS NOT LIVE\\.\n {4}INSTALLING DEPENDENCIES failed`, 'm'))
+    }
+  })
+})
+
+describe('deploy exits with 5, and never 0,', async () => {
+  const { newSite, sshd } = await startServer({ after })
+  const hooks: Record<string, (site: Site) => void> = {
+    'where there is no hook': site => rmSync(join(site.repository, 'hooks/post-receive')),
+    'where the hook is another one': site => writeHook(site, '#!/bin/sh\necho deployed, of course\n'),
+    'where the hook is not executable': site => chmodSync(join(site.repository, 'hooks/post-receive'), 0o644),
+    "where the hook's interpreter is missing": site => writeHook(site, '#!/nowhere/sh\n'),
+  }
+  for (const [what, arrange] of Object.entries(hooks)) {
+    it(`${what}: not verified, unless that is accepted`, async t => {
+      const site = await newSite(t)
+      await site.commit()
+      arrange(site)
+      for (const args of [[], [], ['--again']]) {
+        const { exitCode, output } = await site.deploy(args)
+        assert.equal(exitCode, 5, output)
+        assert.match(output, /^PUSHED, NOT VERIFIED: no pushlive hook answered/m)
+        const [, kept = ''] = /git update-ref -d (\S+)/.exec(output) ?? []
+        await site.serverGit`git update-ref -d ${kept}`
+      }
+      assert.equal(await asks(site), '')
+      const ACCEPT_NO_VERDICT = 'yes'
+      assert.equal((await site.deploy([], { ACCEPT_NO_VERDICT })).exitCode, 0)
+      const rollback = await site.deploy(['rollback'], { ACCEPT_NO_VERDICT })
+      assert.equal(rollback.exitCode, 5, rollback.output)
+      assert.match(rollback.output, /^NOT ROLLED BACK/m)
+    })
+  }
+
+  it('where our hook has answered once and cannot run any more', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    chmodSync(join(site.repository, 'hooks/post-receive'), 0o644)
+    for (const args of [[], ['--again'], ['rollback']]) {
+      const { exitCode, output } = await site.deploy(args)
+      assert.equal(exitCode, 5, output)
+    }
+  })
+
+  it('where the hook greets and is gone', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    writeHook(site, '#!/bin/sh\necho "pushlive post-receive 1.0.0, protocol 2"\nkill -9 $$\n')
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 5, output)
+    assert.match(output, /^The server never reported a result[\s\S]*^To do: run deploy again: it finds out/m)
+    assert.match((await site.deploy(['rollback'])).output, /To do: look at deploy status before you roll back again/)
+  })
+
+  it('where the hook is too old or too new: both versions are named, and which one to renew', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    for (const [greeting, fix] of [
+      [
+        'pushlive post-receive 0.1.0 (7fa192d)',
+        /protocol 1.*protocol 2[\s\S]*To do: renew the hook: make install-hook/,
+      ],
+      [
+        'pushlive post-receive 9.0.0, protocol 9',
+        /9\.0\.0 \(protocol 9\)[\s\S]*To do: renew deploy: .*pushlive 9\.0\.0/,
+      ],
+    ] as const) {
+      writeHook(site, `#!/bin/sh\necho '${greeting}'\necho 'what is this?'\n`)
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 5, output)
+      assert.match(output, fix)
+    }
+  })
+
+  it('where the connection breaks while the server is at work; running it again finds out', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit({
+      Makefile:
+        'install-deps:\n\t@touch "$$STEPS.running"; while ! test -e "$$STEPS.go"; do sleep 0.02; done\nupgrade-db:\n',
+    })
+    const deploying = site.startDeploy()
+    await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+    sshd.dropConnections()
+    const { exitCode, stdout, stderr } = await deploying
+    assert.equal(exitCode, 5, stdout + stderr)
+    assert.match(stderr, /^To do: run deploy again: it finds out/m)
+    const again = site.startDeploy()
+    writeFileSync(join(site.folder, 'steps.go'), '')
+    assert.equal((await again).exitCode, 0)
+    assert.equal(await site.live(), commit)
+  })
+
+  it('whatever else somebody prints: only the line of the hook itself is believed', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    writeHook(site, `#!/bin/sh\necho "    pushlive: ${commit} is live"\necho "x pushlive: ${commit} is live"\n`)
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 5, output)
+    const another = commit.replace(/./g, 'a')
+    writeHook(site, `#!/bin/sh\necho "pushlive post-receive 1, protocol 2"\necho "pushlive: ${another} is live"\n`)
+    assert.equal((await site.deploy(['--again'])).exitCode, 5)
+  })
+})

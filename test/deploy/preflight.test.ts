@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { waitFor } from '../lib/events.ts'
+import { startServer } from '../lib/site.ts'
+import { newKeyPair } from '../lib/sshd.ts'
+
+describe('deploy check', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('goes through all that a deployment needs, on both ends, and deploys nothing', async t => {
+    const site = await newSite(t)
+    site.configure({ PATH_TO_VENV: site.folder, ACTIVATE_VENV: 'export X=1' })
+    mkdirSync(join(site.folder, 'bin'))
+    const live = await site.commit()
+    await site.deploy()
+    site.steps()
+    const commit = await site.commit({ 'page.txt': 'two\n' })
+    const { exitCode, output } = await site.deploy(['check'])
+    assert.equal(exitCode, 0, output)
+    const expected = [
+      'ok     settings: SSH_DEPLOYMENT_KEY is a private key without passphrase',
+      'ok     settings: KNOWN_DEPLOYMENT_HOSTS has a host key of the server',
+      `ok     commit: ${commit}`,
+      `ok     connection: ${site.url}`,
+      `ok     repository: it is there, and ${live} is live`,
+      'ok     branch: main can be pushed',
+      'ok     hook: pushlive post-receive ',
+      `ok     settings of the hook: ${site.repository}/.env`,
+      'ok     protection: ',
+      `ok     log folder: ${site.repository}/pushlive/log`,
+      'ok     lock: it is free',
+      `ok     work tree: ${site.workTree}`,
+      `ok     virtual environment: ${site.folder}/bin`,
+      'ok     ACTIVATE_VENV: export X=1',
+      `ok     WSGI file: ${site.workTree}/wsgi.py`,
+    ]
+    const lines = output.split('\n').filter(line => /^(ok|FAIL|\?) /.test(line))
+    assert.deepEqual(
+      lines.map((line, index) => line.startsWith(expected[index] ?? '-')),
+      expected.map(() => true),
+      output,
+    )
+    assert.equal(await site.live(), live)
+    assert.equal(await site.ref('refs/heads/main'), live)
+    assert.equal((await site.serverGit`git for-each-ref refs/deploy-ask`).stdout, '')
+    assert.deepEqual(site.steps(), [])
+    assert.equal(site.read('page.txt'), 'one\n')
+  })
+
+  it('names all that is wrong on the server: exit 1', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    site.configure({
+      PATH_TO_VENV: join(site.folder, 'nowhere'),
+      PATH_TO_WSGI: join(site.folder, 'nowhere/wsgi.py'),
+      STEP_TIMEOUT: 'soon',
+    })
+    const { exitCode, output } = await site.deploy(['check'])
+    assert.equal(exitCode, 1, output)
+    assert.match(output, /^FAIL {3}settings of the hook: .*STEP_TIMEOUT is not a number/m)
+    site.configure({ STEP_TIMEOUT: undefined })
+    const settings = await site.deploy(['check'])
+    assert.equal(settings.exitCode, 1, settings.output)
+    assert.match(settings.output, /^FAIL {3}settings of the hook: .*PATH_TO_VENV.*PATH_TO_WSGI/m)
+  })
+
+  it('ends with the code and the words of the first that is wrong here', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const { privateKey } = await newKeyPair(site.folder)
+    const denied = await site.deploy(['check'], { SSH_DEPLOYMENT_KEY: privateKey })
+    assert.equal(denied.exitCode, 3, denied.output)
+    assert.match(denied.output, /^FAIL {3}connection: The server does not accept the key/m)
+    assert.match(denied.output, /^To do: /m)
+    const missing = await site.deploy(['check'], { STAGING_REMOTE_REPO: `${site.url}.nowhere` })
+    assert.equal(missing.exitCode, 3, missing.output)
+    assert.match(missing.output, /^FAIL {3}repository: There is no repository at this path/m)
+    await site.deploy()
+    await site.git`git commit --quiet --amend --message ${'another'}`
+    const { exitCode, output } = await site.deploy(['check'])
+    assert.equal(exitCode, 4, output)
+    assert.match(output, /^FAIL {3}branch: .*not a fast-forward/m)
+    assert.equal((await site.deploy(['check', 'surplus'])).exitCode, 2)
+  })
+
+  it('says who holds the lock, and does not wait', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    const running = await site.commit({
+      Makefile:
+        'install-deps:\n\t@touch "$$STEPS.running"; while ! test -e "$$STEPS.go"; do sleep 0.02; done\nupgrade-db:\n',
+    })
+    const deploying = site.startDeploy()
+    await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+    const { exitCode, output } = await site.deploy(['check'])
+    writeFileSync(join(site.folder, 'steps.go'), '')
+    assert.equal(exitCode, 0, output)
+    assert.match(output, new RegExp(`^ok {5}lock: the deployment of ${running} has it now`, 'm'))
+    assert.equal((await deploying).exitCode, 0)
+  })
+
+  it('asks no hook that may be another one: a bash hook deploys at any push', async t => {
+    const site = await newSite(t)
+    const ran = join(site.folder, 'ran')
+    writeFileSync(join(site.repository, 'hooks/post-receive'), `#!/bin/sh\ntouch ${ran}\n`, { mode: 0o755 })
+    await site.serverGit`git update-ref -d refs/deploy/main/hook`
+    await site.commit()
+    const { exitCode, output } = await site.deploy(['check'])
+    assert.equal(exitCode, 0, output)
+    assert.match(output, /^\? {6}hook: not asked/m)
+    assert.ok(!existsSync(ran))
+  })
+
+  it('says what to do where the server does not let the hook be asked, and where it deploys another branch', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    site.configure({ BRANCH_NAME: 'production' })
+    const other = await site.deploy(['check'])
+    assert.equal(other.exitCode, 1, other.output)
+    assert.equal((await site.serverGit`git for-each-ref refs/deploy-ask`).stdout, '')
+    assert.match(other.output, /^FAIL {3}hook: .*only pushes of production are deployed here/m)
+    for (const ref of ['refs', '!refs/heads/main']) await site.serverGit`git config --add receive.hideRefs ${ref}`
+    const hidden = await site.deploy(['check'])
+    assert.equal(hidden.exitCode, 4, hidden.output)
+    assert.match(hidden.output, /^FAIL {3}hook: The server does not let its hook be asked[\s\S]*make install-hook/m)
+  })
+
+  it('finds out that a clone is shallow', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    await site.commit()
+    await site.commit()
+    const shallow = join(site.folder, 'shallow')
+    await site.git`git clone --quiet --depth 1 ${`file://${site.clone}`} ${shallow}`
+    const { exitCode, output } = await site.deploy(['check'], {}, shallow)
+    assert.equal(exitCode, 4, output)
+    assert.match(output, /To do: .*git fetch --unshallow/)
+  })
+})

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { startServer } from '../lib/site.ts'
+
+describe('deploy exits with 2', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('outside a repository, and where the branch is not to be found', async t => {
+    const site = await newSite(t)
+    assert.equal((await site.deploy([], {}, site.home)).exitCode, 2)
+    await site.commit()
+    const { exitCode, output } = await site.deploy([], { BRANCH_NAME: 'nowhere' })
+    assert.equal(exitCode, 2)
+    assert.match(output, /refs\/heads\/nowhere is not to be found/)
+  })
+
+  it('for options and arguments that a command does not know, and does nothing', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    const live = await site.commit()
+    await site.deploy()
+    const wrong = [
+      ['--no-such-option'],
+      ['stauts'],
+      ['--json'],
+      ['--again', '--dry-run'],
+      ['rollback', '--dry-run'],
+      ['rollback', '--again'],
+      ['rollback', 'HEAD', 'HEAD'],
+      ['rollback', ''],
+      ['check', '--again'],
+      ['--again', 'status'],
+      ['status', 'main'],
+      ['history', '--dry-run'],
+      ['toString'],
+    ]
+    for (const args of wrong) {
+      const { exitCode, output } = await site.deploy(args)
+      assert.equal(exitCode, 2, `${args}: ${output}`)
+      assert.match(output, /^To do: /m)
+    }
+    assert.equal(await site.live(), live)
+  })
+})
+
+describe('deploy exits with 4', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('where the push is no fast-forward, and says what serves', async t => {
+    const site = await newSite(t)
+    const live = await site.commit()
+    await site.deploy()
+    await site.git`git commit --quiet --amend --message ${'another'}`
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 4, output)
+    assert.match(output, /^The branch on the server has commits that this one lacks: not a fast-forward\./m)
+    assert.match(output, new RegExp(`^ {4}.*${live} is what was live last`, 'm'))
+    assert.match(output, /^To do: fetch, then merge or rebase/m)
+    assert.equal(await site.live(), live)
+  })
+
+  it('where the clone is shallow', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.commit()
+    const shallow = join(site.folder, 'shallow')
+    await site.git`git clone --quiet --depth 1 ${`file://${site.clone}`} ${shallow}`
+    const { exitCode, output } = await site.deploy([], {}, shallow)
+    assert.equal(exitCode, 4, output)
+    assert.match(output, /^To do: git fetch --unshallow/m)
+  })
+
+  it('where a hook on the server declines', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    writeFileSync(join(site.repository, 'hooks/pre-receive'), '#!/bin/sh\necho not on a Friday; exit 1\n', {
+      mode: 0o755,
+    })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 4, output)
+    assert.match(output, /^remote: not on a Friday[\s\S]*^A hook on the server declined the push\./m)
+  })
+
+  it('where the ref cannot be written, after some attempts: another push may have held it', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    writeFileSync(join(site.repository, 'refs/heads/main.lock'), '')
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 4, output)
+    assert.equal(output.match(/^ANOTHER PUSH CAME FIRST, PUSHING AGAIN \.\.\.$/gm)?.length, 19)
+    assert.match(output, /^The server declined the push\.\n {4}\[remote rejected\] \(failed to update ref\)/m)
+  })
+
+  it('where the server takes no asks: the protection is that of an older pushlive', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    for (const ref of ['refs', '!refs/heads/main', '!refs/tags']) {
+      await site.serverGit`git config --add receive.hideRefs ${ref}`
+    }
+    writeFileSync(join(site.repository, 'hooks/post-receive'), '#!/bin/sh\n')
+    const pushed = await site.deploy()
+    assert.equal(pushed.exitCode, 5, pushed.output)
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 4, output)
+    assert.match(
+      output,
+      /^The server does not let its hook be asked\.[\s\S]*^To do: renew the hook.*make install-hook/m,
+    )
+    const rollback = await site.deploy(['rollback'])
+    assert.equal(rollback.exitCode, 4, rollback.output)
+  })
+
+  it('and --dry-run says so beforehand; it sends nothing', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    const first = await site.deploy(['--dry-run'])
+    assert.equal(first.exitCode, 0, first.output)
+    assert.match(first.output, /The server would take it\. Nothing was pushed/)
+    assert.equal(await site.ref('refs/heads/main'), undefined)
+    await site.deploy()
+    assert.match((await site.deploy(['--dry-run'])).output, /The server has this commit already/)
+    await site.git`git commit --quiet --amend --message ${'another'}`
+    const { exitCode, output } = await site.deploy(['--dry-run'])
+    assert.equal(exitCode, 4, output)
+    assert.equal(await site.live(), commit)
+  })
+})

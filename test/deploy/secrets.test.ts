@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { $ as zx } from 'zx/core'
+import { askRef } from '../../scripts/lib/protocol/asks.ts'
+import { restrictionTo } from '../../scripts/lib/setup/authorized-key.ts'
+import { parseRemote, type Remote } from '../../scripts/lib/ssh/remote.ts'
+import { waitFor } from '../lib/events.ts'
+import { processes } from '../lib/processes.ts'
+import { startServer } from '../lib/site.ts'
+import { newKeyPair } from '../lib/sshd.ts'
+
+const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
+
+describe("The private key's text", async () => {
+  const { newSite, key } = await startServer({ after })
+  const body = key.privateKey.split('\n').slice(1, -2)
+  const needles = [...body, Buffer.from(key.privateKey).toString('base64').slice(0, 60)]
+  const assertAbsent = (text: string, where: string) => {
+    for (const needle of needles) assert.ok(!text.includes(needle), `a part of the key is in ${where}`)
+  }
+
+  function assertNotOnDisk(folder: string) {
+    for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+      const path = join(file.parentPath, file.name)
+      if (file.isFile()) assertAbsent(readFileSync(path, 'latin1'), path)
+    }
+  }
+
+  it('is in nothing that deploy prints or leaves, whatever becomes of it', async t => {
+    const site = await newSite(t)
+    const TMPDIR = join(site.folder, 'tmp')
+    mkdirSync(TMPDIR)
+    // A step that shows its environment, as steps do.
+    await site.commit({ Makefile: 'install-deps:\n\tenv; test ! -e "$$STEPS.broken"\nupgrade-db:\n' })
+    const runs: Record<string, Record<string, string | undefined>> = {
+      success: {},
+      'success again': {},
+      'wrong path': { STAGING_REMOTE_REPO: `${site.url}.nowhere` },
+      'unknown host': { KNOWN_DEPLOYMENT_HOSTS: `elsewhere.example.org ${body}` },
+      'no host known': { KNOWN_DEPLOYMENT_HOSTS: undefined },
+      'in the place of the known hosts': { KNOWN_DEPLOYMENT_HOSTS: key.privateKey },
+      'cut off': { SSH_DEPLOYMENT_KEY: key.privateKey.slice(0, -60) },
+      'without its marks': { SSH_DEPLOYMENT_KEY: body.join('\n') },
+      damaged: { SSH_DEPLOYMENT_KEY: key.privateKey.replace(/.(?=.{50}\n-----END)/, '?') },
+      'local path': { STAGING_REMOTE_REPO: site.repository },
+    }
+    for (const [name, changes] of Object.entries(runs)) {
+      const { output } = await site.deploy(['--again'], { TMPDIR, ...changes })
+      assertAbsent(output, `what deploy prints: ${name}`)
+    }
+    writeFileSync(join(site.folder, 'steps.broken'), '')
+    const { exitCode, output } = await site.deploy(['--again'], { TMPDIR })
+    assert.equal(exitCode, 1, output)
+    assertAbsent(output, 'what a failing deployment prints')
+    for (const command of ['status', 'history'])
+      assertAbsent((await site.deploy([command], { TMPDIR })).output, command)
+    assertNotOnDisk(site.folder)
+  })
+
+  it('is in no argument and in no environment of the processes that deploy starts', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const bin = join(site.folder, 'bin')
+    const log = join(site.folder, 'log-of-processes')
+    mkdirSync(bin)
+    for (const name of ['git', 'ssh']) {
+      const { stdout } = await $`command -v ${name}`
+      const script = `#!/bin/sh\n{ printf '%s\\n' ${name} "$@"; env; } >> ${log}\nexec ${stdout.trim()} "$@"\n`
+      writeFileSync(join(bin, name), script, { mode: 0o755 })
+    }
+    const PATH = `${bin}:${process.env.PATH}`
+    for (const args of [[], ['--again'], ['check'], ['status'], ['rollback']]) await site.deploy(args, { PATH })
+    const seen = readFileSync(log, 'utf8')
+    assert.match(seen, /^rev-parse$/m)
+    assert.match(seen, /^-M$/m)
+    assertAbsent(seen, 'an argument or an environment')
+    assert.doesNotMatch(seen, /^SSH_DEPLOYMENT_KEY=/m)
+  })
+
+  it('is in no argument of a process of this machine, while a deployment lasts', async t => {
+    const site = await newSite(t)
+    await site.commit({
+      Makefile:
+        'install-deps:\n\t@touch "$$STEPS.running"; while ! test -e "$$STEPS.go"; do sleep 0.02; done\nupgrade-db:\n',
+    })
+    const deploying = site.startDeploy()
+    await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+    for (const { command } of processes()) assertAbsent(command, 'an argument')
+    writeFileSync(join(site.folder, 'steps.go'), '')
+    assert.equal((await deploying).exitCode, 0)
+  })
+})
+
+describe('A stolen deploy key, as setup-ssh and install-hook restrict it,', async () => {
+  const { newSite, sshd } = await startServer({ after })
+  const site = await newSite({ after })
+  const other = await newSite({ after })
+  const { privateKey, publicKey, file } = await newKeyPair(sshd.folder)
+  sshd.authorize(publicKey, restrictionTo(parseRemote(site.url) as Remote))
+  const config = sshd.clientConfig(file)
+  const stolen = { SSH_DEPLOYMENT_KEY: privateKey }
+  const git = site.git({ env: { ...site.deployEnvironment, GIT_SSH_COMMAND: `ssh -F ${config}` }, nothrow: true })
+  await site.commit()
+  await site.commit()
+
+  it('deploys', async () => {
+    const { exitCode, output } = await site.deploy([], stolen)
+    assert.equal(exitCode, 0, output)
+  })
+
+  const refusal = /This key may only push to/
+  it('opens no shell and runs no command', async () => {
+    for (const command of [[], ['id'], ['git-receive-pack', "'/r.git';", 'id'], ['git', 'archive', 'HEAD']]) {
+      const { exitCode, stdout, stderr } =
+        await $`ssh -F ${config} ${command.length ? '-T' : '-tt'} 127.0.0.1 ${command}`
+      assert.notEqual(exitCode, 0)
+      assert.doesNotMatch(stdout, /uid=/)
+      assert.match(stdout + stderr, command.length ? refusal : /PTY allocation request failed/)
+    }
+  })
+
+  it('copies no file: not by scp, old or new, nor by sftp', async () => {
+    const copy = join(site.folder, 'copy')
+    for (const options of [['-O'], ['-s'], []]) {
+      const taken = await $`scp ${options} -F ${config} 127.0.0.1:/etc/passwd ${copy}`
+      assert.notEqual(taken.exitCode, 0)
+      assert.match(taken.stderr, /Connection closed|This key may only push to/)
+      const there = join(site.folder, 'there')
+      assert.notEqual((await $`scp ${options} -F ${config} /etc/passwd ${`127.0.0.1:${there}`}`).exitCode, 0)
+      assert.ok(!existsSync(there))
+    }
+    assert.notEqual((await $`sftp -F ${config} ${`127.0.0.1:/etc/passwd`} ${copy}`).exitCode, 0)
+    assert.ok(!existsSync(copy))
+  })
+
+  it('forwards no port, in neither direction', async () => {
+    const forwarded = await $`ssh -F ${config} -W ${`127.0.0.1:${sshd.port}`} 127.0.0.1`
+    assert.notEqual(forwarded.exitCode, 0)
+    assert.doesNotMatch(forwarded.stdout, /SSH-2\.0/)
+    assert.match(forwarded.stderr, /administratively prohibited/)
+    const back = await $`timeout 20 ssh -F ${config} -N -o ExitOnForwardFailure=yes -R 0:127.0.0.1:22 127.0.0.1`
+    assert.equal(back.exitCode, 255, back.stderr)
+    assert.match(back.stderr, /remote port forwarding failed/)
+  })
+
+  it('reaches no other repository', async () => {
+    const { exitCode, output } = await site.deploy([], { ...stolen, STAGING_REMOTE_REPO: other.url })
+    assert.equal(exitCode, 3, output)
+    assert.match(output, refusal)
+    assert.equal(await other.ref('refs/heads/main'), undefined)
+    for (const path of [`${site.repository}/../${'x'}`, `${site.repository}/`, `/~${site.repository}`]) {
+      const listed = await git`git ls-remote ${`ssh://127.0.0.1${path}`}`
+      assert.notEqual(listed.exitCode, 0, path)
+    }
+    assert.notEqual((await git`git archive --remote ${site.url} HEAD`).exitCode, 0)
+  })
+
+  /** Tries to push each, all of which the server has to refuse with these words. */
+  async function refuses(specs: readonly string[], words: RegExp) {
+    const refs = async () => (await site.serverGit`git for-each-ref`).stdout
+    const before = await refs()
+    const { stdout, stderr } = await git`git push --porcelain ${site.url} ${specs}`
+    assert.equal(stdout.match(/^!\t/gm)?.length, specs.length, stdout + stderr)
+    assert.match(stdout + stderr, words)
+    assert.equal(await refs(), before)
+  }
+
+  it('pushes no other branch, writes no record, takes nothing back', async () => {
+    await refuses(['HEAD:refs/heads/other', 'HEAD:refs/notes/x'], /Only main can be pushed here/)
+    await refuses(['HEAD:refs/deploy/main/failed', '+HEAD~1:refs/deploy/main/live'], /deny updating a hidden ref/)
+    await refuses([':refs/deploy/main/history'], /deny (updating|deleting) a hidden ref/)
+    await refuses(['+HEAD~1:refs/heads/main'], /non-fast-forward/)
+    await refuses([':refs/heads/main'], /deletion prohibited/)
+  })
+
+  it('moves no tag and deletes none', async () => {
+    const tagged = await git`git push ${site.url} HEAD:refs/tags/v1`
+    assert.ok(tagged.ok, tagged.stderr)
+    await refuses(['+HEAD~1:refs/tags/v1'], /A tag that is here can be neither moved nor deleted: v1/)
+    await refuses([':refs/tags/v1'], /A tag that is here can be neither moved nor deleted: v1/)
+  })
+
+  it('leaves nothing that is in the way of asks', async () => {
+    const folder = 'refs/deploy-ask/main'
+    const ask = askRef('main', { verb: 'again', commit: '0'.repeat(40) }, '0123456789abcdef')
+    await refuses([`HEAD:${folder}`, `HEAD:${folder}/x`, `HEAD:${ask}/deeper`], /no way to ask|Only main can be pushed/)
+    const { exitCode, output } = await site.deploy(['--again'], stolen)
+    assert.equal(exitCode, 0, output)
+  })
+
+  it('deploys no commit that is not on the branch, by a rollback', async () => {
+    const live = await site.live()
+    const tree = (await git`git rev-parse ${'HEAD^{tree}'}`).stdout.trim()
+    const orphan = (await git`git commit-tree -m ${'Orphan'} ${tree}`).stdout.trim()
+    // The commit comes along as a tag's, which is let in; a tree or a blob could as well.
+    await git`git tag orphan ${orphan}`
+    for (const commit of [orphan, tree]) {
+      const ref = askRef('main', { verb: 'rollback', commit }, `${commit.slice(0, 8)}`)
+      const { stdout, stderr } = await git`git push --porcelain ${site.url} refs/tags/orphan ${`${commit}:${ref}`}`
+      assert.match(stdout + stderr, new RegExp(`^remote: pushlive: ${commit} is not live`, 'm'))
+      assert.equal(await site.live(), live)
+    }
+  })
+})

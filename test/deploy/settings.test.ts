@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { startServer } from '../lib/site.ts'
+
+describe('The settings of deploy', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('that are missing or malformed are all named: exit 2', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const { exitCode, output } = await site.deploy([], {
+      STAGING_REMOTE_REPO: undefined,
+      BRANCH_NAME: '',
+      PROXY_JUMP: 'a b',
+      ACCEPT_NO_VERDICT: 'maybe',
+    })
+    assert.equal(exitCode, 2)
+    assert.match(output, /^4 settings are wrong\./)
+    assert.match(output, /STAGING_REMOTE_REPO is missing/)
+    assert.match(output, /BRANCH_NAME is missing/)
+    assert.match(output, /PROXY_JUMP is not user@host/)
+    assert.match(output, /ACCEPT_NO_VERDICT is neither yes nor no/)
+    for (const STAGING_REMOTE_REPO of ['https://example.org/x', 'ext::sh', '/a=b', '-x', 'host:'])
+      assert.equal((await site.deploy([], { STAGING_REMOTE_REPO })).exitCode, 2)
+    const alone = await site.deploy([], { KNOWN_DEPLOYMENT_HOSTS: undefined })
+    assert.equal(alone.exitCode, 2)
+    assert.match(alone.output, /SSH_DEPLOYMENT_KEY is there without KNOWN_DEPLOYMENT_HOSTS/)
+    assert.equal((await site.deploy(['--env-file', 'nowhere'])).exitCode, 2)
+  })
+
+  it('hold a name that git allows for a branch: exit 2', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const wrong = [
+      'a b',
+      'main\n',
+      'a*',
+      'a:b',
+      'a..b',
+      '/a',
+      'a/',
+      'a//b',
+      '.a',
+      'a/.b',
+      'a.lock',
+      'a.',
+      'a@{1}',
+      'a\\b',
+    ]
+    for (const BRANCH_NAME of wrong) {
+      const { exitCode, output } = await site.deploy([], { BRANCH_NAME })
+      assert.equal(exitCode, 2, output)
+      assert.match(output, /BRANCH_NAME is not a name that git allows for a branch/)
+    }
+  })
+
+  it('come from .env and --env-file, and the environment wins', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit({ '.gitignore': '.env*\n' })
+    const { STAGING_REMOTE_REPO } = site.deployEnvironment
+    const absent = { STAGING_REMOTE_REPO: undefined, BRANCH_NAME: undefined }
+    writeFileSync(join(site.clone, '.env'), `STAGING_REMOTE_REPO="${STAGING_REMOTE_REPO}"\nBRANCH_NAME=wrong\n`)
+    assert.equal((await site.deploy([], { ...absent, BRANCH_NAME: 'main' })).exitCode, 0)
+    assert.equal(await site.live(), commit)
+    writeFileSync(join(site.clone, '.env.b'), `STAGING_REMOTE_REPO="${STAGING_REMOTE_REPO}"\nBRANCH_NAME=main\n`)
+    assert.equal((await site.deploy(['--env-file', '.env.b', 'status'], absent)).exitCode, 0)
+  })
+
+  it('may name files for the secrets, as GitLab does, and empty ones count as unset', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    const { SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: hosts } = site.deployEnvironment
+    const file = (name: string, content: string) => {
+      writeFileSync(join(site.home, name), content, { mode: 0o600 })
+      return join(site.home, name)
+    }
+    const asFiles = { SSH_DEPLOYMENT_KEY: file('a key', key), KNOWN_DEPLOYMENT_HOSTS: file('hosts', hosts) }
+    const { exitCode, output } = await site.deploy([], asFiles)
+    assert.equal(exitCode, 0, output)
+    assert.equal(await site.live(), commit)
+    const inHome = { ...asFiles, SSH_DEPLOYMENT_KEY: '~/a key' }
+    assert.equal((await site.deploy([], inHome)).exitCode, 0)
+
+    const local = { STAGING_REMOTE_REPO: site.repository }
+    for (const empty of ['', ' \n', file('empty', '')]) {
+      const unset = { SSH_DEPLOYMENT_KEY: empty, KNOWN_DEPLOYMENT_HOSTS: empty }
+      const check = await site.deploy(['check'], { ...local, ...unset })
+      assert.equal(check.exitCode, 0, check.output)
+      assert.match(check.output, /no SSH_DEPLOYMENT_KEY[\s\S]*no KNOWN_DEPLOYMENT_HOSTS/)
+    }
+    const nowhere = await site.deploy([], { SSH_DEPLOYMENT_KEY: '/no/such/file' })
+    assert.equal(nowhere.exitCode, 2, nowhere.output)
+    assert.match(nowhere.output, /SSH_DEPLOYMENT_KEY/)
+  })
+
+  it('may be a path on this machine: that needs no ssh', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    const noSecrets = { SSH_DEPLOYMENT_KEY: undefined, KNOWN_DEPLOYMENT_HOSTS: undefined }
+    const { exitCode, output } = await site.deploy([], { STAGING_REMOTE_REPO: ` ${site.repository}\n`, ...noSecrets })
+    assert.equal(exitCode, 0, output)
+    assert.equal(await site.live(), commit)
+  })
+
+  it('set the remote of the clone, as DEPLOY.sh does, again and again', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    assert.equal((await site.git`git remote get-url staging`).stdout.trim(), site.url)
+    await site.git`git remote set-url staging https://example.org/old.git`
+    await site.deploy()
+    assert.equal((await site.git`git remote get-url staging`).stdout.trim(), site.url)
+    assert.equal((await site.git`git config remote.staging.fetch`).stdout, '+refs/heads/*:refs/remotes/staging/*\n')
+  })
+})
+
+describe('deploy', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('prints its version and its help', async t => {
+    const site = await newSite(t)
+    for (const args of [['--version'], ['status', '--version']])
+      assert.match((await site.deploy(args)).output, /^pushlive deploy /)
+    assert.match((await site.deploy(['--help'])).output, /^Usage: deploy/)
+  })
+})

@@ -1,0 +1,361 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { $ as zx } from 'zx/core'
+import { waitFor, waitForOutput } from '../lib/events.ts'
+import { hookProcesses, processes } from '../lib/processes.ts'
+import { type Site, startServer } from '../lib/site.ts'
+import { nextSecond } from '../lib/web-server.ts'
+
+const $ = zx({ quiet: true })
+
+/** How many instants of a deployment a kill is tried at. */
+const instants = Number(process.env.PUSHLIVE_FAULTS ?? 200)
+
+const results: { fault: string; times: number; 'state afterwards': string }[] = []
+const report = (fault: string, times: number, state: string) =>
+  results.push({ fault, times, 'state afterwards': state })
+after(() => console.table(results))
+
+/** Steps that write to SQLite, and refuse to run twice at once. */
+const sqliteMakefile = `\
+once = flock --nonblock --conflict-exit-code 99 "$$STEPS.busy"
+sql = python3 -c "import sqlite3, sys; c = sqlite3.connect('app.sqlite'); [c.execute(s) for s in sys.argv[1:]]; c.commit()"
+
+install-deps:
+\t@$(once) $(sql) "CREATE TABLE IF NOT EXISTS run (commit_id TEXT)" "INSERT INTO run VALUES ('$$DEPLOY_COMMIT')"
+
+upgrade-db:
+\t@$(once) $(sql) "DELETE FROM run WHERE commit_id <> '$$DEPLOY_COMMIT'"
+`
+
+/** What has to be true after any fault and one more push. */
+async function verifyRight(site: Site, commit: string, what: string) {
+  assert.equal(await site.live(), commit, what)
+  assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), commit, what)
+  assert.equal((await site.workTreeGit`git status --porcelain --ignored=no`).stdout, '', what)
+  assert.equal((await site.workTreeGit`git diff --stat ${commit}`).stdout, '', what)
+  const locks = (await $`find ${site.repository} -name '*.lock'`).stdout
+  assert.equal(locks, '', what)
+  await waitFor(`nothing of ${site.folder} runs any more`, () => leftovers(site).length === 0)
+}
+
+const leftovers = (site: Site) =>
+  processes().filter(
+    ({ command, cwd }) =>
+      cwd.startsWith(site.repository) || cwd.startsWith(site.workTree) || command.includes(site.repository),
+  )
+
+type Kill = (site: Site) => void
+const kill = (pid: number) => {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** The ways to die: the hook alone, its process group with git's receive-pack, or all that belongs to the deployment. */
+const kills: Record<string, Kill> = {
+  'the hook': site => hookProcesses(site.repository).forEach(kill),
+  'its process group': site => {
+    const groups = new Set(
+      processes()
+        .filter(({ pid }) => hookProcesses(site.repository).includes(pid))
+        .map(({ group }) => group),
+    )
+    for (const { pid, group } of processes()) if (groups.has(group)) kill(pid)
+  },
+  everything: site => {
+    for (const { pid } of leftovers(site)) kill(pid)
+  },
+}
+
+/** What the hook says before each of its steps. */
+const announcements = ['CHECKING OUT', 'INSTALLING', 'UPGRADING', 'RESTARTING', 'CHECKING HEALTH']
+
+/** With these a deployment does not end before it is killed: nobody listens at that port. */
+const endless = { HEALTH_CHECK_URL: 'http://127.0.0.1:1/', HEALTH_CHECK_TIMEOUT: '600' }
+const endlessNoMore = { HEALTH_CHECK_URL: undefined, HEALTH_CHECK_TIMEOUT: undefined }
+
+describe('kill -9', async () => {
+  const { newSite } = await startServer({ after })
+
+  for (const announcement of announcements) {
+    it(`at the boundary ${announcement}: the next push makes everything right`, async t => {
+      const site = await newSite(t)
+      site.configure(endless)
+      await site.commit({ Makefile: sqliteMakefile, '.gitignore': 'app.sqlite\n' })
+      const deploying = site.startDeploy()
+      await waitForOutput(deploying.stderr, `remote: ${announcement}`)
+      kills['its process group']?.(site)
+      await deploying
+      site.configure(endlessNoMore)
+      const commit = await site.commit({ 'page.txt': 'next\n' })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 0, output)
+      await verifyRight(site, commit, announcement)
+      report(`kill -9 at ${announcement}, then one push`, 1, 'all right after the push')
+    })
+  }
+})
+
+/** As many instants for each way to die. */
+const instantsOfEach = Math.ceil(instants / Object.keys(kills).length)
+/** Milliseconds: a kill comes up to so long after an announcement. */
+const longestStep = 250
+
+// Side by side, because most of the time they wait for the next second.
+describe(`kill -9 at any of ${instantsOfEach} instants of a deployment of 5,000 files`, {
+  concurrency: true,
+}, async () => {
+  const { newSite } = await startServer({ after })
+
+  for (const [name, killing] of Object.entries(kills)) {
+    it(`of ${name}: the next push makes everything right`, { timeout: 1_200_000 }, async t => {
+      const site = await newSite(t)
+      const nextCommit = await commitsOf(site, 5000)
+      await nextCommit()
+      const first = await site.deploy()
+      assert.equal(first.exitCode, 0, first.output)
+
+      for (let instant = 0; instant < instantsOfEach; instant++) {
+        const announcement = announcements[instant % announcements.length] as string
+        // Counted from what the hook has said, so that a busy machine cannot put it behind the end of the deployment.
+        const milliseconds = (longestStep * instant) / instantsOfEach
+        site.configure(endless)
+        await nextCommit()
+        await nextSecond()
+        const deploying = site.startDeploy()
+        await waitForOutput(deploying.stderr, `remote: ${announcement}`)
+        await sleep(milliseconds)
+        killing(site)
+        assert.notEqual((await deploying).exitCode, 0, 'the kill missed')
+        site.configure(endlessNoMore)
+        const commit = await nextCommit()
+        const { exitCode, output } = await site.deploy()
+        const what = `killed ${Math.round(milliseconds)} ms after ${announcement}\n${output}`
+        assert.equal(exitCode, 0, what)
+        await verifyRight(site, commit, what)
+      }
+      report(`kill -9 of ${name} at any instant, then one push`, instantsOfEach, 'all right')
+    })
+  }
+})
+
+describe('A client that vanishes', { concurrency: true }, async () => {
+  const { newSite } = await startServer({ after })
+  const noisyMakefile =
+    'install-deps:\n\t@touch "$$STEPS.running"; seq -f "line %.0f ...................." 700000\nupgrade-db:\n'
+
+  /** git and ssh of one client. */
+  const clientsOf = (site: Site, name: 'git push' | 'ssh') =>
+    processes()
+      .filter(({ command, cwd }) => command.startsWith(name) && cwd === site.clone)
+      .map(({ pid }) => pid)
+  const stop = (pid: number) => process.kill(pid, 'SIGSTOP')
+
+  const ways: Record<string, (site: Site) => Promise<void>> = {
+    'git killed': async site => clientsOf(site, 'git push').forEach(kill),
+    'ssh killed': async site => clientsOf(site, 'ssh').forEach(kill),
+    'git and ssh killed': async site => [...clientsOf(site, 'git push'), ...clientsOf(site, 'ssh')].forEach(kill),
+    'ssh stopped, killed when the deployment is through': async site => {
+      const clients = clientsOf(site, 'ssh')
+      clients.forEach(stop)
+      await waitFor('it is live', async () => (await site.live()) !== undefined)
+      clients.forEach(kill)
+    },
+  }
+  for (const [name, vanish] of Object.entries(ways)) {
+    it(`(${name}) neither stops nor blocks a deployment that prints 20 MB, and leaves no process`, async t => {
+      const site = await newSite(t)
+      const commit = await site.commit({ Makefile: noisyMakefile })
+      const deploying = site.startDeploy()
+      await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+      await vanish(site)
+      const { exitCode: vanished } = await deploying
+      assert.ok(vanished === 0 || vanished === 5, `exit code ${vanished}`)
+      await waitFor('it is live', async () => (await site.live()) === commit)
+      await waitFor('nothing of it runs any more', () => leftovers(site).length === 0)
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 0, output)
+      report(`client vanishes: ${name}`, 1, 'live, no process left, deploy again exits 0')
+    })
+  }
+})
+
+describe('20 pushes as fast as ssh takes them', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('run at most three deployments, one at a time; the last is live, and every exit code agrees', async t => {
+    const site = await newSite(t)
+    const record = 'echo "install $DEPLOY_COMMIT" >> "$STEPS"; while ! test -e "$STEPS.go"; do sleep 0.02; done'
+    site.configure({ INSTALL_DEPS: `flock --nonblock "$STEPS.busy" sh -c '${record}'` })
+    const deploying = []
+    const commits: string[] = []
+    for (let count = 1; count <= 20; count++) {
+      const commit = await site.commit({ 'page.txt': `${count}\n` })
+      commits.push(commit)
+      deploying.push(site.startDeploy())
+      await waitFor('it is pushed', async () => (await site.ref('refs/heads/main')) === commit)
+    }
+    writeFileSync(join(site.folder, 'steps.go'), '')
+    const codes = (await Promise.all(deploying)).map(({ exitCode }) => exitCode)
+    assert.deepEqual(
+      codes,
+      codes.map(() => 0),
+    )
+    assert.equal(await site.live(), commits.at(-1))
+    const runs = site.steps().filter(step => step.startsWith('install')).length
+    assert.ok(runs <= 3, `${runs} deployments ran`)
+    await verifyRight(site, commits.at(-1) as string, 'after 20 pushes')
+    report('20 pushes at once', 20, `${runs} deployments, the last commit live`)
+  })
+})
+
+describe('A server that cannot write', async () => {
+  const { newSite } = await startServer({ after })
+
+  /** A small file system at a folder, for as long as an action takes; only root may mount one. */
+  async function withSmallFileSystem(folder: string, size: string, action: () => Promise<void>) {
+    mkdirSync(folder, { recursive: true })
+    await $`mount -t tmpfs -o size=${size} tmpfs ${folder}`
+    try {
+      await action()
+    } finally {
+      await $`umount --lazy ${folder}`
+    }
+  }
+  const skip = process.getuid?.() === 0 ? false : 'only root may mount file systems'
+
+  it('because the disk is full: the old code stays, and the next push that fits goes live', { skip }, async t => {
+    const site = await newSite(t)
+    await withSmallFileSystem(site.workTree, '2m', async () => {
+      const good = await site.commit({ 'data.bin': 'x'.repeat(300_000), 'small.txt': 'good' })
+      assert.equal((await site.deploy()).exitCode, 0)
+      await site.commit({ 'data.bin': 'y'.repeat(400_000), 'huge.bin': 'z'.repeat(4_000_000), 'small.txt': 'bad' })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 1, output)
+      assert.match(output, /unable to write file huge\.bin/)
+      assert.match(output, /is back in place/)
+      assert.equal(await site.live(), good)
+      assert.equal((await site.workTreeGit`git status --porcelain`).stdout, '')
+      assert.equal(site.read('small.txt'), 'good')
+      const mended = await site.commit({ 'huge.bin': undefined })
+      assert.equal((await site.deploy()).exitCode, 0)
+      await verifyRight(site, mended, output)
+      report('disk full', 1, 'old code in place, next push live')
+    })
+  })
+
+  it('because the work tree is read-only: nothing is lost, and the next push after that goes live', {
+    skip,
+  }, async t => {
+    const site = await newSite(t)
+    await withSmallFileSystem(site.workTree, '10m', async () => {
+      const good = await site.commit()
+      await site.deploy()
+      await $`mount -o remount,ro ${site.workTree}`
+      await site.commit({ 'page.txt': 'two\n' })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 1, output)
+      assert.match(output, /Read-only file system/)
+      assert.equal(await site.live(), good)
+      assert.equal(site.read('page.txt'), 'one\n')
+      await $`mount -o remount,rw ${site.workTree}`
+      const { exitCode: again } = await site.deploy()
+      assert.equal(again, 0)
+      report('work tree read-only', 1, 'old code in place, deploy again live')
+    })
+  })
+
+  it('because the log folder is read-only: nothing is begun', { skip }, async t => {
+    const site = await newSite(t)
+    await withSmallFileSystem(join(site.repository, 'pushlive/log'), '1m', async () => {
+      const good = await site.commit()
+      await site.deploy()
+      site.steps()
+      await $`mount -o remount,ro ${join(site.repository, 'pushlive/log')}`
+      await site.commit({ 'page.txt': 'two\n' })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 1, output)
+      assert.match(output, /The log .* cannot be written/)
+      assert.equal(await site.live(), good)
+      assert.deepEqual(site.steps(), [])
+      report('log folder read-only', 1, 'old code in place')
+    })
+  })
+
+  it('because killed gits have left their locks: those of its own it removes, the others are not in its way', async t => {
+    const site = await newSite(t)
+    await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    await site.deploy()
+    const foreign = join(site.repository, 'packed-refs.lock')
+    const locks = ['refs/deploy/main/live', 'refs/deploy/main/history', 'pushlive/work-tree/index']
+    for (const lock of locks) writeFileSync(join(site.repository, `${lock}.lock`), '')
+    writeFileSync(foreign, '')
+    const commit = await site.commit({ Makefile: sqliteMakefile, '.gitignore': 'app.sqlite\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.ok(existsSync(foreign))
+    rmSync(foreign)
+    await verifyRight(site, commit, output)
+    report('stale locks', locks.length + 1, 'its own removed')
+  })
+
+  it('because the work tree was deleted: the next push makes it anew', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    rmSync(site.workTree, { recursive: true })
+    const commit = await site.commit({ 'page.txt': 'two\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    await verifyRight(site, commit, output)
+    assert.equal(site.read('wsgi.py'), 'application = None\n')
+    report('work tree deleted', 1, 'made anew')
+  })
+
+  it('because the index is damaged: the next push makes it anew', async t => {
+    const site = await newSite(t)
+    await site.commit({ 'gone.txt': 'x' })
+    await site.deploy()
+    for (const content of ['', 'garbage']) {
+      writeFileSync(join(site.repository, 'pushlive/work-tree/index'), content)
+      const commit = await site.commit({ 'gone.txt': content === '' ? undefined : 'x', 'page.txt': `${content}\n` })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 0, output)
+      await verifyRight(site, commit, output)
+    }
+    assert.equal(site.read('gone.txt'), 'x')
+    report('index damaged', 2, 'made anew')
+  })
+})
+
+/**
+ * Makes commits of two trees in turn: half of their files differ, some are in one of them only, one path is a file here
+ * and a folder there.
+ */
+async function commitsOf(site: Site, files: number): Promise<() => Promise<string>> {
+  const trees: string[] = []
+  let head = ''
+  for (const turn of ['turn', 'turn/inside']) {
+    for (let file = 0; file < files; file += trees.length + 1) {
+      const folder = join(site.clone, `part-${file % 50}`)
+      mkdirSync(folder, { recursive: true })
+      writeFileSync(join(folder, `file-${file}`), `${turn} ${'x'.repeat(file % 300)}\n`)
+    }
+    for (const name of ['turn', 'only-for-turn']) rmSync(join(site.clone, name), { recursive: true, force: true })
+    const own = { Makefile: sqliteMakefile, '.gitignore': 'app.sqlite\n', 'wsgi.py': `${turn}\n` }
+    head = await site.commit({ ...own, [`only-for-${turn}`]: 'x', [turn]: 'x' })
+    trees.push(`${head}^{tree}`)
+  }
+  return async () => {
+    trees.reverse()
+    head = (await site.git`git commit-tree -m ${'next'} -p ${head} ${trees[0]}`).stdout.trim()
+    await site.git`git update-ref refs/heads/main ${head}`
+    return head
+  }
+}

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { type Site, startServer } from '../lib/site.ts'
+
+const write = (site: Site, files: Record<string, string>) => {
+  for (const [file, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(site.workTree, file)), { recursive: true })
+    writeFileSync(join(site.workTree, file), content)
+  }
+}
+
+/** Exactly the commit's files, and git knows it. */
+async function verifyExact(site: Site, commit: string) {
+  assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), commit)
+  assert.equal((await site.workTreeGit`git -c core.sparseCheckout=false diff ${commit}`).stdout, '')
+  assert.equal((await site.workTreeGit`git status --porcelain --untracked-files=no`).stdout, '')
+}
+
+describe("What lies in the work tree and is not git's", async () => {
+  const { newSite } = await startServer({ after })
+
+  const cases: Record<string, { untracked: Record<string, string>; adds: Record<string, string>; named: RegExp }> = {
+    'a file': { untracked: { 'local.cfg': 'mine' }, adds: { 'local.cfg': 'theirs' }, named: /local\.cfg/ },
+    'an ignored file': { untracked: { 'x.log': 'mine' }, adds: { 'x.log': 'theirs' }, named: /x\.log/ },
+    'a folder': {
+      untracked: { 'data/db': 'mine', 'data/deep/er': 'mine' },
+      adds: { data: 'a file' },
+      named: /data\/db/,
+    },
+    'a virtual environment': {
+      untracked: { 'venv/bin/python': 'mine' },
+      adds: { venv: 'a file' },
+      named: /venv\/bin\/python/,
+    },
+    'a file for a folder': { untracked: { instance: 'mine' }, adds: { 'instance/config': 'x' }, named: /instance/ },
+    'a repository': {
+      untracked: { 'sub/.git/HEAD': 'ref: refs/heads/x' },
+      adds: { sub: 'a file' },
+      named: /sub\/\.git/,
+    },
+  }
+  for (const [name, { untracked, adds, named }] of Object.entries(cases)) {
+    it(`is named when ${name} is in the way of a commit, which is refused; nothing is changed`, async t => {
+      const site = await newSite(t)
+      const live = await site.commit({ '.gitignore': '*.log\n' })
+      await site.deploy()
+      site.steps()
+      write(site, untracked)
+      site.write(adds)
+      await site.git`git add --force --all`
+      await site.commit({ 'page.txt': 'two\n' })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 1, output)
+      assert.match(output, /are in the way/)
+      assert.match(output, named)
+      assert.match(output, new RegExp(`${live} is live as before: nothing was changed`))
+      assert.deepEqual(site.steps(), [])
+      assert.equal(site.read('page.txt'), 'one\n')
+      for (const [file, content] of Object.entries(untracked)) assert.equal(site.read(file), content)
+      for (const file of Object.keys(untracked))
+        rmSync(join(site.workTree, file.split('/')[0] ?? ''), { recursive: true, force: true })
+      assert.equal((await site.deploy()).exitCode, 0)
+    })
+  }
+
+  it('stays when a commit that was deployed fails, and another is put back', async t => {
+    const site = await newSite(t)
+    site.configure({ UPGRADE_DB: 'test "$(cat page.txt)" = one' })
+    await site.commit()
+    await site.deploy()
+    const untracked = { 'inst.cfg': 'mine', 'instance/db': 'mine', '.env': 'SECRET=1' }
+    write(site, untracked)
+    await site.commit({ 'page.txt': 'two\n', 'other/file': 'x' })
+    assert.equal((await site.deploy()).exitCode, 1)
+    for (const [file, content] of Object.entries(untracked)) assert.equal(site.read(file), content)
+    assert.equal(site.read('page.txt'), 'one\n')
+    assert.equal(existsSync(join(site.workTree, 'other')), false)
+  })
+
+  it('is no hindrance where it is just what the commit has', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    write(site, { 'same.txt': 'the same' })
+    const commit = await site.commit({ 'same.txt': 'the same' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    await verifyExact(site, commit)
+  })
+})
+
+describe('Changes by hand in the work tree', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('of tracked files are undone, and named', async t => {
+    const site = await newSite(t)
+    await site.commit({ 'kept.txt': 'kept', 'folder/file': 'x' })
+    await site.deploy()
+    write(site, { 'page.txt': 'edited\n' })
+    rmSync(join(site.workTree, 'kept.txt'))
+    const commit = await site.commit({ 'other.txt': 'x' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.match(output, /LOCAL CHANGES UNDONE: kept\.txt, page\.txt/)
+    await verifyExact(site, commit)
+  })
+
+  it('are undone also where git was told not to look: assume-unchanged, skip-worktree, sparse', async t => {
+    const site = await newSite(t)
+    await site.commit({ 'a.txt': 'a', 'b.txt': 'b', 'c/file': 'c' })
+    await site.deploy()
+    await site.workTreeGit`git update-index --assume-unchanged a.txt`
+    await site.workTreeGit`git update-index --skip-worktree b.txt`
+    write(site, { 'a.txt': 'edited', 'b.txt': 'edited' })
+    const commit = await site.commit({ 'd.txt': 'd' })
+    assert.equal((await site.deploy()).exitCode, 0)
+    await verifyExact(site, commit)
+    assert.deepEqual([site.read('a.txt'), site.read('b.txt')], ['a', 'b'])
+    await site.workTreeGit`git sparse-checkout set --no-cone a.txt`
+    assert.equal(existsSync(join(site.workTree, 'c/file')), false)
+    const next = await site.commit({ 'e.txt': 'e' })
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.equal(site.read('c/file'), 'c')
+    await verifyExact(site, next)
+  })
+
+  it('may be a checkout of the branch itself: it stops no push, and the commit that is deployed is exact', async t => {
+    const site = await newSite(t)
+    await site.commit({ 'gone.txt': 'x' })
+    await site.deploy()
+    await site.workTreeGit`git checkout --quiet main`
+    const commit = await site.commit({ 'gone.txt': undefined, 'page.txt': 'two\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    await verifyExact(site, commit)
+    assert.equal(existsSync(join(site.workTree, 'gone.txt')), false)
+  })
+
+  it('may add a file to the index: it is not lost', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    write(site, { 'mine.txt': 'mine' })
+    await site.workTreeGit`git add mine.txt`
+    await site.commit({ 'page.txt': 'two\n' })
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.equal(site.read('mine.txt'), 'mine')
+  })
+
+  it('may put a link in place of a folder: it is undone and named, and nothing is written where it leads', async t => {
+    const site = await newSite(t)
+    await site.commit({ 'media/tracked': 'x' })
+    await site.deploy()
+    const elsewhere = join(site.folder, 'elsewhere')
+    mkdirSync(elsewhere)
+    writeFileSync(join(elsewhere, 'mine'), 'mine')
+    rmSync(join(site.workTree, 'media'), { recursive: true })
+    symlinkSync(elsewhere, join(site.workTree, 'media'))
+    const commit = await site.commit({ 'media/tracked': 'y' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.match(output, /LOCAL CHANGES UNDONE: media\/tracked/)
+    await verifyExact(site, commit)
+    assert.deepEqual(readdirSync(elsewhere), ['mine'])
+  })
+
+  it('that a deployment finds are no reason to run again: deploy says that it is live, and it is', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    await site.deploy()
+    site.steps()
+    write(site, { 'page.txt': 'edited\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.equal(site.read('page.txt'), 'one\n')
+    await verifyExact(site, commit)
+  })
+})
+
+describe('A work tree that somebody else has', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('is refused, with what to do; once it is done, the commit is there exactly', async t => {
+    const [site, other] = [await newSite(t), await newSite(t)]
+    await site.commit({ 'only-of-a': 'a' })
+    await site.deploy()
+    other.configure({ PATH_TO_GIT_WORK_TREE: site.workTree, PATH_TO_WSGI: join(site.workTree, 'wsgi.py') })
+    await other.commit({ 'page.txt': 'the other\n' })
+    const { exitCode, output } = await other.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.match(output, new RegExp(`belongs to another repository, ${site.repository}`))
+    assert.equal(site.read('page.txt'), 'one\n')
+    const commit = await site.commit({ 'page.txt': 'two\n' })
+    assert.equal((await site.deploy()).exitCode, 0)
+    await verifyExact(site, commit)
+  })
+
+  it('is taken over where it belonged to a repository that is gone', async t => {
+    const [site, other] = [await newSite(t), await newSite(t)]
+    await site.commit()
+    await site.deploy()
+    rmSync(site.repository, { recursive: true })
+    other.configure({ PATH_TO_GIT_WORK_TREE: site.workTree, PATH_TO_WSGI: join(site.workTree, 'wsgi.py') })
+    await other.commit({ 'page.txt': 'one\n' })
+    const { exitCode, output } = await other.deploy()
+    assert.equal(exitCode, 0, output)
+  })
+})
+
+describe('A step that moves the work tree', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('to another commit makes the deployment red, and the previous code is put back', async t => {
+    const site = await newSite(t)
+    const live = await site.commit()
+    await site.deploy()
+    site.configure({ INSTALL_DEPS: 'test "$(cat page.txt)" = one || git commit --quiet --allow-empty -m mine' })
+    for (const [name, value] of [
+      ['user.name', 'x'],
+      ['user.email', 'x'],
+    ])
+      await site.serverGit`git config ${name} ${value}`
+    await site.commit({ 'page.txt': 'two\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.match(output, /a step has moved it/)
+    await verifyExact(site, live)
+  })
+
+  it('away makes the deployment red, and the previous code is put back', async t => {
+    const site = await newSite(t)
+    const live = await site.commit()
+    await site.deploy()
+    site.configure({ INSTALL_DEPS: 'test "$(cat page.txt)" = one || rm -rf "$PWD"' })
+    await site.commit({ 'page.txt': 'two\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.match(output, /is back in place/)
+    await verifyExact(site, live)
+    assert.equal(readFileSync(join(site.workTree, 'page.txt'), 'utf8'), 'one\n')
+  })
+})

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { after, describe, it } from 'node:test'
+import { waitFor } from '../lib/events.ts'
+import { type Site, startServer } from '../lib/site.ts'
+import { findFreePort } from '../lib/sshd.ts'
+
+describe('The health check', async () => {
+  const { newSite } = await startServer({ after })
+
+  /** A server that answers with the status that the work tree's file names. */
+  async function serveStatus(site: Site, t: { after(fn: () => void): void }) {
+    const port = await findFreePort()
+    const program = `
+import http.server, pathlib
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        status = int(pathlib.Path(${JSON.stringify(site.workTree)}, "status").read_text())
+        self.send_response(status); self.send_header("Location", "/login"); self.end_headers()
+        self.wfile.write(b"the application says %d" % status)
+    def log_message(self, *arguments): pass
+http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
+    const server = spawn('setpriv', ['--pdeathsig', 'KILL', 'python3', '-c', program], { stdio: 'ignore' })
+    t.after(() => server.kill('SIGKILL'))
+    site.configure({
+      HEALTH_CHECK_URL: `http://127.0.0.1:${port}/`,
+      HEALTH_CHECK_TIMEOUT: '3',
+      RESTART: 'echo restart >> "$STEPS"',
+    })
+    // The server needs a moment, which the first deployment has.
+    await waitFor('it listens', () =>
+      fetch(`http://127.0.0.1:${port}/`).then(
+        () => true,
+        error => error.cause?.code !== 'ECONNREFUSED',
+      ),
+    )
+  }
+
+  it('makes a deployment green when the application answers 2xx', async t => {
+    const site = await newSite(t)
+    await serveStatus(site, t)
+    await site.commit({ status: '204' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.match(output, /CHECKING HEALTH \(http:/)
+  })
+
+  for (const status of ['500', '302']) {
+    it(`makes it red when the answer is ${status}, shows it, and starts the old code again`, async t => {
+      const site = await newSite(t)
+      await serveStatus(site, t)
+      const good = await site.commit({ status: '200' })
+      await site.deploy()
+      site.steps()
+      await site.commit({ status })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 1, output)
+      assert.match(output, new RegExp(`it answered ${status}.*\n.*the application says ${status}`))
+      assert.match(
+        output,
+        /CHECKING HEALTH[\s\S]*PUTTING BACK[\s\S]*RESTARTING[\s\S]*CHECKING HEALTH[\s\S]*is back in place/,
+      )
+      assert.equal(site.steps().filter(step => step === 'restart').length, 2)
+      assert.equal(await site.live(), good)
+    })
+  }
+})

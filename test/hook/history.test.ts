@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { startServer } from '../lib/site.ts'
+
+describe('The history', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('tells what is live, what failed and why, who, when, and how long each step took', async t => {
+    const site = await newSite(t)
+    assert.match((await site.deploy(['status'])).output, /Nothing was ever live/)
+    const good = await site.commit()
+    await site.deploy()
+    const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    await site.deploy()
+    const { exitCode, output } = await site.deploy(['status'])
+    assert.equal(exitCode, 0, output)
+    assert.match(output, new RegExp(`live {4}${good}.*by \\w+ from 127\\.0\\.0\\.1`))
+    assert.match(output, /INSTALLING DEPENDENCIES \d[\d.]* s/)
+    assert.match(output, new RegExp(`failed {2}${bad}(.|\\n)*INSTALLING DEPENDENCIES failed`))
+    const { live, failed } = JSON.parse((await site.startDeploy(['status', '--json'])).stdout)
+    assert.deepEqual([live.commit, failed.commit], [good, bad])
+    const history = JSON.parse((await site.startDeploy(['history', '--json'])).stdout)
+    assert.deepEqual(
+      history.map((entry: { commit: string }) => entry.commit),
+      [bad, good],
+    )
+    assert.match((await site.serverGit`git reflog refs/deploy/main/live`).stdout, /pushlive: /)
+  })
+
+  it('is what rollback goes back in; the next push goes forward again', async t => {
+    const site = await newSite(t)
+    const first = await site.commit()
+    await site.deploy()
+    const nowhere = await site.deploy(['rollback'])
+    assert.equal(nowhere.exitCode, 1, nowhere.output)
+    assert.match(nowhere.output, /nothing to go back to/)
+    const second = await site.commit({ 'page.txt': 'two\n' })
+    await site.deploy()
+    site.steps()
+    const { exitCode, output } = await site.deploy(['rollback'])
+    assert.equal(exitCode, 0, output)
+    assert.equal(await site.live(), first)
+    assert.equal(site.read('page.txt'), 'one\n')
+    assert.deepEqual(site.steps(), [`install ${first}`, `upgrade ${first}`])
+    assert.equal((await site.deploy(['rollback', second.slice(0, 10)])).exitCode, 0)
+    assert.equal(await site.live(), second)
+    assert.equal((await site.deploy(['rollback', 'nonsense'])).exitCode, 2)
+    await site.deploy(['rollback'])
+    const third = await site.commit({ 'page.txt': 'three\n' })
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.equal(await site.live(), third)
+  })
+
+  it('is what a second rollback goes further back in, never forward; what it goes to is said', async t => {
+    const site = await newSite(t)
+    const commits: string[] = []
+    for (const page of ['a', 'b', 'c', 'd']) {
+      commits.push(await site.commit({ 'page.txt': page }))
+      assert.equal((await site.deploy()).exitCode, 0)
+    }
+    for (const expected of [commits[2], commits[1], commits[0]]) {
+      const { exitCode, output } = await site.deploy(['rollback'])
+      assert.equal(exitCode, 0, output)
+      assert.match(output, new RegExp(`GOING BACK TO ${expected}, which was live before`))
+      assert.equal(await site.live(), expected)
+    }
+    assert.equal((await site.deploy(['rollback'])).exitCode, 1)
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.equal(await site.live(), commits[3])
+    assert.equal((await site.deploy(['rollback'])).exitCode, 0)
+    assert.equal(await site.live(), commits[0])
+  })
+
+  it('or the branch is what a rollback goes to: nothing else, and no tag or tree', async t => {
+    const site = await newSite(t)
+    const live = await site.commit()
+    await site.deploy()
+    await site.git`git checkout --quiet --orphan elsewhere`
+    const orphan = await site.commit({ 'page.txt': 'orphan' })
+    await site.git`git push --quiet ${site.repository} ${`${orphan}:refs/tags/x`}`
+    await site.git`git symbolic-ref HEAD refs/heads/main`
+    const { exitCode, output } = await site.deploy(['rollback', orphan])
+    assert.equal(exitCode, 1, output)
+    assert.match(output, /was never live, and is not on main/)
+    assert.equal(await site.live(), live)
+  })
+
+  it('keeps the newest 50 logs', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    const logs = join(site.repository, 'pushlive/log')
+    for (let day = 1; day <= 60; day++)
+      writeFileSync(join(logs, `20200101T${String(day).padStart(6, '0')}Z-old.log`), '')
+    await site.commit()
+    await site.deploy()
+    assert.equal(readdirSync(logs).length, 50)
+    assert.equal(readdirSync(logs).filter(name => !name.startsWith('2020')).length, 2)
+  })
+})

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { waitForOutput } from '../lib/events.ts'
+import { hookProcesses } from '../lib/processes.ts'
+import { type Site, startServer } from '../lib/site.ts'
+
+const stateFiles = [
+  'pushlive/journal',
+  'pushlive/work-tree/HEAD',
+  'pushlive/work-tree/index',
+  'pushlive/work-tree/commondir',
+  'pushlive/work-tree/gitdir',
+  'pushlive/work-tree/unfinished',
+]
+
+const damages: Record<string, (file: string) => void> = {
+  emptied: file => writeFileSync(file, ''),
+  cut: file =>
+    writeFileSync(file, existsSync(file) ? readFileSync(file).subarray(0, readFileSync(file).length / 2) : ''),
+  garbled: file => writeFileSync(file, 'garbage \0 \n'),
+  'another id': file => writeFileSync(file, `${'12'.repeat(20)}\n`),
+  removed: file => rmSync(file, { force: true }),
+}
+
+async function verifyExact(site: Site, commit: string, what: string) {
+  assert.equal(await site.live(), commit, what)
+  assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), commit, what)
+  assert.equal((await site.workTreeGit`git status --porcelain`).stdout, '', what)
+}
+
+describe('State that is lost or damaged stops no good commit', async () => {
+  const { newSite } = await startServer({ after })
+
+  for (const file of stateFiles) {
+    it(`${file}: emptied, cut, garbled, of another id, removed`, async t => {
+      const site = await newSite(t)
+      await site.commit()
+      await site.deploy()
+      for (const [name, damage] of Object.entries(damages)) {
+        damage(join(site.repository, file))
+        const before = `${file} ${name}\n`
+        const commit = await site.commit({ 'page.txt': `${before}`, [`${name}.txt`]: before })
+        const { exitCode, output } = await site.deploy()
+        assert.equal(exitCode, 0, before + output)
+        await verifyExact(site, commit, before + output)
+        damage(join(site.repository, file))
+        const again = await site.deploy()
+        assert.equal(again.exitCode, 0, before + again.output)
+        await verifyExact(site, commit, before + again.output)
+      }
+    })
+  }
+
+  it('in the middle of a checkout that was killed, too: whatever of it is lost', async t => {
+    const site = await newSite(t)
+    site.configure({ HEALTH_CHECK_TIMEOUT: '600' })
+    await site.commit({ 'old.txt': 'old' })
+    await site.deploy()
+    for (const file of stateFiles) {
+      site.configure({ HEALTH_CHECK_URL: 'http://127.0.0.1:1/' })
+      const killed = await site.commit({ 'page.txt': `killed ${file}\n`, 'new.txt': file, 'old.txt': undefined })
+      const deploying = site.startDeploy()
+      await waitForOutput(deploying.stderr, 'remote: CHECKING HEALTH')
+      for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+      await deploying
+      // As a kill a moment earlier would have left it.
+      writeFileSync(join(site.repository, 'pushlive/work-tree/unfinished'), killed)
+      damages.emptied?.(join(site.repository, file))
+      site.configure({ HEALTH_CHECK_URL: undefined })
+      const commit = await site.commit({ 'page.txt': `${file}\n`, 'new.txt': undefined, 'old.txt': 'old' })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 0, output)
+      await verifyExact(site, commit, file + output)
+      assert.equal(existsSync(join(site.workTree, 'new.txt')), false, file + output)
+    }
+  })
+
+  it('a checkout that was killed of a commit that the repository has lost', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    writeFileSync(join(site.repository, 'pushlive/work-tree/unfinished'), '12'.repeat(20))
+    const commit = await site.commit({ 'page.txt': 'two\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    await verifyExact(site, commit, output)
+  })
+})
+
+describe('A commit that git cannot check out', async () => {
+  const { newSite } = await startServer({ after })
+
+  for (const name of ['.git', '.GIT', 'git~1', '..']) {
+    it(`because of an entry ${name} fails alone: the next good one goes live`, async t => {
+      const site = await newSite(t)
+      const live = await site.commit()
+      await site.deploy()
+      const blob = (await site.git`git hash-object -w page.txt`).stdout.trim()
+      const rest = (await site.git`git ls-tree HEAD`).stdout
+      const entries = [...rest.trim().split('\n'), `100644 blob ${blob}\t${name}`]
+      writeFileSync(join(site.folder, 'tree'), `${entries.join('\n')}\n`)
+      const tree = (await site.git`git mktree < ${join(site.folder, 'tree')}`).stdout.trim()
+      const bad = (await site.git`git commit-tree -p HEAD -m bad ${tree}`).stdout.trim()
+      await site.git`git update-ref refs/heads/main ${bad}`
+      for (let time = 1; time <= 2; time++) {
+        const { exitCode, output } = await site.deploy()
+        assert.equal(exitCode, 1, output)
+        assert.match(output, /The code cannot be checked out/)
+        assert.equal(await site.live(), live)
+      }
+      const good = (await site.git`git commit-tree -p ${bad} -m good ${live}^{tree}`).stdout.trim()
+      await site.git`git update-ref refs/heads/main ${good}`
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 0, output)
+      await verifyExact(site, good, output)
+    })
+  }
+})
+
+describe('A clock that was set back', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('changes no verdict: a new commit is deployed, --again runs, and a failure that was mended is tried again', async t => {
+    const site = await newSite(t)
+    const [first] = [await site.commit(), await site.deploy()]
+    await site.commit({ 'page.txt': 'two\n' })
+    await site.deploy()
+    const journal = join(site.repository, 'pushlive/journal')
+    const setBack = () => {
+      const entry = JSON.parse(readFileSync(journal, 'utf8'))
+      writeFileSync(journal, JSON.stringify({ ...entry, started: entry.started + 3_600_000 }))
+    }
+    assert.equal((await site.deploy(['rollback'])).exitCode, 0)
+    assert.equal(await site.live(), first)
+    setBack()
+    const next = await site.commit({ 'page.txt': 'three\n' })
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.equal(await site.live(), next)
+    setBack()
+    site.steps()
+    assert.equal((await site.deploy(['--again'])).exitCode, 0)
+    assert.equal(site.steps().length, 2)
+    site.configure({ UPGRADE_DB: 'test -e "$STEPS.ok"' })
+    await site.commit()
+    assert.equal((await site.deploy()).exitCode, 1)
+    setBack()
+    writeFileSync(join(site.folder, 'steps.ok'), '')
+    assert.equal((await site.deploy()).exitCode, 0)
+  })
+})

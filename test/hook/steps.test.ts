@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { hookProcesses, processes } from '../lib/processes.ts'
+import { startServer } from '../lib/site.ts'
+import { isRunning, waitingMakefile } from '../lib/waiting-step.ts'
+
+describe('A step with _IF_CHANGED', async () => {
+  const { newSite } = await startServer({ after })
+  const conditions = { INSTALL_DEPS_IF_CHANGED: 'requirements *.lock', UPGRADE_DB_IF_CHANGED: 'migrations' }
+
+  it('runs when something under its pathspecs differs from what went live last, and else says that it does not', async t => {
+    const site = await newSite(t)
+    site.configure(conditions)
+    const first = await site.commit()
+    await site.deploy()
+    assert.deepEqual(site.steps(), [`install ${first}`, `upgrade ${first}`])
+    await site.commit({ 'page.txt': 'two\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.deepEqual(site.steps(), [])
+    assert.match(output, /NOT INSTALLING DEPENDENCIES: nothing under requirements \*\.lock differs from/)
+    const locked = await site.commit({ 'sub/uv.lock': 'x' })
+    await site.deploy()
+    assert.deepEqual(site.steps(), [`install ${locked}`])
+    const migrated = await site.commit({ 'migrations/1.sql': 'x' })
+    await site.deploy()
+    assert.deepEqual(site.steps(), [`upgrade ${migrated}`])
+  })
+
+  it('runs in any doubt: after a failure, a rollback, with --again, with other settings, without its venv', async t => {
+    const site = await newSite(t)
+    const venv = join(site.workTree, '.venv')
+    mkdirSync(join(venv, 'bin'), { recursive: true })
+    site.configure({ ...conditions, PATH_TO_VENV: '.venv', RESTART: 'test ! -e "$STEPS.broken"' })
+    await site.commit()
+    await site.deploy()
+    site.steps()
+    const runs = async (args: string[] = []) => {
+      await site.deploy(args)
+      return site.steps().map(step => step.split(' ')[0])
+    }
+    const both = ['install', 'upgrade']
+    await site.commit()
+    assert.deepEqual(await runs(), [])
+    assert.deepEqual(await runs(['--again']), both)
+    await site.commit()
+    assert.deepEqual(await runs(), [])
+    writeFileSync(join(site.folder, 'steps.broken'), '')
+    await site.commit()
+    assert.deepEqual(await runs(), [])
+    rmSync(join(site.folder, 'steps.broken'))
+    assert.deepEqual(await runs(), both)
+    assert.deepEqual(await runs(['rollback']), both)
+    await site.commit()
+    assert.deepEqual(await runs(), both)
+    site.configure({ MORE: 'x' })
+    await site.commit()
+    assert.deepEqual(await runs(), both)
+    rmSync(venv, { recursive: true })
+    await site.commit()
+    assert.deepEqual(await runs(), both)
+  })
+})
+
+describe('A step that hangs', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('is ended after STEP_TIMEOUT with all that it has started, and has failed', async t => {
+    const site = await newSite(t)
+    const pids = join(site.folder, 'pids')
+    site.configure({
+      STEP_TIMEOUT: '0.3',
+      INSTALL_DEPS: `setsid sleep 300 & echo $! >> ${pids}; echo $$ >> ${pids}; sleep 300`,
+    })
+    await site.commit()
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.match(output, /did not end within 0\.3 s \(STEP_TIMEOUT\)/)
+    const started = readFileSync(pids, 'utf8').trim().split('\n').map(Number)
+    assert.equal(started.length, 2)
+    assert.deepEqual(
+      processes().filter(({ pid }) => started.includes(pid)),
+      [],
+    )
+  })
+
+  it('is ended when the server shuts the hook down, and the previous code is put back', async t => {
+    const site = await newSite(t)
+    const good = await site.commit()
+    await site.deploy()
+    await site.commit({
+      Makefile: waitingMakefile.replace('\t@touch', '\t@test "$$(cat page.txt)" = one || touch'),
+      'page.txt': 'two\n',
+    })
+    site.configure({ INSTALL_DEPS: 'test "$(cat page.txt)" = one || { touch "$STEPS.running"; sleep 300; }' })
+    const deploying = site.startDeploy()
+    await isRunning(site)
+    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGTERM')
+    const { exitCode, stderr } = await deploying
+    assert.equal(exitCode, 1, stderr)
+    assert.match(stderr, /shutting the hook down/)
+    assert.equal(site.read('page.txt'), 'one\n')
+    assert.equal(await site.live(), good)
+  })
+})

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { waitFor, waitForOutput } from '../lib/events.ts'
+import { hookProcesses, processes, waitingHooks } from '../lib/processes.ts'
+import { startServer } from '../lib/site.ts'
+import { isRunning, letGo, waitingMakefile } from '../lib/waiting-step.ts'
+
+describe('Deployments of one work tree', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('take turns; one that waits says for whom, and the newest push wins', async t => {
+    const site = await newSite(t)
+    const first = await site.commit({ Makefile: waitingMakefile })
+    const deploying = [site.startDeploy()]
+    await isRunning(site)
+    let newest = first
+    for (const page of ['two', 'three', 'four']) {
+      newest = await site.commit({ 'page.txt': page })
+      deploying.push(site.startDeploy())
+      await waitFor(`${newest} is pushed`, async () => (await site.ref('refs/heads/main')) === newest)
+    }
+    await waitFor('all wait', () => waitingHooks(site.repository) === 3)
+    letGo(site)
+    const results = await Promise.all(deploying)
+    assert.deepEqual(
+      results.map(({ exitCode }) => exitCode),
+      [0, 0, 0, 0],
+    )
+    assert.equal(await site.live(), newest)
+    assert.deepEqual(site.steps(), [`install ${first}`, `upgrade ${first}`, `install ${newest}`, `upgrade ${newest}`])
+    assert.match(
+      results[1]?.stderr ?? '',
+      new RegExp(`WAITING FOR THE DEPLOYMENT OF ${first} \\(running since .*, process \\d+\\)`),
+    )
+    assert.match(results[1]?.stdout ?? '', new RegExp(`IS LIVE \\(as part of ${newest}`))
+  })
+
+  it('wait for the step that a killed hook has left, and no longer', async t => {
+    const site = await newSite(t)
+    await site.commit({ Makefile: waitingMakefile })
+    const deploying = site.startDeploy()
+    await isRunning(site)
+    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+    await deploying
+    const commit = await site.commit({ 'page.txt': 'two\n' })
+    const next = site.startDeploy()
+    await waitForOutput(
+      next.stderr,
+      /WAITING FOR PROCESS \d+ \(make install-deps\), WHICH A KILLED DEPLOYMENT HAS LEFT/,
+    )
+    assert.equal(site.steps().length, 1)
+    letGo(site)
+    assert.equal((await next).exitCode, 0)
+    assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
+  })
+
+  it('are not held up by a daemon that a step has started', async t => {
+    const site = await newSite(t)
+    const pidFile = join(site.folder, 'daemon')
+    site.configure({ INSTALL_DEPS: `test -e ${pidFile} || { setsid sleep 600 & echo $! > ${pidFile}; }` })
+    await site.commit()
+    assert.equal((await site.deploy()).exitCode, 0)
+    try {
+      await site.commit()
+      assert.equal((await site.deploy()).exitCode, 0)
+    } finally {
+      process.kill(Number(readFileSync(pidFile, 'utf8')))
+    }
+  })
+
+  it('are not held up by a daemon of a step, where the hook was killed in the next step', async t => {
+    const site = await newSite(t)
+    const pidFile = join(site.folder, 'daemon')
+    site.configure({
+      INSTALL_DEPS: `test -e ${pidFile} || { setsid sleep 600 & echo $! > ${pidFile}; }`,
+      UPGRADE_DB:
+        'test "$(cat page.txt)" = two || { touch "$STEPS.running"; sleep 600 & echo $! > "$STEPS.pid"; wait; }',
+    })
+    await site.commit()
+    const deploying = site.startDeploy()
+    await isRunning(site)
+    try {
+      for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+      await deploying
+      const [step] = processes().filter(
+        ({ pid }) => pid === Number(readFileSync(join(site.folder, 'steps.pid'), 'utf8')),
+      )
+      if (step) process.kill(step.pid, 'SIGKILL')
+      await site.commit({ 'page.txt': 'two' })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 0, output)
+    } finally {
+      process.kill(Number(readFileSync(pidFile, 'utf8')))
+    }
+  })
+
+  it('do not wait for themselves: a step that pushes to its own repository is told so', async t => {
+    const site = await newSite(t)
+    site.configure({
+      INSTALL_DEPS: 'git push "$REPOSITORY" HEAD:refs/deploy-ask/main/again-$DEPLOY_COMMIT-0123456789 2>&1 | cat',
+      REPOSITORY: site.repository,
+    })
+    await site.commit()
+    const commit = await site.commit()
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.match(output, /A deployment's own step has pushed this, and would wait for itself/)
+    assert.equal(await site.live(), commit)
+  })
+})
+
+describe('The server finishes what a push began', async () => {
+  const { newSite, sshd } = await startServer({ after })
+
+  it('when deploy is interrupted; running it again attaches, shows the log from the start, and has the verdict', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit({
+      Makefile: waitingMakefile.replace('\t@echo', '\t@echo from the start\n\t@echo'),
+    })
+    const deploying = site.startDeploy()
+    await isRunning(site)
+    process.kill(deploying.pid as number, 'SIGINT')
+    assert.equal((await deploying).exitCode, 130)
+    const again = site.startDeploy()
+    await waitFor('the second one waits', () => waitingHooks(site.repository) === 1)
+    letGo(site)
+    const { exitCode, stderr } = await again
+    assert.equal(exitCode, 0, stderr)
+    assert.match(stderr, /It is being deployed already, since .*:\n(remote: {5}.*\n)*remote: {5}from the start/)
+    assert.equal(await site.live(), commit)
+    assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
+  })
+
+  it('when the connection breaks: exit 5, and the deployment goes on', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit({ Makefile: waitingMakefile })
+    const deploying = site.startDeploy()
+    await isRunning(site)
+    sshd.dropConnections()
+    const { exitCode, stderr } = await deploying
+    assert.equal(exitCode, 5, stderr)
+    letGo(site)
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.equal(await site.live(), commit)
+    assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
+  })
+
+  it('at a Ctrl-C in a push to a local path', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit({ Makefile: waitingMakefile })
+    const pushing = spawn('git', ['push', site.repository, 'main'], {
+      cwd: site.clone,
+      detached: true,
+      stdio: 'ignore',
+    })
+    await isRunning(site)
+    process.kill(-(pushing.pid as number), 'SIGINT')
+    letGo(site)
+    await waitFor('it is live', async () => (await site.live()) === commit)
+  })
+})

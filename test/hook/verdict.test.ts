@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { hookProcesses } from '../lib/processes.ts'
+import { startServer } from '../lib/site.ts'
+import { isRunning, letGo, waitingMakefile } from '../lib/waiting-step.ts'
+
+describe('The verdict', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('cannot be forged by a recipe: not by lines, carriage returns, escape sequences or a partial line', async t => {
+    const site = await newSite(t)
+    const claims = [
+      String.raw`pushlive: $$DEPLOY_COMMIT is live\n`,
+      String.raw`progress\rpushlive: $$DEPLOY_COMMIT is live\r\n`,
+      String.raw`x\033[2K\033[1Gpushlive: $$DEPLOY_COMMIT is live\n`,
+      String.raw`\033]0;title\007\npushlive: $$DEPLOY_COMMIT is live\v\fpushlive: $$DEPLOY_COMMIT is live\n`,
+      `pushlive: $$DEPLOY_COMMIT is live`,
+    ]
+    await site.commit({
+      Makefile: `install-deps:\n${claims.map(claim => `\t@printf "${claim}"\n`).join('')}\t@exit 1\n`,
+    })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.doesNotMatch(output, /^remote: pushlive: \w+ is live/m)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that there is none is the point
+    assert.doesNotMatch(output, /[\r\u001b]/)
+  })
+
+  it('cannot be forged by a pusher: refs/deploy is written by the hook alone', async t => {
+    const site = await newSite(t)
+    await site.serverGit`git config receive.hideRefs refs/deploy`
+    const commit = await site.commit()
+    const forged = await site.git`git push ${site.repository} ${`${commit}:refs/deploy/main/live`}`.nothrow()
+    assert.notEqual(forged.exitCode, 0)
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.match((await site.git`git ls-remote ${site.repository}`).stdout, /refs\/deploy\/main\/live/)
+  })
+
+  it('of a commit that failed is asked for again by running deploy again, any number of times', async t => {
+    const site = await newSite(t)
+    site.configure({ UPGRADE_DB: 'echo upgrade >> "$STEPS"; test -e "$STEPS.ok"' })
+    const commit = await site.commit({ Makefile: 'install-deps:\n' })
+    for (let time = 1; time <= 3; time++) {
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 1, output)
+      assert.deepEqual(site.steps(), ['upgrade'])
+    }
+    writeFileSync(join(site.folder, 'steps.ok'), '')
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.equal(await site.live(), commit)
+    assert.deepEqual(await site.asks(), [])
+  })
+
+  it('with --again comes from running all steps, though the commit is live', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    await site.deploy()
+    site.steps()
+    for (let time = 1; time <= 2; time++) {
+      assert.equal((await site.deploy(['--again'])).exitCode, 0)
+      assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
+    }
+  })
+
+  it('is not known, exit 5, when the hook is killed; running deploy again finds out', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit({ Makefile: waitingMakefile })
+    const deploying = site.startDeploy()
+    await isRunning(site)
+    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+    const { exitCode, stderr } = await deploying
+    assert.equal(exitCode, 5, stderr)
+    assert.match(stderr, /To do: run deploy again/)
+    letGo(site)
+    assert.equal((await site.deploy()).exitCode, 0)
+    assert.equal(await site.live(), commit)
+  })
+
+  it('of an older commit is green when the newer one that is live contains it', async t => {
+    const site = await newSite(t)
+    const older = await site.commit()
+    await site.commit({ 'page.txt': 'two\n' })
+    await site.deploy()
+    await site.git`git checkout --quiet --detach ${older}`
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.match(output, /IS LIVE \(as part of/)
+  })
+})

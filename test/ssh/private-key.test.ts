@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { $ as zx } from 'zx/core'
+import { exitCode, Failure } from '../../scripts/lib/shared/program.ts'
+import { normalizePrivateKey } from '../../scripts/lib/ssh/private-key.ts'
+import { newKeyPair } from '../lib/sshd.ts'
+
+const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
+
+const folder = mkdtempSync(join(tmpdir(), 'private-key-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const keys = [
+  { name: 'an ed25519 key', type: 'ed25519', format: 'OpenSSH' },
+  { name: 'an ed25519 key in PKCS8', type: 'ed25519', format: 'PKCS8' },
+  { name: 'an ecdsa key', type: 'ecdsa', format: 'OpenSSH' },
+  { name: 'an ecdsa key in SEC1', type: 'ecdsa', format: 'PEM' },
+  { name: 'an ecdsa key in PKCS8', type: 'ecdsa', format: 'PKCS8' },
+  { name: 'an rsa key', type: 'rsa', format: 'OpenSSH' },
+  { name: 'an rsa key in PKCS1', type: 'rsa', format: 'PEM' },
+  { name: 'an rsa key in PKCS8', type: 'rsa', format: 'PKCS8' },
+] as const
+
+const everyLine = (text: string, change: (line: string) => string) => text.trimEnd().split('\n').map(change).join('\n')
+const base64 = (text: string) => Buffer.from(text).toString('base64')
+
+const manglings: Record<string, (key: string) => string> = {
+  'as it is': key => key,
+  'with CRLF': key => key.replaceAll('\n', '\r\n'),
+  'with lone CR': key => key.replaceAll('\n', '\r'),
+  'with a byte order mark': key => `\ufeff${key}`,
+  'with a byte order mark and CRLF': key => `\ufeff${key.replaceAll('\n', '\r\n')}`,
+  'without its last newline': key => key.trimEnd(),
+  'with blank lines around it': key => `\n\n${key}\n\n`,
+  'with a blank line after each': key => key.replaceAll('\n', '\n\n'),
+  'with indentation': key => everyLine(key, line => `      ${line}`),
+  'with tabs': key => everyLine(key, line => `\t${line}\t`),
+  'with trailing blanks': key => everyLine(key, line => `${line}  `),
+  'in double quotes': key => `"${key}"`,
+  'in single quotes': key => `'${key.trimEnd()}'\n`,
+  'with literal \\n': key => key.replaceAll('\n', '\\n'),
+  'with literal \\r\\n in quotes': key => `"${key.replaceAll('\n', '\\r\\n')}"`,
+  'with twice escaped \\n': key => key.replaceAll('\n', '\\\\n'),
+  'as JSON': key => JSON.stringify(key),
+  'with a backslash at the end of each line': key => everyLine(key, line => `${line}\\`),
+  'with quotes around each line': key => everyLine(key, line => `"${line}",`),
+  'all on one line': key => key.replaceAll('\n', ' '),
+  'without any blank': key => key.replace(/\s+/g, ''),
+  'wrapped at another width': key => key.replace(/.{40}/g, '$&\n'),
+  'with zero-width spaces': key => `\u200b${key.replaceAll('\n', '\u200b\n')}`,
+  'with text before and after it': key => `my key:\n${key}that was my key`,
+  'as base64': base64,
+  'as base64 in lines': key => base64(key).replace(/.{76}/g, '$&\n'),
+  'as base64 without padding': key => base64(key).replaceAll('=', ''),
+  'as base64 of base64': key => base64(base64(key)),
+  'as base64 in quotes': key => `"${base64(key)}"`,
+  'as base64 of CRLF and a byte order mark': key => base64(`\ufeff${key.replaceAll('\n', '\r\n')}`),
+}
+
+describe('normalizePrivateKey gives OpenSSH a key that it reads', () => {
+  for (const { name, type, format } of keys) {
+    test(name, async t => {
+      const { privateKey, publicKey } = await newKeyPair(folder, type, { format })
+      for (const [how, mangle] of Object.entries(manglings)) {
+        await t.test(how, async t => {
+          const file = join(mkdtempSync(join(folder, 'mangled-')), 'key')
+          t.after(() => rmSync(file))
+          writeFileSync(file, normalizePrivateKey(mangle(privateKey)), { mode: 0o600 })
+          const { stdout } = await $`ssh-keygen -y -P '' -f ${file}`
+          assert.equal(withoutComment(stdout), withoutComment(publicKey))
+          assert.equal(normalizePrivateKey(readFileSync(file, 'utf8')), readFileSync(file, 'utf8'))
+        })
+      }
+    })
+  }
+
+  test('without a change where nothing is wrong with it', async () => {
+    for (const type of ['ed25519', 'ecdsa', 'rsa'] as const) {
+      const { privateKey } = await newKeyPair(folder, type)
+      assert.equal(normalizePrivateKey(privateKey), privateKey)
+    }
+  })
+
+  test('from openssl, with the curve in a block of its own', async () => {
+    const { stdout } = await $`openssl ecparam -name prime256v1 -genkey`
+    assert.match(stdout, /BEGIN EC PARAMETERS/)
+    const file = join(folder, 'ecparam')
+    writeFileSync(file, normalizePrivateKey(stdout), { mode: 0o600 })
+    assert.match((await $`ssh-keygen -y -P '' -f ${file}`).stdout, /^ecdsa-sha2-nistp256 /)
+  })
+
+  test('of the other two curves', () => {
+    for (const namedCurve of ['secp384r1', 'secp521r1']) {
+      const { privateKey } = generateKeyPairSync('ec', { namedCurve })
+      assert.ok(normalizePrivateKey(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string))
+    }
+  })
+})
+
+describe('normalizePrivateKey says which secret it is, what is wrong and what to do, and shows nothing of it, for', () => {
+  const refuses = (text: string, expected: RegExp) => {
+    assert.throws(
+      () => normalizePrivateKey(text),
+      error => {
+        assert.ok(error instanceof Failure)
+        assert.equal(error.exitCode, exitCode.usage)
+        assert.match(String(error), /^SSH_DEPLOYMENT_KEY (is|has|belongs) .*\.\nTo do: .+$/)
+        assert.match(error.message, expected)
+        assert.equal(error.cause, undefined)
+        for (const line of text.split(/\s+/).filter(word => word.length > 20 && !word.includes('-'))) {
+          assert.ok(!String(error).includes(line))
+        }
+        return true
+      },
+    )
+  }
+
+  for (const [how, text] of Object.entries({
+    nothing: '',
+    blanks: ' \r\n\t',
+    'empty quotes': '""',
+    'a mark': '\ufeff',
+  })) {
+    test(`an empty secret: ${how}`, () => refuses(text, /is empty/))
+  }
+
+  for (const type of ['ed25519', 'ecdsa', 'rsa'] as const) {
+    test(`a public ${type} key`, async () => {
+      const { publicKey, file } = await newKeyPair(folder, type)
+      for (const mangle of ['as it is', 'as base64', 'in double quotes', 'with a byte order mark']) {
+        refuses(manglings[mangle]?.(publicKey) as string, /is a public key/)
+      }
+      refuses((await $`ssh-keygen -e -f ${file}`).stdout, /is a public key/)
+      refuses((await $`ssh-keygen -e -m PKCS8 -f ${file}`.nothrow()).stdout || publicKey, /is a public key/)
+    })
+  }
+
+  for (const { name, type, format } of keys) {
+    test(`a passphrase: ${name}`, async () => {
+      const { privateKey } = await newKeyPair(folder, type, { format, passphrase: 'correct horse' })
+      for (const mangle of ['as it is', 'with CRLF', 'all on one line', 'with literal \\n', 'as base64']) {
+        refuses(manglings[mangle]?.(privateKey) as string, /has a passphrase/)
+      }
+    })
+
+    test(`a truncated key: ${name}`, async () => {
+      const { privateKey } = await newKeyPair(folder, type, { format })
+      const lines = privateKey.trimEnd().split('\n')
+      refuses(lines.slice(0, -1).join('\n'), /is cut off: it has no END line/)
+      refuses(lines.slice(0, 2).join('\n'), /is cut off: it has no END line/)
+      refuses(lines[0] as string, /is cut off: it has no END line/)
+      refuses([lines[0], lines.at(-1)].join('\n'), /is cut off: there is nothing between/)
+      refuses([lines[0], ...lines.slice(2)].join('\n'), /cut off/)
+      refuses([...lines.slice(0, -2), lines.at(-1)].join('\n'), /cut off/)
+      refuses(lines.slice(1).join('\n'), /has no BEGIN line/)
+      refuses(lines.slice(1, -1).join('\n'), /has no BEGIN line/)
+      refuses(privateKey.replace(/\n(.{10})./, '\n$1*'), /is damaged or cut off/)
+    })
+  }
+
+  test('a PuTTY file', () => {
+    const text = [
+      'PuTTY-User-Key-File-3: ssh-ed25519',
+      'Encryption: none',
+      'Comment: x',
+      'Public-Lines: 2',
+      'AAAAC3NzaC1lZDI1NTE5AAAAIDpmY2U0NDhkYzE2ZWYwM2M5YzRlMTQ4ZjE2ZGM1',
+      'Private-Lines: 1',
+      'AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy',
+      'Private-MAC: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef',
+    ].join('\r\n')
+    refuses(text, /is a PuTTY key/)
+    refuses(base64(text), /is a PuTTY key/)
+  })
+
+  test("a file's name in its place", () => refuses('~/.ssh/id_ed25519', /has no BEGIN line/))
+  test('a password in its place', () => refuses('correct horse battery staple', /has no BEGIN line/))
+
+  test('a key that ssh cannot use', () => {
+    const pem = { type: 'pkcs8', format: 'pem' } as const
+    refuses(generateKeyPairSync('x25519').privateKey.export(pem) as string, /cannot use \(x25519\)/)
+    refuses(
+      generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey.export(pem) as string,
+      /cannot use \(secp256k1\)/,
+    )
+  })
+})
+
+function withoutComment(publicKey: string): string {
+  return publicKey.trim().split(' ').slice(0, 2).join(' ')
+}
