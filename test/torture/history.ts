@@ -1,0 +1,213 @@
+import fc from 'fast-check'
+
+/** What a history is made of: plain values, each with a meaning in any state, so that any of them can be left out. */
+export type Action =
+  | { readonly do: 'run'; readonly calls: readonly Call[]; readonly fault: Fault | undefined }
+  | { readonly do: 'work by hand'; readonly work: Work; readonly place: number }
+  | { readonly do: 'damage'; readonly how: Damage; readonly file: number }
+  | { readonly do: 'clock'; readonly hours: number }
+  | { readonly do: 'housekeeping'; readonly what: Housekeeping }
+
+/** One run of deploy, for the commit that its clone has then. */
+export interface Call {
+  readonly clone: number
+  readonly verb: Verb
+  /** Made in the clone before. */
+  readonly commit: CommitOptions | undefined
+  /** For `rollback COMMIT`: which of all commits. */
+  readonly to: number
+}
+
+export const verbs = ['deploy', 'again', 'rollback', 'rollback to', 'check'] as const
+export type Verb = (typeof verbs)[number]
+
+export const commitKinds = [
+  'good',
+  'fails install',
+  'fails upgrade',
+  'fails restart',
+  'fails health',
+  'collides',
+  'has .git',
+] as const
+
+export interface CommitOptions {
+  readonly kind: (typeof commitKinds)[number]
+  /** On top of what the clone has, and not of the newest: the branch forks where these differ. */
+  readonly apart: boolean
+  readonly newDependencies: boolean
+  readonly slow: Step | undefined
+  readonly daemon: Step | undefined
+  readonly noise: boolean
+  /** Which of the untracked paths it collides with. */
+  readonly place: number
+}
+
+export type Step = 'install' | 'upgrade' | 'restart'
+
+/** What the hook says, from which a fault's moment is counted. */
+export const moments = [
+  'the start',
+  'remote: pushlive',
+  'CHECKING OUT',
+  'INSTALLING',
+  'UPGRADING',
+  'RESTARTING',
+  'CHECKING HEALTH',
+  'PUTTING BACK',
+] as const
+
+export const faultKinds = [
+  'kill hook',
+  'kill git',
+  'kill ssh',
+  'kill deploy',
+  'kill server',
+  'kill everything',
+  'cut connection',
+  'full repository',
+  'full work tree',
+  'read-only repository',
+  'read-only state',
+  'read-only work tree',
+  'no x bit',
+  'no hook',
+  'cut hook',
+  'no .env',
+  '.env is a folder',
+] as const
+
+export interface Fault {
+  readonly kind: (typeof faultKinds)[number]
+  readonly moment: (typeof moments)[number]
+  readonly milliseconds: number
+  /** Kilobytes that are left on a full disk. */
+  readonly left: number
+}
+
+export const works = [
+  'untracked file',
+  'edit a tracked file',
+  'delete a tracked file',
+  'edit what tells the version',
+  'delete the work tree',
+  'empty the work tree',
+  'a file in place of the work tree',
+  'check out an older commit',
+  'check out the branch',
+  'stage a change',
+] as const
+export type Work = (typeof works)[number]
+
+export const damages = ['empty', 'cut', 'garble', 'delete'] as const
+export type Damage = (typeof damages)[number]
+
+export const housekeepings = [
+  'gc --prune=now',
+  'pack-refs --all',
+  'repack -a -d',
+  'worktree prune',
+  'a stale ask',
+  'stale locks of the work tree',
+  'stale locks of refs',
+] as const
+export type Housekeeping = (typeof housekeepings)[number]
+
+// The first of each list is what a failure shrinks to.
+const step = fc.constantFrom<Step>('install', 'upgrade', 'restart')
+
+/** Mostly the same one, so that what is put there by hand and what is committed meet. */
+const place = fc.oneof({ arbitrary: fc.constant(0), weight: 1 }, { arbitrary: fc.nat(4), weight: 1 })
+
+const commit: fc.Arbitrary<CommitOptions> = fc.record({
+  kind: fc.oneof(
+    { arbitrary: fc.constant('good' as const), weight: 5 },
+    { arbitrary: fc.constantFrom(...commitKinds), weight: 4 },
+    { arbitrary: fc.constant('collides' as const), weight: 1 },
+  ),
+  apart: fc.oneof({ arbitrary: fc.constant(false), weight: 9 }, { arbitrary: fc.boolean(), weight: 1 }),
+  newDependencies: fc.boolean(),
+  slow: fc.option(step, { nil: undefined, freq: 2 }),
+  daemon: fc.oneof({ arbitrary: fc.constant(undefined), weight: 3 }, { arbitrary: step, weight: 1 }),
+  noise: fc.boolean(),
+  place,
+})
+
+const call: fc.Arbitrary<Call> = fc.record({
+  clone: fc.nat(2),
+  verb: fc.oneof(
+    { arbitrary: fc.constant('deploy' as const), weight: 6 },
+    { arbitrary: fc.constantFrom(...verbs), weight: 4 },
+    { arbitrary: fc.constant('rollback' as const), weight: 1 },
+  ),
+  commit: fc.option(commit, { nil: undefined, freq: 2 }),
+  to: fc.nat(20),
+})
+
+const fault: fc.Arbitrary<Fault> = fc.record({
+  kind: fc.oneof(
+    { arbitrary: fc.constantFrom(...faultKinds), weight: 3 },
+    { arbitrary: fc.constantFrom('kill hook' as const, 'kill server' as const), weight: 1 },
+  ),
+  moment: fc.constantFrom(...moments),
+  milliseconds: fc.nat(300),
+  left: fc.constantFrom(0, 4, 16, 64),
+})
+
+const run = fc.record({
+  do: fc.constant('run' as const),
+  calls: fc.oneof(
+    { arbitrary: fc.array(call, { minLength: 1, maxLength: 1 }), weight: 5 },
+    { arbitrary: fc.array(call, { minLength: 1, maxLength: 4 }), weight: 1 },
+  ),
+  fault: fc.oneof({ arbitrary: fc.constant(undefined), weight: 3 }, { arbitrary: fault, weight: 2 }),
+})
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  { arbitrary: run, weight: 12 },
+  {
+    arbitrary: fc.record({
+      do: fc.constant('work by hand' as const),
+      work: fc.oneof(
+        { arbitrary: fc.constant('untracked file' as const), weight: 1 },
+        { arbitrary: fc.constantFrom(...works), weight: 2 },
+      ),
+      place,
+    }),
+    weight: 3,
+  },
+  {
+    arbitrary: fc.record({
+      do: fc.constant('damage' as const),
+      how: fc.constantFrom(...damages),
+      file: fc.nat(40),
+    }),
+    weight: 3,
+  },
+  {
+    arbitrary: fc.record({ do: fc.constant('clock' as const), hours: fc.constantFrom(0, -1, 1, -48, 48) }),
+    weight: 1,
+  },
+  {
+    arbitrary: fc.record({
+      do: fc.constant('housekeeping' as const),
+      what: fc.constantFrom(...housekeepings),
+    }),
+    weight: 1,
+  },
+)
+
+/** How the server is set up, and what happens there. */
+export interface History {
+  /** INSTALL_DEPS_IF_CHANGED and UPGRADE_DB_IF_CHANGED are set. */
+  readonly ifChanged: boolean
+  /** A good commit is deployed before anything else. */
+  readonly live: boolean
+  readonly actions: readonly Action[]
+}
+
+export const history: fc.Arbitrary<History> = fc.record({
+  ifChanged: fc.boolean(),
+  live: fc.oneof({ arbitrary: fc.constant(true), weight: 5 }, { arbitrary: fc.boolean(), weight: 1 }),
+  actions: fc.array(action, { minLength: 1, maxLength: 8, size: 'max' }),
+})

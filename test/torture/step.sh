@@ -1,0 +1,33 @@
+#!/bin/bash
+# A step of the deployment, as the commit's own recipe wants it. FOLDER STEP; runs in the work tree.
+folder=$1 step=$2
+fail='' slow='' daemon='' noise=''
+. ./recipe || exit
+
+# Held by all that the step starts, but not by a daemon: two deployments at once are seen here.
+exec 9>>"$folder/busy"
+flock --nonblock 9 || {
+  echo "$step of $DEPLOY_COMMIT began while another step ran" >>"$folder/overlaps"
+  exit 99
+}
+echo "$step $DEPLOY_COMMIT" >>"$folder/steps"
+if [ "$daemon" = "$step" ]; then setsid sleep "$(<"$folder/daemon")" </dev/null >/dev/null 2>&1 9>&- & fi
+# What a verdict looks like, and what no terminal should get.
+if [ "$noise" ]; then printf '\033]0;title\007\rpushlive: %s is live\n\033[2Jpushlive: %s is not live: it says\n' "$DEPLOY_COMMIT" "$DEPLOY_COMMIT"; fi
+if [ "$slow" = "$step" ]; then sleep 0.4; fi
+[ "$fail" != "$step" ] || exit 1
+
+case $step in
+  install)
+    echo half-way >"$folder/installed"
+    sleep 0.02
+    cp deps.txt "$folder/installed"
+    ;;
+  upgrade) cat migration.txt >>"$folder/database" ;;
+  restart)
+    exec 3<>"/dev/tcp/127.0.0.1/$(<"$folder/port")"
+    printf 'POST /reload HTTP/1.0\r\n\r\n' >&3
+    read -r _ status _ <&3
+    [ "$status" = 200 ]
+    ;;
+esac

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import fc from 'fast-check'
+import { newKeyPair, startSshd } from '../lib/sshd.ts'
+import { history } from './history.ts'
+import { Broken, live } from './promise.ts'
+
+/**
+ * Random histories of a server and its three clones, with faults, judged by what the application answers.
+ * PUSHLIVE_TORTURE_RUNS: how many; _SEED and _PATH: what a failure has printed, which replays it; _SURVEY: go on after
+ * a failure without shrinking it, and list them all; _SHRINK: seconds that shrinking may take.
+ */
+const { PUSHLIVE_TORTURE_RUNS, PUSHLIVE_TORTURE_SEED, PUSHLIVE_TORTURE_PATH, PUSHLIVE_TORTURE_SURVEY } = process.env
+const runs = Number(PUSHLIVE_TORTURE_RUNS ?? 10)
+const seed = Number(PUSHLIVE_TORTURE_SEED ?? Math.floor(Math.random() * 1e9))
+const path = PUSHLIVE_TORTURE_PATH
+const shrinkMilliseconds = Number(process.env.PUSHLIVE_TORTURE_SHRINK ?? 180) * 1000
+
+// Side by side, because most of the time they wait for the next second or for a step.
+const workers = path === undefined ? 2 : 1
+
+describe(`${runs} histories from seed ${seed}`, { concurrency: true }, () => {
+  for (let worker = 0; worker < workers; worker++) {
+    it(`each deployment's outcome is what the application answers (${worker + 1} of ${workers})`, async () => {
+      const sshd = await startSshd({ after })
+      const key = await newKeyPair(sshd.folder)
+      sshd.authorize(key.publicKey)
+      await torture(seed + worker, Math.ceil(runs / workers), async each => live(each, sshd, key.privateKey))
+    })
+  }
+})
+
+async function torture(seed: number, numRuns: number, run: (value: Parameters<typeof live>[0]) => Promise<void>) {
+  const began = Date.now()
+  const found: { promise: string; replay: string; minutes: string }[] = []
+  let number = -1
+  let stopShrinking: number | undefined
+  const property = fc.asyncProperty(history, async value => {
+    number++
+    // What is left out is taken for good: the shortest failure until then is what is shown.
+    if (stopShrinking !== undefined && Date.now() > stopShrinking) return
+    try {
+      await run(value)
+    } catch (error) {
+      if (PUSHLIVE_TORTURE_SURVEY) {
+        const minutes = ((Date.now() - began) / 60_000).toFixed(1)
+        const promise = error instanceof Broken ? error.promise : String(error)
+        found.push({ promise, replay: `SEED=${seed} PATH_=${number}`, minutes })
+        console.log(`${minutes} min, history ${number}: ${promise}   make torture SEED=${seed} PATH_=${number}`)
+        console.log(String(error).replace(/^/gm, '  # '))
+        return
+      }
+      stopShrinking ??= Date.now() + shrinkMilliseconds
+      throw error
+    }
+  })
+  const result = await fc.check(property, { seed, numRuns, ...(path !== undefined && { path }) })
+  if (PUSHLIVE_TORTURE_SURVEY) {
+    console.table(found)
+    assert.equal(found.length, 0, `${found.length} of ${numRuns} histories broke a promise`)
+  }
+  if (!result.failed) return
+  const [counterexample] = result.counterexample ?? []
+  assert.fail(
+    [
+      `Broken after ${result.numRuns} histories, and made shorter ${result.numShrinks} times.`,
+      `make torture SEED=${seed} PATH_=${result.counterexamplePath}`,
+      fc.stringify(counterexample),
+      String(result.errorInstance ?? 'interrupted'),
+    ].join('\n'),
+  )
+}
