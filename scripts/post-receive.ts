@@ -7,7 +7,7 @@ import { Deployment } from './lib/hook/deployment.ts'
 import { enterEnvironment } from './lib/hook/environment.ts'
 import { waitForNextSecond, withTimeKept } from './lib/hook/file-time.ts'
 import { verifyHealthy } from './lib/hook/health.ts'
-import { Journal, type JournalEntry } from './lib/hook/journal.ts'
+import { isSettled, Journal, type JournalEntry } from './lib/hook/journal.ts'
 import { DeploymentLog } from './lib/hook/log.ts'
 import { identifySettings, type Plan, planDeployment } from './lib/hook/plan.ts'
 import { identifyProcess } from './lib/hook/processes.ts'
@@ -250,10 +250,10 @@ function verifyUnmoved(workTree: WorkTree, commit: string): void {
  */
 async function restore(deployment: Deployment, site: Site): Promise<string> {
   const { entry, log, stepName } = deployment
-  const { code, dependencies = false, application = false, database } = entry.touched
+  const { dependencies = false, application = false, database } = entry.touched
   const { previous, commit } = entry
   const state = stepName === 'RECORDING THE DEPLOYMENT' ? `: ${commit} runs, but is not recorded` : ''
-  if (!code && !dependencies && !application && !database) {
+  if (isSettled(entry.touched) && !database) {
     return previous ? `${previous} is live as before: nothing was changed.` : 'Nothing was changed.'
   }
   if (previous === undefined) {

@@ -28,6 +28,17 @@ export async function startServer(t: CleansUp, options: SshdOptions = {}) {
   return { sshd, key, newSite: (t: CleansUp, options?: SiteOptions) => newSite(t, sshd, key.privateKey, options) }
 }
 
+/** What a user has who works with git, and nothing of whoever runs the tests. */
+export const environmentOf = (home: string) => ({
+  PATH: process.env.PATH,
+  HOME: home,
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_AUTHOR_NAME: 'Ada',
+  GIT_AUTHOR_EMAIL: 'ada@example.org',
+  GIT_COMMITTER_NAME: 'Ada',
+  GIT_COMMITTER_EMAIL: 'ada@example.org',
+})
+
 export type Site = Awaited<ReturnType<typeof newSite>>
 
 /** A bare repository with the hook and its settings, a work tree, and a clone with one commit that is not pushed yet. */
@@ -39,15 +50,7 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
   const clone = join(folder, 'clone')
   const home = join(folder, 'home')
   const stepsFile = join(folder, 'steps')
-  const env = {
-    PATH: process.env.PATH,
-    HOME: home,
-    GIT_CONFIG_NOSYSTEM: '1',
-    GIT_AUTHOR_NAME: 'Ada',
-    GIT_AUTHOR_EMAIL: 'ada@example.org',
-    GIT_COMMITTER_NAME: 'Ada',
-    GIT_COMMITTER_EMAIL: 'ada@example.org',
-  }
+  const env = environmentOf(home)
   const $ = zx({ env, quiet: true })
   mkdirSync(home)
   writeFileSync(stepsFile, '')

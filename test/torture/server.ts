@@ -22,6 +22,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { $ as zx } from 'zx/core'
 import { type Process, processes } from '../lib/processes.ts'
 import { program } from '../lib/programs.ts'
+import { environmentOf } from '../lib/site.ts'
 import type { Sshd } from '../lib/sshd.ts'
 import type { CommitOptions, Damage, Fault, Housekeeping, Work } from './history.ts'
 
@@ -93,16 +94,7 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
   const temporary = join(folder, 'tmp')
   const clock = join(folder, 'clock')
   const daemonSeconds = `1000.${Math.random().toString().slice(2, 9)}`
-  const env = {
-    PATH: process.env.PATH,
-    HOME: home,
-    TMPDIR: temporary,
-    GIT_CONFIG_NOSYSTEM: '1',
-    GIT_AUTHOR_NAME: 'Ada',
-    GIT_AUTHOR_EMAIL: 'ada@example.org',
-    GIT_COMMITTER_NAME: 'Ada',
-    GIT_COMMITTER_EMAIL: 'ada@example.org',
-  }
+  const env = { ...environmentOf(home), TMPDIR: temporary }
   const $ = zx({ env, quiet: true })
   for (const path of [...Object.values(disks), home, temporary, ...clones]) mkdirSync(path, { recursive: true })
   if (isRoot) for (const path of Object.values(disks)) await $`mount -t tmpfs -o size=32m torture ${path}`

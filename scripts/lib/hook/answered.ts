@@ -1,7 +1,7 @@
 import type { Ask } from '../protocol/asks.ts'
 import { findPrevious } from '../protocol/record.ts'
 import type { Verdict } from '../protocol/verdict.ts'
-import type { Arrival, JournalEntry } from './journal.ts'
+import { type Arrival, isSettled, type JournalEntry } from './journal.ts'
 import type { Refs, Repository } from './repository.ts'
 import type { WorkTree } from './work-tree.ts'
 
@@ -88,17 +88,17 @@ export async function verdictOn(
       ? partOf(commit, done)
       : { commit, live: false, explanation: `overtaken by ${done}, which is live and does not contain it` }
   }
-  const isBack = previous !== undefined && !touched.code && !touched.dependencies && !touched.application
-  const isPart = isBack && (previous === commit || (await repository.contains(previous, commit)))
+  const isPart =
+    previous !== undefined &&
+    isSettled(touched) &&
+    (previous === commit || (await repository.contains(previous, commit)))
   if (isPart && (await workTree.holds(previous))) return partOf(commit, previous)
   return { commit, live: false, explanation: `overtaken by ${done}, which failed: ${explanation}` }
 }
 
 /** Whether the commit is what serves: its files are there, and the last deployment left nothing that is not its own. */
 async function serves(commit: string, { last, workTree }: Situation): Promise<boolean> {
-  const isSettled =
-    last?.outcome !== undefined && !last.touched.code && !last.touched.dependencies && !last.touched.application
-  return isSettled && (await workTree.holds(commit))
+  return last?.outcome !== undefined && isSettled(last.touched) && (await workTree.holds(commit))
 }
 
 const already = (commit: string): Verdict => ({ commit, live: true, explanation: 'already live' })

@@ -78,4 +78,4 @@ export class Deployment {
   }
 }
 
-export const secondsSince = (started: number) => Math.round((process.uptime() - started) * 1000) / 1000
+const secondsSince = (started: number) => Math.round((process.uptime() - started) * 1000) / 1000

@@ -5,7 +5,7 @@ import { $ as zx } from 'zx/core'
 import { exitCode, Failure } from '../shared/program.ts'
 import { readEnvFile } from '../shared/settings.ts'
 import { isForeignHook, isForeignUpdateHook } from './own-hooks.ts'
-import { realPathOf } from './settings.ts'
+import { isFolder, lieInOneAnother } from './settings.ts'
 
 /** What somebody wants to have installed. */
 export interface Wanted {
@@ -128,8 +128,7 @@ async function lookAtRepository(repository: string, isWrong: (what: string, fix:
 function findProblemOfWorkTree(workTree: string, repository: string): string | undefined {
   if (!workTree) return 'is missing'
   if (!isAbsolute(workTree)) return `is not an absolute path: ${workTree}`
-  const [place, other] = [realPathOf(workTree), realPathOf(repository)]
-  if (`${place}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${place}/`)) {
+  if (lieInOneAnother(workTree, repository)) {
     return `(${workTree}) and the repository (${repository}) lie in one another`
   }
   const folder = existingFolder(workTree)
@@ -143,7 +142,6 @@ function existingFolder(path: string): string {
   return folder
 }
 
-const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 const whose = (path: string) =>
   `${userName()} cannot write ${path}${isFolder(path) ? '' : ', which is a file'}, of user ${statSync(path).uid}`
 

@@ -11,6 +11,9 @@ export interface Touched {
   application?: boolean
 }
 
+/** Whether all that serves belongs to the live commit; the database only ever goes forward. */
+export const isSettled = ({ code, dependencies, application }: Touched) => !code && !dependencies && !application
+
 /**
  * The last deployment, written before it begins and at each of its steps. It outlives a kill at any instant, and tells
  * the next deployment what is unfinished.

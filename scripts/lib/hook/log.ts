@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs'
+import { fstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Relay } from './relay.ts'
@@ -51,10 +51,6 @@ export class DeploymentLog {
         return bytes.length === to - from && lines.length <= lastLines ? '' : lines.slice(-lastLines).join('\n')
       },
     }
-  }
-
-  close(): void {
-    closeSync(this.fd)
   }
 
   #size() {

@@ -1,13 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessPromise } from 'zx/core'
+import { type Process, readProcess } from '../shared/process-table.ts'
 
-/** A process of this machine, told from a later one of the same number by when it was started (clock ticks of boot). */
-export interface ProcessId {
-  readonly pid: number
-  readonly started: string
-}
+/** What tells a process from all others of this machine since it was booted. */
+export type ProcessId = Pick<Process, 'pid' | 'started'>
 
 /**
  * What a command of a deployment begins with: it does nothing before its process is written down in the journal, and
@@ -29,12 +26,12 @@ export function go(command: ProcessPromise): ProcessPromise {
 }
 
 export function identifyProcess(pid: number | undefined): ProcessId | undefined {
-  const found = pid === undefined ? [] : readProcess(String(pid))
-  return found[0] && { pid: found[0].pid, started: found[0].started }
+  const found = pid === undefined ? undefined : readProcess(pid)
+  return found && { pid: found.pid, started: found.started }
 }
 
 export function isRunning({ pid, started }: ProcessId): boolean {
-  return readProcess(String(pid)).some(process => process.started === started)
+  return readProcess(pid)?.started === started
 }
 
 /** Milliseconds that processes get between SIGTERM and SIGKILL. */
@@ -61,23 +58,10 @@ function kill(pid: number, signal: NodeJS.Signals) {
 function livingTree(tree: Set<number>): number[] {
   const living = readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))
-    .flatMap(readProcess)
+    .flatMap(name => readProcess(name) ?? [])
   for (let size = -1; size !== tree.size; ) {
     size = tree.size
     for (const { pid, parent, session } of living) if (tree.has(parent) || tree.has(session)) tree.add(pid)
   }
   return living.map(({ pid }) => pid).filter(pid => tree.has(pid))
-}
-
-function readProcess(pid: string) {
-  try {
-    // proc(5): pid (comm) state ppid pgrp session ... starttime is the 22nd; comm may hold spaces and brackets.
-    const stat = readFileSync(join('/proc', pid, 'stat'), 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const [state, parent, , session] = fields
-    const started = fields[19] ?? ''
-    return state === 'Z' ? [] : [{ pid: Number(pid), parent: Number(parent), session: Number(session), started }]
-  } catch {
-    return []
-  }
 }

@@ -61,8 +61,7 @@ export function readHookSettings(gitDir: string) {
   const values = readSettings(hookSettings, process.env, join(gitDir, '.env'), values => {
     const { PATH_TO_GIT_WORK_TREE: workTree, PATH_TO_VENV, PATH_TO_WSGI, RESTART } = values
     const problems: string[] = []
-    const place = workTree && realPathOf(workTree)
-    if (place && (`${place}/`.startsWith(`${gitDir}/`) || `${gitDir}/`.startsWith(`${place}/`))) {
+    if (workTree && lieInOneAnother(workTree, gitDir)) {
       problems.push(`PATH_TO_GIT_WORK_TREE (${workTree}) and the repository (${gitDir}) lie in one another`)
     }
     if (RESTART === undefined && PATH_TO_WSGI === undefined) {
@@ -86,9 +85,15 @@ export function readHookSettings(gitDir: string) {
   }
 }
 
-const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+export const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+
+/** Whether one of two folders, which need not be there yet, is the other or lies in it. */
+export function lieInOneAnother(one: string, other: string): boolean {
+  const [a, b] = [`${realPathOf(one)}/`, `${realPathOf(other)}/`]
+  return a.startsWith(b) || b.startsWith(a)
+}
 
 /** Where a path leads, or will once it is made. */
-export function realPathOf(path: string): string {
+function realPathOf(path: string): string {
   return existsSync(path) ? realpathSync(path) : join(realPathOf(dirname(path)), path.slice(dirname(path).length))
 }

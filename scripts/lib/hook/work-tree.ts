@@ -83,13 +83,11 @@ export class WorkTree {
 
       const isSound = this.#isLinked() && isId(readStateFile(this.#head)?.trim()) && existsSync(this.#index)
       let recovered = isSound && !existsSync(this.#unfinished) ? undefined : await this.#recover(known, onTouch)
-      let found = await this.#look(commit, start)
-      if (found === undefined) {
+      const found = await this.#look(commit, start).catch(async () => {
         recovered = await this.#recover(known, onTouch)
-        found = await this.#look(commit, start)
-        if (found === undefined) await this.#git()`${status}`
-      }
-      const { changed = [], diff = [] } = found ?? {}
+        return this.#look(commit, start)
+      })
+      const { changed, diff } = found
       const notes = this.#clearTheWay(changed, diff, recovered)
 
       const edited = changed.filter(path => !recovered?.expected.has(path))
@@ -110,17 +108,16 @@ export class WorkTree {
     }
   }
 
-  /** What differs in the folder from HEAD, and between HEAD and a commit. Undefined where git cannot tell. */
-  async #look(commit: string, start: Start): Promise<{ changed: string[]; diff: Difference[] } | undefined> {
+  /** What differs in the folder from HEAD, and between HEAD and a commit. @throws ProcessOutput where git cannot tell */
+  async #look(commit: string, start: Start): Promise<{ changed: string[]; diff: Difference[] }> {
     for (let isAgain = false; ; isAgain = true) {
       const looking = this.#gated()`
         git ls-files -z -v
         printf '=\\0'
         ${status}
         printf '=\\0'
-        git diff-tree -r -z --no-renames HEAD ${commit}`.nothrow()
-      const { ok, stdout } = await start('git status', looking)
-      if (!ok) return undefined
+        git diff-tree -r -z --no-renames HEAD ${commit}`
+      const { stdout } = await start('git status', looking)
       const words = stdout.split('\0')
       const endOfFiles = words.indexOf('=')
       const end = words.indexOf('=', endOfFiles + 1)

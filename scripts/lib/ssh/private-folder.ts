@@ -1,6 +1,7 @@
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { readProcess } from '../shared/process-table.ts'
 
 const prefix = 'pushlive-'
 const owner = 'owner'
@@ -53,11 +54,8 @@ function identify(pid: number): string | undefined {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     const namespace = readlinkSync('/proc/self/ns/pid')
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // proc_pid_stat(5), fields 3 and 22; the second one is a name that may hold blanks and parentheses.
-    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const started = fields[18]
-    return state === 'Z' ? undefined : `${boot} ${namespace} ${pid} ${started}`
+    const run = readProcess(pid)
+    return run && `${boot} ${namespace} ${pid} ${run.started}`
   } catch {
     return undefined
   }
