@@ -10,7 +10,7 @@ release_packages := xz-utils binutils binutils-aarch64-linux-gnu
 # The torture has a target of its own.
 tests := $(filter-out test/torture/%, $(wildcard test/*.test.ts test/*/*.test.ts))
 # What the binaries do; the other tests look into the sources.
-binary_tests := $(filter-out test/properties.% test/ssh/%, $(tests))
+binary_tests := $(filter-out test/properties.% test/ssh/% test/shared/%, $(tests))
 # Enough to see that the binaries do what the sources do.
 essential_tests := test/build/build.test.ts test/deploy/outcome.test.ts test/hook/deployment.test.ts test/hook/verdict.test.ts
 # npm puts the Node that is pinned in package-lock.json first on PATH.

@@ -24,7 +24,7 @@ const now = () => process.uptime() * 1000
  * leaves the pipe open and full for ever (receive-pack holds its other end), so a write that makes no progress is
  * normal and must not block.
  *
- * `process.stdout` would: it writes to pipes synchronously. A socket on the same descriptor does not.
+ * `process.stdout` could not be given up: nothing destroys it. A socket on the same descriptor can.
  */
 export class Relay {
   readonly #queue: (string | Quotation)[] = []

@@ -36,19 +36,26 @@ export class Failure extends Error {
 /**
  * Runs a program's main, whose result is its exit code. This is the one place that catches: a Failure is shown in
  * its own words, anything else is a bug of ours and is shown with its stack.
+ *
+ * @param outputs are waited for, since Node writes to a pipe only as fast as somebody reads it, and forgets the rest
+ * when it exits; a reader that has gone (`deploy | head`) takes nothing with it but its output
  */
-export function run(main: () => Promise<number>): void {
+export function run(main: () => Promise<number>, outputs = () => [process.stdout, process.stderr]): void {
   // Not at once: main may use what the script declares below it.
   Promise.resolve()
-    .then(main)
-    .then(
+    .then(() => {
+      for (const output of outputs()) output.on('error', () => {})
+      return main()
+    })
+    .catch(error => {
+      process.stderr.write(`${describe(error)}\n`)
+      return error instanceof Failure ? error.exitCode : exitCode.bug
+    })
+    .then(async code => {
+      await Promise.all(outputs().map(output => new Promise<unknown>(written => output.write('', written))))
       // Not process.exitCode: taking Node down piece by piece lasts longer than taking leave of it.
-      code => process.exit(code),
-      error => {
-        process.stderr.write(`${describe(error)}\n`)
-        process.exit(error instanceof Failure ? error.exitCode : exitCode.bug)
-      },
-    )
+      process.exit(code)
+    })
 }
 
 export function describe(error: unknown): string {

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { describe, it, type TestContext } from 'node:test'
+
+const program = join(import.meta.dirname, '../../scripts/lib/shared/program.ts')
+
+describe('A program', () => {
+  for (const stream of ['stdout', 'stderr'] as const) {
+    it(`says all that it has to say on ${stream} to a slow reader before it exits with its code`, async t => {
+      const child = start(t, stream)
+      await once(child.process, 'message')
+      let text = ''
+      child.output.setEncoding('utf8').on('data', part => {
+        text += part
+      })
+      const [code] = await once(child.process, 'close')
+      assert.equal(text.match(/^line \d+$/gm)?.length, 100_000)
+      assert.equal(code, 7)
+    })
+
+    it(`keeps its exit code when the reader of its ${stream} goes away`, async t => {
+      const child = start(t, stream)
+      child.output.destroy()
+      const [code] = await once(child.process, 'exit')
+      assert.equal(code, 7)
+    })
+  }
+})
+
+/** A program that says more than a pipe holds, and sends a message when it has nothing left to do. */
+function start(t: TestContext, stream: 'stdout' | 'stderr') {
+  const source = `
+    import { run } from ${JSON.stringify(program)}
+    run(async () => {
+      for (let line = 1; line <= 100_000; line++) process.${stream}.write('line ' + line + '\\n')
+      process.send('all is written')
+      return 7
+    })`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  return { process: child, output: child[stream] as Readable }
+}
