@@ -138,6 +138,19 @@ describe('Changes by hand in the work tree', async () => {
     assert.equal(existsSync(join(site.workTree, 'gone.txt')), false)
   })
 
+  it('are named also where the branch was checked out by hand', async t => {
+    const site = await newSite(t)
+    await site.commit({ 'other.txt': 'as committed\n' })
+    await site.deploy()
+    await site.workTreeGit`git checkout --quiet -B main HEAD`
+    writeFileSync(join(site.workTree, 'other.txt'), 'edited\n')
+    await site.commit({ 'page.txt': 'two\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.match(output, /LOCAL CHANGES UNDONE: other\.txt$/m)
+    assert.equal(site.read('other.txt'), 'as committed\n')
+  })
+
   it('may add a file to the index: it is not lost', async t => {
     const site = await newSite(t)
     await site.commit()

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { hookProcesses } from '../lib/processes.ts'
@@ -76,6 +76,23 @@ describe('The verdict', async () => {
     letGo(site)
     assert.equal((await site.deploy()).exitCode, 0)
     assert.equal(await site.live(), commit)
+  })
+
+  it('is not known, exit 5, when the hook is killed for a clone that is behind, whose push git refuses', async t => {
+    const site = await newSite(t)
+    const older = await site.commit()
+    await site.commit({ Makefile: waitingMakefile })
+    letGo(site)
+    assert.equal((await site.deploy()).exitCode, 0)
+    await site.git`git checkout --quiet --detach ${older}`
+    for (const file of ['steps.go', 'steps.running']) rmSync(join(site.folder, file))
+    const deploying = site.startDeploy(['--again'])
+    await isRunning(site)
+    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+    const { exitCode, stderr } = await deploying
+    letGo(site)
+    assert.equal(exitCode, 5, stderr)
+    assert.match(stderr, /To do: run deploy again/)
   })
 
   it('of an older commit is green when the newer one that is live contains it', async t => {

@@ -20,8 +20,8 @@ export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
     console.log(`${verdict.commit} IS LIVE${verdict.explanation && ` (${flatten(verdict.explanation)})`}.`)
     return exitCode.live
   }
-  // Of a clone that is behind, git refuses the branch, too; what the hook says is of the commit all the same.
-  if (rejected.branch && (!verdict || verdict.isElsewhere))
+  // Of a clone that is behind, git refuses the branch, too; what the hook does and says is of the commit all the same.
+  if (rejected.branch && (verdict ? verdict.isElsewhere : !greeting))
     throw explainRejection(rejected.branch, verdict?.explanation)
   if (verdict) {
     const what = verdict.commit === 'previous' ? 'NOTHING WAS ROLLED BACK.' : `${verdict.commit} IS NOT LIVE.`

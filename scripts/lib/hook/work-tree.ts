@@ -90,7 +90,7 @@ export class WorkTree {
       const { changed, diff } = found
       const notes = this.#clearTheWay(changed, diff, recovered)
 
-      const edited = changed.filter(path => !recovered?.expected.has(path))
+      const edited = this.#findEdited(changed, recovered)
       if (edited.length > 0) notes.push(`LOCAL CHANGES UNDONE: ${listNames(edited)}`)
       onTouch()
       replaceStateFile(this.#unfinished, commit, true)
@@ -186,6 +186,15 @@ export class WorkTree {
         .filter(file => !removed.has(file))
       for (const file of untracked) found.add(file)
     } else if (stat && !mayBeLink) found.add(path)
+  }
+
+  /** Where nobody knows what should be there, what holds something that no commit has was edited all the same. */
+  #findEdited(changed: readonly string[], recovered: Recovered | undefined): string[] {
+    const expected = changed.filter(path => recovered?.expected.has(path))
+    const files = recovered?.isLost ? expected.filter(path => this.#stat(path)?.isFile()) : []
+    const unchanged = new Set(this.#findUnchanged(files, path => recovered?.known.get(path)))
+    const edited = new Set(files.filter(path => !unchanged.has(path)))
+    return changed.filter(path => !recovered?.expected.has(path) || edited.has(path))
   }
 
   #stat(path: string): Stats | undefined {
