@@ -150,3 +150,19 @@ describe('A clock that was set back', async () => {
     assert.equal((await site.deploy()).exitCode, 0)
   })
 })
+
+describe('A ref of what is live that is lost', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('is found in the history: a commit that fails has the previous code put back', async t => {
+    const site = await newSite(t)
+    const good = await site.commit()
+    await site.deploy()
+    await site.serverGit`git update-ref -d refs/deploy/main/live`
+    await site.commit({ Makefile: 'install-deps:\n\t@false\n', 'page.txt': 'bad\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.match(output, new RegExp(`previous code \\(${good}\\) is back in place`))
+    assert.equal(site.read('page.txt'), 'one\n')
+  })
+})

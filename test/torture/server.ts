@@ -364,7 +364,7 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
     if (work === 'untracked file' && isThere) return makeUntracked((places[place] ?? places[0]).untracked)
     if (work === 'edit a tracked file' && isThere) edit('docs/a.txt', `edited by hand ${Math.random()}\n`)
     if (work === 'edit what tells the version') edit('version.txt', `edited by hand ${Math.random()}\n`)
-    if (work === 'delete a tracked file') {
+    if (work === 'delete a tracked file' && isThere) {
       edited.delete('docs/a.txt')
       rmSync(join(workTree, 'docs/a.txt'), { force: true })
     }

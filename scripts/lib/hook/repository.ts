@@ -47,7 +47,7 @@ export class Repository {
     const { live, failed, history } = deployRefs(branch)
     return {
       tip: refs.get(`refs/heads/${branch}`),
-      live: refs.get(live),
+      live: refs.get(live) ?? (await this.#findLive(refs.get(history))),
       failed: refs.get(failed),
       history: refs.get(history),
       asks: [...refs.keys()].filter(ref => ref.startsWith(askFolder(branch))),
@@ -78,8 +78,14 @@ export class Repository {
   }
 
   /** All deployments of the branch, newest first. */
-  async records({ history }: Refs): Promise<DeploymentRecord[]> {
+  async records({ history }: Pick<Refs, 'history'>): Promise<DeploymentRecord[]> {
     return history === undefined ? [] : parseRecords((await this.#git`git log -z --format=%b ${history} --`).stdout)
+  }
+
+  /** What its ref has lost, the history still tells. */
+  async #findLive(history: string | undefined): Promise<string | undefined> {
+    const live = (await this.records({ history })).find(record => record.live)?.commit
+    return live && this.findCommit(live)
   }
 
   /**
