@@ -244,7 +244,7 @@ function newModel(server: Server, told: string[]) {
       const servedBefore = fault && contains(before.served, target)
       // Where nothing can be written any more, neither the result nor what a restore needs can.
       const isUnrecorded =
-        fault && /(repository|state)$/.test(fault.kind) && output.includes(`${target.id} runs, but is not recorded`)
+        fault && /(repository|state)$/.test(fault.kind) && /runs, but is not recorded|IS NOT BACK IN PLACE/.test(output)
       const mayServe =
         isUnrecorded || isRollback || hasRollback || (code === 1 && call.verb === 'again') || servedBefore
       // What the application has loaded alone does not make it live.
