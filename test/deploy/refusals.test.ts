@@ -76,11 +76,12 @@ describe('deploy exits with 4', async () => {
   it('where a hook on the server declines', async t => {
     const site = await newSite(t)
     await site.commit()
-    writeFileSync(join(site.repository, 'hooks/pre-receive'), '#!/bin/sh\necho not on a Friday; exit 1\n', {
-      mode: 0o755,
-    })
+    const script = `#!/bin/sh\nprintf '\\033]0;mine\\007\\033[2Jnot on a Friday\\r\\n'; exit 1\n`
+    writeFileSync(join(site.repository, 'hooks/pre-receive'), script, { mode: 0o755 })
     const { exitCode, output } = await site.deploy()
     assert.equal(exitCode, 4, output)
+    // What it says reaches no terminal raw.
+    assert.doesNotMatch(output, /[^\P{Cc}\n]/u)
     assert.match(output, /^remote: not on a Friday[\s\S]*^A hook on the server declined the push\./m)
   })
 

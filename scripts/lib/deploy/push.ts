@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Ask, askRef } from '../protocol/asks.ts'
 import { type Greeting, parseGreeting, parseVerdict, type Verdict } from '../protocol/verdict.ts'
+import { harmless } from '../shared/foreign-text.ts'
 import { isLostRace } from '../ssh/explain-failure.ts'
 import { newUnique, type Session } from './clone.ts'
 
@@ -41,8 +42,8 @@ export interface Listener {
 }
 
 const terminal: Listener = {
-  said: line => process.stderr.write(`remote: ${line}\n`),
-  noted: line => process.stderr.write(`${line}\n`),
+  said: line => process.stderr.write(`remote: ${harmless(line)}\n`),
+  noted: line => process.stderr.write(`${harmless(line)}\n`),
 }
 
 /** Without the clone's pre-push hook, signature, push options, submodules and fetches of its own. */

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ProcessPromise, $ as zx } from 'zx/core'
+import { harmless } from '../shared/foreign-text.ts'
 import { explainConnectionFailure, isNotShareable } from './explain-failure.ts'
 import type { Remote } from './remote.ts'
 
@@ -56,7 +57,7 @@ export class SharedConnection {
     const [ssh, ...options] = this.#ssh as [string, ...string[]]
     if (this.#isOpen) spawnSync(ssh, [...options, '-O', 'exit', '--', 'any'], { stdio: 'ignore' })
     else this.#opening.child?.kill()
-    process.stderr.write(this.#newWords())
+    process.stderr.write(harmless(this.#newWords()))
   }
 
   #newWords(): string {
