@@ -12,12 +12,16 @@ export const testsBinaries = process.env.PUSHLIVE_TEST === 'binaries'
 /** Where the binaries are; those of another version can be tested as well. */
 const binaries = process.env.PUSHLIVE_BINARIES ?? join(root, 'dist', `${process.platform}-${arch()}`)
 
-/** Compiling the sources takes several times as long as what most programs of a test do; not by the environment, for steps inherit that. */
-const cached = `data:text/javascript,process.getBuiltinModule("module").enableCompileCache(${JSON.stringify(join(root, 'node_modules/.cache/node'))})`
-
 /** The command that starts a program: its binary, or Node and its source. Without `--` Node takes `--env-file` for its own. */
 export function program(name: ProgramName): string[] {
-  if (!testsBinaries) return [process.execPath, '--import', cached, '--', join(root, 'scripts', `${name}.ts`)]
+  if (!testsBinaries)
+    return [
+      process.execPath,
+      '--import',
+      join(import.meta.dirname, 'compile-cache.mjs'),
+      '--',
+      join(root, 'scripts', `${name}.ts`),
+    ]
   const binary = join(binaries, name)
   if (!existsSync(binary)) throw new Error(`${binary} is not there: run make build first`)
   return [binary]
