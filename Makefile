@@ -16,7 +16,7 @@ essential_tests := test/build/build.test.ts test/deploy/outcome.test.ts test/hoo
 # npm puts the Node that is pinned in package-lock.json first on PATH.
 node := npm exec --offline --no -- node
 # What hangs ends itself, and is named.
-run_tests := NODE_COMPILE_CACHE=node_modules/.cache/node $(node) --test --test-concurrency=4 --test-timeout=120000
+run_tests := $(node) --import ./test/lib/compile-cache.mjs --test --test-concurrency=4 --test-timeout=120000
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20

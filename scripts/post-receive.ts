@@ -32,8 +32,8 @@ upgrades the database and restarts the application. Settings come from .env in t
 /** How long a server may take to see that its WSGI file was touched: until then it is the old code that answers. */
 const noticeMilliseconds = 2_000
 
-// The relay alone writes to the pusher, whom nothing may wait for without an end.
-run(main, () => [])
+// git gives its hook no arguments: to the pusher the relay alone writes, and nothing may wait for that one without an end.
+run(main, process.argv.length > 2 ? undefined : () => [])
 
 async function main(): Promise<number> {
   if (process.argv[2] === 'install') return (await import('./lib/hook/install.ts')).install(process.argv.slice(3))

@@ -190,11 +190,12 @@ export class WorkTree {
 
   /** Where nobody knows what should be there, what holds something that no commit has was edited all the same. */
   #findEdited(changed: readonly string[], recovered: Recovered | undefined): string[] {
-    const expected = changed.filter(path => recovered?.expected.has(path))
-    const files = recovered?.isLost ? expected.filter(path => this.#stat(path)?.isFile()) : []
-    const unchanged = new Set(this.#findUnchanged(files, path => recovered?.known.get(path)))
-    const edited = new Set(files.filter(path => !unchanged.has(path)))
-    return changed.filter(path => !recovered?.expected.has(path) || edited.has(path))
+    const isExpected = (path: string) => recovered?.expected.has(path)
+    const unexpected = changed.filter(path => !isExpected(path))
+    if (!recovered?.isLost) return unexpected
+    const files = changed.filter(path => isExpected(path) && this.#stat(path)?.isFile())
+    const unchanged = new Set(this.#findUnchanged(files, path => recovered.known.get(path)))
+    return [...unexpected, ...files.filter(path => !unchanged.has(path))]
   }
 
   #stat(path: string): Stats | undefined {
