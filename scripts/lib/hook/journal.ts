@@ -1,5 +1,5 @@
 import type { Verb } from '../protocol/asks.ts'
-import type { StepRecord } from '../protocol/record.ts'
+import { isCommitId, type StepRecord } from '../protocol/record.ts'
 import type { ProcessId } from './processes.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
 
@@ -82,7 +82,7 @@ function isEntry(value: unknown): value is JournalEntry {
   const entry = value as JournalEntry | null
   return (
     Number.isSafeInteger(entry?.number) &&
-    /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(String(entry?.commit)) &&
+    isCommitId(String(entry?.commit)) &&
     typeof entry?.log === 'string' &&
     Number.isFinite(entry.started) &&
     Array.isArray(entry.steps) &&

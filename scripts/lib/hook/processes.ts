@@ -11,7 +11,9 @@ export type ProcessId = Pick<Process, 'pid' | 'started'>
  * nothing at all if the hook is killed meanwhile. So whoever comes after a kill knows all that may still run.
  */
 export const waitForGo = 'read -r go <&3 || exit 125; exec 3<&-; '
-/** Its fourth descriptor, behind standard input, output and error. */
+/** A command ends at the first of its parts that fails. Unlike zx's own prefix it lets variables be unset. */
+export const strict = 'set -e -o pipefail; '
+/** The command's fourth descriptor, behind standard input, output and error. */
 export const goPipe = 'pipe'
 
 /** Lets a command begin, once it is written down with words for it. */

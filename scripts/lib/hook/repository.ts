@@ -4,7 +4,7 @@ import { type ProcessPromise, type Shell, $ as zx } from 'zx/core'
 import { askFolder } from '../protocol/asks.ts'
 import { type DeploymentRecord, deployRefs, formatRecord, parseRecords } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import { goPipe, type Start, waitForGo } from './processes.ts'
+import { goPipe, type Start, strict, waitForGo } from './processes.ts'
 import { readStateFile } from './state-file.ts'
 
 /** Who the hook's own commits are by: the server's user need not have told git who it is. */
@@ -25,8 +25,6 @@ export interface Refs {
   readonly asks: readonly string[]
 }
 
-const prefix = 'set -e -o pipefail; '
-
 /** The bare repository's commits and refs: what is asked for, what is live, what failed, and the history of both. */
 export class Repository {
   readonly gitDir: string
@@ -36,7 +34,7 @@ export class Repository {
     this.gitDir = gitDir
     const env = { ...process.env, ...identity, GIT_DIR: gitDir }
     // A session of its own: Ctrl-C at a push to a local path must not end git in the middle.
-    this.#git = zx({ env, cwd: gitDir, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix })
+    this.#git = zx({ env, cwd: gitDir, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix: strict })
   }
 
   async refs(branch: string): Promise<Refs> {
@@ -115,7 +113,7 @@ export class Repository {
     const refs = deployRefs(branch)
     const parent = history === undefined ? [] : ['-p', history]
     const tree = history === undefined ? '' : `${history}^{tree}`
-    const gated = this.#git({ stdio: ['ignore', 'pipe', 'pipe', goPipe], prefix: waitForGo + prefix, nothrow: true })
+    const gated = this.#git({ stdio: ['ignore', 'pipe', 'pipe', goPipe], prefix: waitForGo + strict, nothrow: true })
     const transaction = `update ${record.live ? refs.live : refs.failed} ${record.commit}\nupdate ${refs.history} `
     // A here-string and not zx's stdin: bash would take itself for rsh's.
     const writing: ProcessPromise = gated`

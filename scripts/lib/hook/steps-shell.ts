@@ -3,7 +3,7 @@ import { type ProcessPromise, $ as zx } from 'zx/core'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { DeploymentLog } from './log.ts'
-import { endProcessTree, goPipe, type Start, waitForGo } from './processes.ts'
+import { endProcessTree, goPipe, type Start, strict, waitForGo } from './processes.ts'
 import type { HookSettings } from './settings.ts'
 
 interface Options {
@@ -49,7 +49,7 @@ export class StepsShell {
       detached: true,
       nothrow: true,
       quiet: true,
-      prefix: `${waitForGo}set -e -o pipefail; `,
+      prefix: waitForGo + strict,
       // It is the server's own text for a shell, and not a word of ours.
       quote: text => text,
     })`${command}`

@@ -12,15 +12,14 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Shell, $ as zx } from 'zx/core'
+import { isCommitId } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { waitForNextSecond } from './file-time.ts'
-import { goPipe, type Start, waitForGo } from './processes.ts'
+import { goPipe, type Start, strict, waitForGo } from './processes.ts'
 import { identity } from './repository.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
 
-const prefix = 'set -e -o pipefail; '
-const isId = (text: string | undefined): text is string => /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text ?? '')
 const shownNames = 10
 
 /**
@@ -81,7 +80,7 @@ export class WorkTree {
       // Only the holder of the turn runs git on this git dir: these are from a run that was killed.
       for (const file of [this.#index, this.#head]) rmSync(`${file}.lock`, { force: true })
 
-      const isSound = this.#isLinked() && isId(readStateFile(this.#head)?.trim()) && existsSync(this.#index)
+      const isSound = this.#isLinked() && isCommitId(readStateFile(this.#head)?.trim()) && existsSync(this.#index)
       let recovered = isSound && !existsSync(this.#unfinished) ? undefined : await this.#recover(known, onTouch)
       const found = await this.#look(commit, start).catch(async () => {
         recovered = await this.#recover(known, onTouch)
@@ -242,18 +241,25 @@ export class WorkTree {
     replaceStateFile(join(this.#gitDir, 'gitdir'), `${join(this.path, '.git')}\n`)
 
     const env = { ...process.env, ...identity, GIT_DIR: this.#repository, GIT_INDEX_FILE: this.#index }
-    const git = zx({ cwd: this.path, env, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix })
+    const git = zx({
+      cwd: this.path,
+      env,
+      quiet: true,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      prefix: strict,
+    })
     let base: string | undefined
     for (const commit of [head, ...known]) {
       rmSync(this.#index, { force: true })
-      if (isId(commit) && (await git`git read-tree ${`${commit}^{commit}`}`.nothrow()).ok) base = commit
+      if (isCommitId(commit) && (await git`git read-tree ${`${commit}^{commit}`}`.nothrow()).ok) base = commit
       if (base) break
     }
     base ??= await this.#takeOver(git)
     replaceStateFile(this.#head, `${base}\n`, true)
     replaceStateFile(join(this.path, '.git'), this.#dotGit)
 
-    const isUnfinishedKnown = isId(unfinished) && unfinished !== base
+    const isUnfinishedKnown = isCommitId(unfinished) && unfinished !== base
     const trees = await this.#listFiles(git, [...new Set([base, ...(isUnfinishedKnown ? [unfinished] : []), ...known])])
     const ofBase = trees.get(base) ?? new Map()
     const ofUnfinished = (isUnfinishedKnown && trees.get(unfinished)) || new Map<string, string>()
@@ -263,7 +269,7 @@ export class WorkTree {
     }
     const isThere = (path: string) => this.#stat(path)?.isDirectory() === false
     const others = [...ids.keys()].filter(path => !ofBase.has(path) && isThere(path))
-    const isLost = !isFirst && !(isId(head) && (unfinished === undefined || isId(unfinished)))
+    const isLost = !isFirst && !(isCommitId(head) && (unfinished === undefined || isCommitId(unfinished)))
     const unchanged = isLost ? this.#findUnchanged(others, path => ids.get(path)) : []
     for (const path of new Set([...others.filter(path => ofUnfinished.has(path)), ...unchanged])) {
       onTouch()
@@ -332,12 +338,12 @@ export class WorkTree {
 
   #git(more: Record<string, string> = {}) {
     const env = { ...process.env, ...ownConfiguration, ...more, GIT_DIR: this.#gitDir, GIT_WORK_TREE: this.path }
-    return zx({ cwd: this.path, env, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix })
+    return zx({ cwd: this.path, env, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix: strict })
   }
 
   /** git that changes something waits until it is written down. */
   #gated() {
-    return this.#git()({ stdio: ['ignore', 'pipe', 'pipe', goPipe], prefix: waitForGo + prefix })
+    return this.#git()({ stdio: ['ignore', 'pipe', 'pipe', goPipe], prefix: waitForGo + strict })
   }
 }
 

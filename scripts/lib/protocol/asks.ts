@@ -1,3 +1,5 @@
+import { isCommitId } from './record.ts'
+
 /**
  * What deploy asks of the hook: a ref with a name of its own, pushed in the same `git push` as the branch. It is always
  * new, so the hook always runs, also where the branch is up to date, was refused, or was overtaken. The hook deletes it.
@@ -29,7 +31,6 @@ export function parseAsk(ref: string, branch: string): Ask | undefined {
   const name = ref.slice(askFolder(branch).length + 1)
   const [, verb, commit = ''] =
     /^(deploy|again|rollback|check)-([0-9a-f]{4,64}|previous)-[0-9a-z]{8,64}$/.exec(name) ?? []
-  const isWhole = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(commit)
-  if (verb === undefined || (verb !== 'rollback' && !isWhole)) return undefined
+  if (verb === undefined || (verb !== 'rollback' && !isCommitId(commit))) return undefined
   return { verb: verb as Verb, commit: commit === previous ? undefined : commit }
 }

@@ -1,3 +1,6 @@
+/** Whether a text is a commit's whole id, by SHA-1 or SHA-256. */
+export const isCommitId = (text: string | undefined): text is string => /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text ?? '')
+
 /** What only the hook writes, and everybody may read: what serves, what failed last, and every deployment's record. */
 export const deployRefs = (branch: string) => ({
   live: `refs/deploy/${branch}/live`,
