@@ -245,8 +245,11 @@ function newModel(server: Server, told: string[]) {
       // Where nothing can be written any more, neither the result nor what a restore needs can.
       const isUnrecorded =
         fault && /(repository|state)$/.test(fault.kind) && /runs, but is not recorded|IS NOT BACK IN PLACE/.test(output)
+      // Before anything has gone live, a commit that fails has to stay: there is nothing to go back to.
+      const isFirst =
+        (settled === undefined || isDamaged) && output.includes('There was no previous version to restore')
       const mayServe =
-        isUnrecorded || isRollback || hasRollback || (code === 1 && call.verb === 'again') || servedBefore
+        isFirst || isUnrecorded || isRollback || hasRollback || (code === 1 && call.verb === 'again') || servedBefore
       // What the application has loaded alone does not make it live.
       const isLive = serves && after.problems.length === 0
       // Beside others the answer may have come before the last of them went live.

@@ -35,6 +35,7 @@ async function torture(seed: number, numRuns: number, run: (value: Parameters<ty
   const found: { promise: string; replay: string; minutes: string }[] = []
   let number = -1
   let stopShrinking: number | undefined
+  let shrunk: string | undefined
   const property = fc.asyncProperty(history, async value => {
     number++
     // What is left out is taken for good: the shortest failure until then is what is shown.
@@ -42,14 +43,17 @@ async function torture(seed: number, numRuns: number, run: (value: Parameters<ty
     try {
       await run(value)
     } catch (error) {
+      const promise = error instanceof Broken ? error.promise : String(error)
       if (PUSHLIVE_TORTURE_SURVEY) {
         const minutes = ((Date.now() - began) / 60_000).toFixed(1)
-        const promise = error instanceof Broken ? error.promise : String(error)
         found.push({ promise, replay: `SEED=${seed} PATH_=${number}`, minutes })
         console.log(`${minutes} min, history ${number}: ${promise}   make torture SEED=${seed} PATH_=${number}`)
         console.log(String(error).replace(/^/gm, '  # '))
         return
       }
+      // A shorter history that breaks another promise would hide what was found.
+      shrunk ??= promise
+      if (promise !== shrunk) return
       stopShrinking ??= Date.now() + shrinkMilliseconds
       throw error
     }
