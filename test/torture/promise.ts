@@ -188,6 +188,10 @@ function newModel(server: Server, told: string[]) {
     }
   }
 
+  /** Before anything has gone live, a commit that fails has to stay. */
+  const hasNowhereToGo = (output: string) =>
+    (settled === undefined || isDamaged) && output.includes('There was no previous version to restore')
+
   /** What holds for each call, whatever else went on. */
   function verifyCall(
     { call, target, code, output }: Called,
@@ -247,11 +251,13 @@ function newModel(server: Server, told: string[]) {
       // Where nothing can be written any more, neither the result nor what a restore needs can.
       const isUnrecorded =
         fault && /(repository|state)$/.test(fault.kind) && /runs, but is not recorded|IS NOT BACK IN PLACE/.test(output)
-      // Before anything has gone live, a commit that fails has to stay: there is nothing to go back to.
-      const isFirst =
-        (settled === undefined || isDamaged) && output.includes('There was no previous version to restore')
       const mayServe =
-        isFirst || isUnrecorded || isRollback || hasRollback || (code === 1 && call.verb === 'again') || servedBefore
+        hasNowhereToGo(output) ||
+        isUnrecorded ||
+        isRollback ||
+        hasRollback ||
+        (code === 1 && call.verb === 'again') ||
+        servedBefore
       // What the application has loaded alone does not make it live.
       const isLive = serves && after.problems.length === 0
       // Beside others the answer may have come before the last of them went live.
@@ -280,7 +286,9 @@ function newModel(server: Server, told: string[]) {
         const expected = isGood(target) && !collides ? 0 : 1
         const promise = expected ? 'a bad commit does not exit with 1' : 'a good commit does not go live'
         verify(code === expected, promise, what)
-      } else if (!contains(tip, target)) verify(code === 4, 'a fork of the branch is not refused with 4', what)
+      } else if (!contains(tip, target)) {
+        verify(code === 4 || (code === 1 && collides), 'a fork of the branch is not refused with 4', what)
+      }
     }
     if (call.verb === 'rollback') {
       const expected = line?.at(-2)
@@ -304,7 +312,7 @@ function newModel(server: Server, told: string[]) {
     if (code === 0 && begun.length > 0 && !isDamaged) {
       for (const path of edits) verify(output.includes(path), 'a local change is undone and not named', path)
     }
-    if (code !== 0 && before.problems.length === 0 && before.served) {
+    if (code !== 0 && before.problems.length === 0 && before.served && !hasNowhereToGo(output)) {
       const problems = [...after.problems]
       // What a killed deployment has left serving may give way to what was live before.
       if (after.served !== before.served && after.served !== settled)
