@@ -255,3 +255,31 @@ describe('A step that moves the work tree', async () => {
     assert.equal(readFileSync(join(site.workTree, 'page.txt'), 'utf8'), 'one\n')
   })
 })
+
+describe('A checkout', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('that a post-checkout hook fails without a word is red, with a reason; without the hook it is green', async t => {
+    const site = await newSite(t)
+    const hook = join(site.repository, 'hooks/post-checkout')
+    writeFileSync(hook, '#!/bin/sh\nexit 1\n', { mode: 0o755 })
+    const commit = await site.commit()
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.match(output, /cannot be checked out[\s\S]*a post-checkout hook of the repository fails/)
+    assert.deepEqual(site.steps(), [])
+    rmSync(hook)
+    assert.equal((await site.deploy()).exitCode, 0)
+    await verifyExact(site, commit)
+  })
+
+  it('leaves a submodule as an empty folder, and goes live', async t => {
+    const site = await newSite(t)
+    const first = await site.commit()
+    await site.git`git update-index --add --cacheinfo ${`160000,${first},library`}`
+    await site.git`git commit --quiet --message ${'With a submodule'}`
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.deepEqual(readdirSync(join(site.workTree, 'library')), [])
+  })
+})
