@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { hookProcesses } from '../lib/processes.ts'
-import { startServer } from '../lib/site.ts'
+import { type Site, startServer } from '../lib/site.ts'
 import { isRunning, letGo, waitingMakefile } from '../lib/waiting-step.ts'
 
 describe('The verdict', async () => {
@@ -105,4 +105,64 @@ describe('The verdict', async () => {
     assert.equal(exitCode, 0, output)
     assert.match(output, /IS LIVE \(as part of/)
   })
+
+  it('of what was live last is not taken from the records: a rollback that was killed half-way is undone first', async t => {
+    const site = await newSite(t)
+    const first = await site.commit()
+    await site.deploy()
+    const live = await site.commit({ 'page.txt': 'two\n' })
+    await site.deploy()
+    site.configure({ INSTALL_DEPS: waitingCommand })
+    const rollingBack = site.startDeploy(['rollback', first])
+    await isRunning(site)
+    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+    assert.equal((await rollingBack).exitCode, 5)
+    assert.deepEqual([await site.live(), site.read('page.txt')], [live, 'one\n'])
+    letGo(site)
+    await verifyMended(site, live, 'two\n')
+  })
+
+  it('of what was live last is not taken from the records: a newer commit that was killed half-way is deployed to its end', async t => {
+    const site = await newSite(t)
+    const live = await site.commit()
+    await site.deploy()
+    site.configure({ INSTALL_DEPS: waitingCommand })
+    const newer = await site.commit({ 'page.txt': 'two\n' })
+    const deploying = site.startDeploy()
+    await isRunning(site)
+    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+    await deploying
+    assert.deepEqual([await site.live(), site.read('page.txt')], [live, 'two\n'])
+    letGo(site)
+    await site.git`git checkout --quiet --detach ${live}`
+    await verifyMended(site, newer, 'two\n')
+  })
+
+  it('of what was live last is not taken from the records: what a failed rollback could not put back is mended first', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    const live = await site.commit({ 'page.txt': 'two\n' })
+    await site.deploy()
+    site.configure({ INSTALL_DEPS: 'false' })
+    const { exitCode, output } = await site.deploy(['rollback'])
+    assert.equal(exitCode, 1, output)
+    assert.match(output, /IS NOT BACK IN PLACE/)
+    site.configure({ INSTALL_DEPS: waitingCommand })
+    letGo(site)
+    await verifyMended(site, live, 'two\n')
+  })
 })
+
+const waitingCommand =
+  'touch "$STEPS.running"; while ! test -e "$STEPS.go"; do sleep 0.02; done; echo "install $DEPLOY_COMMIT" >> "$STEPS"'
+
+/** One more `deploy` does what was left undone, and says that the commit is live. */
+async function verifyMended(site: Site, commit: string, page: string) {
+  site.steps()
+  const { exitCode, output } = await site.deploy()
+  assert.equal(exitCode, 0, output)
+  assert.equal(await site.live(), commit)
+  assert.equal(site.read('page.txt'), page, output)
+  assert.ok(site.steps().includes(`install ${commit}`), output)
+}
