@@ -58,6 +58,25 @@ describe('deploy exits with 0', async () => {
     assert.equal(await asks(site), '')
   })
 
+  for (const [what, args, expected] of [
+    ['deploys one new commit', [], 0],
+    ['deploys one commit that fails', [], 1],
+    ['runs one commit again', ['--again'], 0],
+    ['rolls back to one commit', ['rollback', 'main~'], 0],
+  ] as const) {
+    it(`or what all of them get where each ${what} at once`, async t => {
+      const site = await newSite(t)
+      await site.commit()
+      await site.deploy()
+      const last = await site.commit(expected === 0 ? {} : { Makefile: 'install-deps:\n\tfalse\n' })
+      if (args.length > 0) await site.deploy()
+      const results = await Promise.all(Array.from({ length: 5 }, () => site.deploy(args)))
+      for (const { exitCode, output } of results) assert.equal(exitCode, expected, output)
+      assert.equal((await site.live()) === last, expected === 0 && args[0] !== 'rollback')
+      assert.deepEqual(await site.asks(), [])
+    })
+  }
+
   it('after --again, which runs the steps once more', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
