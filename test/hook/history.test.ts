@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { askRef } from '../../scripts/lib/protocol/asks.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('The history', async () => {
@@ -84,6 +85,16 @@ describe('The history', async () => {
     const { exitCode, output } = await site.deploy(['rollback', orphan])
     assert.equal(exitCode, 1, output)
     assert.match(output, /was never live, and is not on main/)
+    await site.git`git tag --annotate --message ${'x'} annotated ${orphan}`
+    for (const [name, reason] of [
+      ['annotated', /is not live: .*was never live, and is not on main/],
+      [`${live}^{tree}`, /is not live: .*is no commit of this repository/],
+    ] as const) {
+      const id = (await site.git`git rev-parse ${name}`).stdout.trim()
+      const ask = askRef('main', { verb: 'rollback', commit: id }, '0123456789')
+      const pushed = await site.git`git push ${site.repository} ${`${id}:${ask}`}`.nothrow()
+      assert.match(pushed.stderr, reason)
+    }
     assert.equal(await site.live(), live)
   })
 
