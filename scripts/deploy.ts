@@ -21,7 +21,7 @@ import { withSshSession } from './lib/ssh/session.ts'
 const help = `Usage: deploy [--again | --dry-run]
        deploy check
        deploy status | history [--json]
-       deploy rollback [COMMIT]
+       deploy rollback [COMMIT] [--database]
 
 Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, and exits with
   0  the commit serves, or a newer one that contains it does: the server's hook looked, and said so
@@ -35,6 +35,7 @@ Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, a
 check goes through all that a deployment needs, here and on the server, and deploys nothing.
 status and history say what is and was live, who deployed it, and how long each step took.
 rollback goes back to what was live before, or to COMMIT; the next push goes forward again.
+With --database the database goes back first, by the server's DOWNGRADE_DB.
 
   --again          run all steps, even if the commit is already live
   --dry-run        show what would be pushed, and push nothing
@@ -54,7 +55,7 @@ const commands: Readonly<Record<string, Command>> = {
   check: { run: check, options: [] },
   status: { run: status, options: ['json'] },
   history: { run: history, options: ['json'] },
-  rollback: { run: rollback, options: [], takesArgument: true },
+  rollback: { run: rollback, options: ['database'], takesArgument: true },
 }
 
 run(main)
@@ -89,12 +90,15 @@ async function deploy(session: Session): Promise<number> {
 }
 
 async function rollback(session: Session): Promise<number> {
-  const { argument: name, settings, connected } = session
+  const { argument: name, settings, connected, options } = session
+  const verb = options.database ? 'downgrade' : 'rollback'
   const commit = name === undefined ? undefined : ((await resolveCommit(session, name)) ?? verifyId(name))
   await connected
 
-  console.log(`ROLLING BACK ${settings.BRANCH_NAME} TO ${commit ?? 'WHAT WAS LIVE BEFORE'} ...`)
-  return announce(await repeatLostRaces(() => push(session, { ask: { verb: 'rollback', commit } })), false)
+  console.log(
+    `ROLLING BACK ${settings.BRANCH_NAME} TO ${commit ?? 'WHAT WAS LIVE BEFORE'}${options.database ? ', WITH THE DATABASE' : ''} ...`,
+  )
+  return announce(await repeatLostRaces(() => push(session, { ask: { verb, commit } })), false)
 }
 
 async function status(session: Session): Promise<number> {

@@ -1,23 +1,25 @@
-import { fstatSync, readFileSync, realpathSync, statSync, utimesSync, writeSync } from 'node:fs'
+import { fstatSync, readFileSync, realpathSync, writeSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findAnswer, verdictOn } from './lib/hook/answered.ts'
 import { Deployment } from './lib/hook/deployment.ts'
 import { enterEnvironment } from './lib/hook/environment.ts'
-import { waitForNextSecond, withTimeKept } from './lib/hook/file-time.ts'
+import { withTimeKept } from './lib/hook/file-time.ts'
 import { verifyHealthy } from './lib/hook/health.ts'
-import { isSettled, Journal, type JournalEntry } from './lib/hook/journal.ts'
+import { isSettled, Journal, type JournalEntry, type Touched } from './lib/hook/journal.ts'
 import { DeploymentLog } from './lib/hook/log.ts'
-import { identifySettings, type Plan, planDeployment } from './lib/hook/plan.ts'
+import { notify } from './lib/hook/notify.ts'
+import { identifySettings, onlySwitch, type Plan, planDeployment } from './lib/hook/plan.ts'
 import { identifyProcess } from './lib/hook/processes.ts'
 import { branchIn, findAsk, removeAsks } from './lib/hook/pushed-refs.ts'
 import type { Relay } from './lib/hook/relay.ts'
-import type { Refs, Repository } from './lib/hook/repository.ts'
-import { type HookSettings, readHookSettings } from './lib/hook/settings.ts'
+import type { Release } from './lib/hook/releases.ts'
+import { inFolder, lockedFolder, readHookSettings } from './lib/hook/settings.ts'
+import type { Site } from './lib/hook/site.ts'
+import { verifyTakenOver } from './lib/hook/taking-over.ts'
 import { takeTurn } from './lib/hook/turn.ts'
-import type { WorkTree } from './lib/hook/work-tree.ts'
-import type { Ask } from './lib/protocol/asks.ts'
+import { type Ask, isRollback } from './lib/protocol/asks.ts'
 import { endOfChecks, formatCheck } from './lib/protocol/checks.ts'
 import { formatGreeting, formatVerdict, type Verdict } from './lib/protocol/verdict.ts'
 import { readArguments } from './lib/shared/arguments.ts'
@@ -95,24 +97,24 @@ async function answer(ask: Ask, branch: string, gitDir: string, relay: Relay, pr
   const ownFolder = join(gitDir, 'pushlive')
   const journal = new Journal(join(ownFolder, 'journal'))
   const arrival = journal.arrival()
-  const takingTurn = takeTurn([ownFolder, settings.PATH_TO_GIT_WORK_TREE], ask, journal, relay)
+  const takingTurn = takeTurn([ownFolder, lockedFolder(settings)], ask, journal, relay)
   // flock runs while zx is loaded.
   const [endTurn, git] = await Promise.all([takingTurn, import('./lib/hook/repository.ts')])
   try {
-    const { WorkTree } = await import('./lib/hook/work-tree.ts')
+    const { Releases } = await import('./lib/hook/releases.ts')
     const repository = new git.Repository(gitDir)
-    const workTree = new WorkTree(settings.PATH_TO_GIT_WORK_TREE, gitDir)
+    const releases = new Releases(settings, gitDir)
     repository.cleanUp(branch)
     const refs = await repository.refs(branch)
     await repository.removeAsks(refs.asks)
 
     const last = journal.read()
-    const found = await findAnswer({ ask, branch, arrival, last, refs, repository, workTree })
+    const found = await findAnswer({ ask, branch, arrival, last, refs, repository, releases })
     if ('verdict' in found) return found.verdict
     const deployment = await begin(found.deploy, ask, last, refs.live, ownFolder, journal, relay)
-    const site = { settings, branch, refs, last, repository, workTree }
-    await deploy(deployment, site)
-    return await verdictOn(ask, deployment.entry, repository, workTree)
+    await deploy(deployment, { settings, branch, refs, last, repository, releases })
+    if (settings.NOTIFY) notify(settings.NOTIFY, gitDir, deployment, branch)
+    return await verdictOn(ask, deployment.entry, repository, releases)
   } finally {
     endTurn()
   }
@@ -129,7 +131,7 @@ async function begin(
 ): Promise<Deployment> {
   const started = Date.now()
   const log = new DeploymentLog(join(ownFolder, 'log'), new Date(started), commit, relay)
-  if (ask.verb === 'rollback') {
+  if (isRollback(ask.verb)) {
     const why = ask.commit === undefined ? `, which was live before ${previous}` : ''
     log.say(`GOING BACK TO ${commit}${why} ...`)
   }
@@ -142,7 +144,7 @@ async function begin(
     commit,
     previous,
     verb: ask.verb,
-    isToPrevious: ask.verb === 'rollback' && ask.commit === undefined,
+    isToPrevious: isRollback(ask.verb) && ask.commit === undefined,
     who: whoPushed(),
     log: log.file,
     started,
@@ -154,23 +156,26 @@ async function begin(
   return new Deployment(entry, journal, log, shutdown.signal)
 }
 
-interface Site {
-  readonly settings: HookSettings
-  readonly branch: string
-  readonly refs: Refs
-  readonly last: JournalEntry | undefined
-  readonly repository: Repository
-  readonly workTree: WorkTree
-}
-
 /** Puts the commit live or, when a step fails, the previous one back; and records which of the two it was. */
 async function deploy(deployment: Deployment, site: Site): Promise<void> {
   const { entry, log } = deployment
-  const { settings, branch, refs, last, repository } = site
-  const record = (live: boolean) => repository.record(deployment.toRecord(live), branch, refs, deployment.start)
+  const { settings, branch, refs, last, repository, releases } = site
+  const record = (live: boolean) => {
+    entry.kept = releases.kept().map(({ number, state: { complete = '', database } }) => {
+      return { release: number, commit: complete, database }
+    })
+    return repository.record(deployment.toRecord(live), branch, refs, deployment.start)
+  }
   try {
-    const plan = await planDeployment(deployment, last, settings, repository)
-    await goLive(entry.commit, plan, deployment, site)
+    const steps = await import('./lib/hook/release-steps.ts')
+    if (settings.VERIFY) await steps.verify(settings.VERIFY, deployment, site)
+    await steps.settle(deployment, site)
+    if (entry.verb === 'downgrade') await (await import('./lib/hook/database.ts')).takeDatabaseBack(deployment, site)
+    const kept = isRollback(entry.verb) ? await releases.findWhole(entry.commit) : undefined
+    const release = kept ?? releases.choose(refs.live)
+    const plan = kept ? onlySwitch : await planDeployment(deployment, release, last, settings, repository)
+    await goLive(entry.commit, release, plan, deployment, site)
+    releases.markLive(release, entry.number, entry.database, isRollback(entry.verb))
     await deployment.announce('RECORDING THE DEPLOYMENT', () => record(true))
     entry.touched = {}
     entry.explanation = `in ${deployment.seconds} s`
@@ -186,62 +191,72 @@ async function deploy(deployment: Deployment, site: Site): Promise<void> {
 }
 
 /** The bash hook. Each step is written down before it begins; the first that fails ends it. */
-async function goLive(commit: string, plan: Plan, deployment: Deployment, site: Site): Promise<void> {
-  const { settings, workTree, branch, refs, last } = site
-  const { PATH_TO_GIT_WORK_TREE, ACTIVATE_VENV, INSTALL_DEPS, UPGRADE_DB, PATH_TO_WSGI, RESTART, HEALTH_CHECK_URL } =
-    settings
-  const { entry, log, start, shutdown } = deployment
+async function goLive(commit: string, release: Release, plan: Plan, deployment: Deployment, site: Site): Promise<void> {
+  const { refs, last, releases } = site
+  const settings = inFolder(site.settings, release.path)
+  const { PATH_TO_VENV, INSTALL_DEPS, UPGRADE_DB, DB_REVISION, PATH_TO_WSGI, RESTART, HEALTH_CHECK_URL } = settings
+  const { entry, log, start } = deployment
+  const { isInPlace } = releases
+  const steps = await import('./lib/hook/release-steps.ts')
+  const ofServing = (part: keyof Touched) => (isInPlace ? part : undefined)
 
-  await deployment.step(`CHECKING OUT CODE TO GIT WORK TREE (${PATH_TO_GIT_WORK_TREE})`, async () => {
-    const known = [refs.live, last?.commit, last?.previous, refs.failed].filter(each => each !== undefined)
-    const checkOut = () => workTree.checkOut(commit, known, start, () => deployment.touch('code'))
-    for (const note of await withTimeKept(PATH_TO_WSGI, checkOut)) log.say(note)
-  })
+  if (plan.code) {
+    await deployment.step(`CHECKING OUT CODE TO GIT WORK TREE (${release.path})`, async () => {
+      if (!isInPlace) release.remember({ complete: undefined, live: undefined, database: undefined })
+      const known = [refs.live, last?.commit, last?.previous, refs.failed].filter(each => each !== undefined)
+      const onTouch = () => isInPlace && deployment.touch('code')
+      const checkOut = () => release.workTree.checkOut(commit, known, start, onTouch)
+      for (const note of await withTimeKept(PATH_TO_WSGI, checkOut)) log.say(note)
+      if (!isInPlace) await steps.furnish(release, deployment, site)
+    })
+  }
   if (!plan.dependencies && !plan.database && !plan.application) return
 
-  const { StepsShell } = await import('./lib/hook/steps-shell.ts')
-  const variables = { DEPLOY_BRANCH: branch, DEPLOY_COMMIT: commit, DEPLOY_PREVIOUS_COMMIT: entry.previous ?? '' }
-  const shell = new StepsShell({ ...process.env, ...variables }, { settings, log, start, signal: shutdown })
-  if (ACTIVATE_VENV) await deployment.step('ACTIVATING VIRTUAL ENVIRONMENT', () => shell.activate(ACTIVATE_VENV))
+  const shell = await steps.openShell(release, deployment, site, commit)
+  if (plan.dependencies && PATH_TO_VENV && !isInPlace) {
+    const { makeVirtualEnvironment } = await import('./lib/hook/virtual-environment.ts')
+    await deployment.step('MAKING VIRTUAL ENVIRONMENT', () =>
+      makeVirtualEnvironment(PATH_TO_VENV, release.state.installed !== undefined, shell),
+    )
+  }
   if (plan.dependencies && INSTALL_DEPS) {
-    await deployment.step('INSTALLING DEPENDENCIES', () => shell.run(INSTALL_DEPS), 'dependencies')
+    release.remember({ installed: undefined })
+    await deployment.step('INSTALLING DEPENDENCIES', () => shell.run(INSTALL_DEPS), ofServing('dependencies'))
+    release.remember({ installed: { commit, settingsFile: entry.settingsFile } })
   }
   if (plan.database && UPGRADE_DB) {
     await deployment.step('UPGRADING DATABASE STRUCTURE', () => shell.run(UPGRADE_DB), 'database')
   }
-  verifyUnmoved(workTree, commit)
+  if (plan.code && DB_REVISION) {
+    const { findRevision } = await import('./lib/hook/database.ts')
+    entry.database = await deployment.step('ASKING FOR DATABASE REVISION', () => findRevision(shell, DB_REVISION))
+  }
+  const smokeTest = settings.SMOKE_TEST ?? (isInPlace ? '' : steps.smokeTestOf(release, settings))
+  if (plan.code && smokeTest) await deployment.step('TESTING RELEASE', () => shell.run(smokeTest))
+  steps.verifyUnmoved(release, commit)
+  if (!isInPlace) release.remember({ complete: commit }, true)
+  const left = isInPlace ? undefined : await steps.switchTo(release, settings, shell, deployment, site)
   if (plan.application && RESTART !== '') {
-    await deployment.step('RESTARTING APPLICATION', () => restart(shell), 'application')
+    const hasSwitched = left !== undefined
+    await deployment.step(
+      'RESTARTING APPLICATION',
+      () => steps.restart(release, settings, shell, hasSwitched),
+      'application',
+    )
   }
   if (plan.application && HEALTH_CHECK_URL) {
+    const other = commit === entry.commit ? entry.previous : entry.commit
     await deployment.step(`CHECKING HEALTH (${HEALTH_CHECK_URL})`, async () => {
       if (RESTART === undefined) await sleep(noticeMilliseconds)
-      await verifyHealthy(HEALTH_CHECK_URL, settings.HEALTH_CHECK_TIMEOUT)
+      await verifyHealthy(HEALTH_CHECK_URL, settings.HEALTH_CHECK_TIMEOUT, commit, other)
+      if (left === undefined) return
+      const stayed = await verifyTakenOver(left.path, release.path, settings.HEALTH_CHECK_TIMEOUT)
+      if (stayed) log.say(`STILL RUNNING FROM RELEASE ${left.number}, WHICH RESTART DOES NOT REACH: ${stayed}`)
+      // What answered before may have been the old one.
+      await verifyHealthy(HEALTH_CHECK_URL, settings.HEALTH_CHECK_TIMEOUT, commit, other)
     })
   }
-  verifyUnmoved(workTree, commit)
-
-  async function restart(shell: { run(command: string): Promise<void> }) {
-    if (RESTART !== undefined) return shell.run(RESTART)
-    const wsgi = PATH_TO_WSGI as string
-    if (!statSync(wsgi, { throwIfNoEntry: false })?.isFile()) {
-      throw new Failure(exitCode.failed, `PATH_TO_WSGI (${wsgi}) is no file: touching it would restart nothing.`)
-    }
-    // Of two touches in one second uWSGI may see the first only.
-    await waitForNextSecond(wsgi)
-    try {
-      utimesSync(wsgi, new Date(), new Date())
-    } catch {
-      // Who may write a file but does not own it may only set its time to now, for which Node has no call.
-      await shell.run('touch -- "$PATH_TO_WSGI"')
-    }
-  }
-}
-
-/** @throws Failure where a step has checked out or committed something else */
-function verifyUnmoved(workTree: WorkTree, commit: string): void {
-  if (workTree.isAt(commit)) return
-  throw new Failure(exitCode.failed, `${workTree.path} is not at ${commit} any more: a step has moved it.`)
+  steps.verifyUnmoved(release, commit)
 }
 
 /**
@@ -251,6 +266,7 @@ function verifyUnmoved(workTree: WorkTree, commit: string): void {
  */
 async function restore(deployment: Deployment, site: Site): Promise<string> {
   const { entry, log, stepName } = deployment
+  const { releases } = site
   const { dependencies = false, application = false, database } = entry.touched
   const { previous, commit } = entry
   const state = stepName === 'RECORDING THE DEPLOYMENT' ? `: ${commit} runs, but is not recorded` : ''
@@ -260,17 +276,25 @@ async function restore(deployment: Deployment, site: Site): Promise<string> {
   if (previous === undefined) {
     return `There was no previous version to restore${state}.`
   }
-  try {
-    deployment.shutdown = undefined
-    log.say(`PUTTING BACK THE PREVIOUS CODE (${previous}) ...`)
-    await goLive(previous, { dependencies, application, database: false }, deployment, site)
-    entry.touched = database ? { database } : {}
-  } catch (error) {
-    log.say(describe(error))
-    return `AND THE PREVIOUS CODE (${previous}) IS NOT BACK IN PLACE${state}.`
+  let back = `${previous} is live as before.`
+  // A database that was taken back goes forward again with the code.
+  const isTakenBack = entry.verb === 'downgrade' && database === true && !stepName.startsWith('TAKING')
+  if (!isSettled(entry.touched) || isTakenBack) {
+    try {
+      deployment.shutdown = undefined
+      log.say(`PUTTING BACK THE PREVIOUS CODE (${previous}) ...`)
+      const kept = await releases.findWhole(previous)
+      const anew = releases.isInPlace ? { dependencies, application } : { dependencies: true, application: true }
+      const plan = kept ? onlySwitch : { ...onlySwitch, code: true, ...anew }
+      await goLive(previous, kept ?? releases.choose(previous), { ...plan, database: isTakenBack }, deployment, site)
+      entry.touched = database && !isTakenBack ? { database } : {}
+      back = `The previous code (${previous}) is back in place.`
+    } catch (error) {
+      log.say(describe(error))
+      return `AND THE PREVIOUS CODE (${previous}) IS NOT BACK IN PLACE${state}.`
+    }
   }
-  const back = `The previous code (${previous}) is back in place.`
-  if (!database) return back
+  if (!entry.touched.database) return back
   const migrations = await site.repository.addedFiles(previous, commit, site.settings.UPGRADE_DB_IF_CHANGED)
   const between = migrations.length > 0 ? ` by ${migrations.join(', ')}` : ''
   return `${back} The database was left as it is: it may be ahead of the code${between}.`

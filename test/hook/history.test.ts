@@ -44,7 +44,8 @@ describe('The history', async () => {
     assert.equal(exitCode, 0, output)
     assert.equal(await site.live(), first)
     assert.equal(site.read('page.txt'), 'one\n')
-    assert.deepEqual(site.steps(), [`install ${first}`, `upgrade ${first}`])
+    // An older commit knows no way up from a newer database.
+    assert.deepEqual(site.steps(), [`install ${first}`])
     assert.equal((await site.deploy(['rollback', second.slice(0, 10)])).exitCode, 0)
     assert.equal(await site.live(), second)
     assert.equal((await site.deploy(['rollback', 'nonsense'])).exitCode, 2)

@@ -21,6 +21,7 @@ export interface Session {
 
 export interface Options {
   readonly again?: boolean | undefined
+  readonly database?: boolean | undefined
   readonly 'dry-run'?: boolean | undefined
   readonly json?: boolean | undefined
 }

@@ -1,3 +1,4 @@
+import { isRollback } from '../protocol/asks.ts'
 import type { DeploymentRecord } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { summarize } from './history.ts'
@@ -6,6 +7,10 @@ export function formatStatus(history: readonly DeploymentRecord[]): string {
   const { live, failed } = summarize(history)
   const lines = [live ? `live    ${formatRecord(live)}` : 'Nothing was ever live.']
   if (failed) lines.push(`failed  ${formatRecord(failed)}`)
+  for (const { release, commit, database } of history[0]?.kept ?? []) {
+    const revision = database ? `, database at ${flatten(String(database))}` : ''
+    lines.push(`kept    ${flatten(String(commit))}  release ${Number(release)}${revision}`)
+  }
   return lines.join('\n')
 }
 
@@ -15,7 +20,7 @@ export const formatHistory = (history: readonly DeploymentRecord[]) =>
 
 /** Each text flattened: a record holds file names and a recipe's words, and everybody who may push can write one. */
 function formatRecord({ commit, who, started, ended, steps, request, explanation, live }: DeploymentRecord): string {
-  const how = request === 'rollback' ? ', rolled back' : ''
+  const how = isRollback(request) ? ', rolled back' : ''
   return [
     `${commit}  ${formatTime(ended)}  by ${flatten(String(who))}${how}, took ${(ended - started) / 1000} s`,
     ...steps.map(step => `${flatten(String(step?.name))} ${formatSeconds(step?.seconds)}`),

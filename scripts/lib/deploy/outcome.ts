@@ -1,3 +1,4 @@
+import { isRollback } from '../protocol/asks.ts'
 import { protocol } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure, version } from '../shared/program.ts'
@@ -14,7 +15,7 @@ import type { Pushed } from './push.ts'
  */
 export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
   const { push, askedAs, rejected, verdict, greeting } = pushed
-  const isRollback = push.ask?.verb === 'rollback'
+  const goesBack = isRollback(push.ask?.verb)
   // The branch may have been refused because it was overtaken by what serves now.
   if (verdict?.live) {
     console.log(`${verdict.commit} IS LIVE${verdict.explanation && ` (${flatten(verdict.explanation)})`}.`)
@@ -29,11 +30,11 @@ export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
   }
   if (greeting && greeting.protocol !== protocol) throw misunderstanding(greeting)
   if (rejected.ask) throw askRefused(rejected.ask, pushed.hasMoved)
-  if (greeting) throw noVerdict(isRollback)
+  if (greeting) throw noVerdict(goesBack)
   if (!pushed.isComplete) throw explainBrokenPush(pushed.words)
 
   const kept = `the server keeps the unanswered ask, until somebody runs there: git update-ref -d ${askedAs}`
-  if (isRollback) {
+  if (goesBack) {
     throw new Failure(exitCode.unknown, 'NOT ROLLED BACK: no pushlive hook answered.', {
       fix: `deploy check says what the server lacks; ${kept}`,
     })
@@ -70,13 +71,13 @@ export function askRefused(reason: string, hasMoved = false): Failure {
   )
 }
 
-function noVerdict(isRollback: boolean): Failure {
+function noVerdict(goesBack: boolean): Failure {
   return new Failure(
     exitCode.unknown,
     'The server never reported a result: its hook stopped early, or the connection broke.',
     {
       // Rolling back once more would go further back.
-      fix: isRollback ? 'look at deploy status before you roll back again' : 'run deploy again: it finds out',
+      fix: goesBack ? 'look at deploy status before you roll back again' : 'run deploy again: it finds out',
     },
   )
 }

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Ask, askRef } from '../protocol/asks.ts'
+import { type Ask, askRef, isRollback } from '../protocol/asks.ts'
 import { type Greeting, parseGreeting, parseVerdict, type Verdict } from '../protocol/verdict.ts'
 import { harmless } from '../shared/foreign-text.ts'
 import { isLostRace } from '../ssh/explain-failure.ts'
@@ -84,7 +84,7 @@ export async function push(session: Session, what: Push, { said, noted } = termi
     said(spoken)
     greeting ??= parseGreeting(spoken)
     const spokenVerdict = parseVerdict(spoken)
-    if (spokenVerdict && (ask?.verb === 'rollback' || spokenVerdict.commit === ask?.commit)) verdict = spokenVerdict
+    if (spokenVerdict && (isRollback(ask?.verb) || spokenVerdict.commit === ask?.commit)) verdict = spokenVerdict
   }
   const answers = parsePorcelain((await pushing).stdout)
   const answerTo = (ref = '') => answers.get(ref)

@@ -1,9 +1,9 @@
-import type { Ask } from '../protocol/asks.ts'
+import { type Ask, isRollback } from '../protocol/asks.ts'
 import { findPrevious } from '../protocol/record.ts'
 import type { Verdict } from '../protocol/verdict.ts'
 import { type Arrival, isSettled, type JournalEntry } from './journal.ts'
+import type { Releases } from './releases.ts'
 import type { Refs, Repository } from './repository.ts'
-import type { WorkTree } from './work-tree.ts'
 
 interface Situation {
   readonly ask: Ask
@@ -13,7 +13,7 @@ interface Situation {
   readonly last: JournalEntry | undefined
   readonly refs: Refs
   readonly repository: Repository
-  readonly workTree: WorkTree
+  readonly releases: Releases
 }
 
 /** What an ask comes to: the commit that has to be deployed for it, or a verdict at once. */
@@ -24,18 +24,21 @@ export type Answer = { readonly deploy: string } | { readonly verdict: Verdict }
  * commit that ended after that, or what serves. Only what is there counts for that, not what was written down.
  */
 export async function findAnswer(situation: Situation): Promise<Answer> {
-  const { ask, branch, arrival, last, refs, repository, workTree } = situation
+  const { ask, branch, arrival, last, refs, repository, releases } = situation
   const hasBegunSince = last !== undefined && arrival !== undefined && last.number > arrival.number
   const hasEndedSince = hasBegunSince || (last !== undefined && last.number === arrival?.number && !arrival.hasEnded)
-  const verdict = (deployed: JournalEntry) => verdictOn(ask, deployed, repository, workTree)
+  const verdict = (deployed: JournalEntry) => verdictOn(ask, deployed, repository, releases)
   const notLive = (explanation: string) =>
     ({ verdict: { commit: ask.commit ?? 'previous', live: false, explanation } }) as const
 
-  if (ask.verb === 'rollback') {
+  if (isRollback(ask.verb)) {
     if (ask.commit === undefined && hasBegunSince && last.outcome && last.isToPrevious)
       return { verdict: await verdict(last) }
     const records = await repository.records(refs)
-    const commit = ask.commit === undefined ? findPrevious(records) : await repository.findCommit(ask.commit)
+    // Where a failed deployment has left the database ahead, it is the way back to what is live.
+    const isAhead = ask.verb === 'downgrade' && last?.outcome === 'failed' && last.touched.database
+    const previous = isAhead ? refs.live : findPrevious(records)
+    const commit = ask.commit === undefined ? previous : await repository.findCommit(ask.commit)
     if (commit === undefined) {
       return notLive(
         ask.commit === undefined
@@ -48,12 +51,12 @@ export async function findAnswer(situation: Situation): Promise<Answer> {
       return notLive(`${commit} was never live, and is not on ${branch}: a rollback goes to nothing else`)
     }
     if (hasBegunSince && last.outcome && last.commit === commit) return { verdict: await verdict(last) }
-    if (commit === refs.live && (await serves(commit, situation))) return { verdict: already(commit) }
-    return { deploy: commit }
+    const isThere = ask.verb === 'rollback' && commit === refs.live && (await serves(commit, situation))
+    return isThere ? { verdict: already(commit) } : { deploy: commit }
   }
 
   const asked = ask.commit as string
-  if (hasBegunSince && last.outcome && last.verb === 'rollback') return { verdict: await verdict(last) }
+  if (hasBegunSince && last.outcome && isRollback(last.verb)) return { verdict: await verdict(last) }
   if (last?.outcome && last.commit === refs.tip && (ask.verb === 'again' ? hasBegunSince : hasEndedSince)) {
     const answer = await verdict(last)
     if (answer.live || asked === last.commit) return { verdict: answer }
@@ -77,10 +80,10 @@ export async function verdictOn(
   ask: Ask,
   deployed: JournalEntry,
   repository: Repository,
-  workTree: WorkTree,
+  releases: Releases,
 ): Promise<Verdict> {
   const { commit: done, previous, touched, explanation = '' } = deployed
-  const commit = ask.commit !== undefined && ask.verb !== 'rollback' ? ask.commit : done
+  const commit = ask.commit !== undefined && !isRollback(ask.verb) ? ask.commit : done
   const live = deployed.outcome === 'live'
   if (commit === done) return { commit, live, explanation }
   if (live) {
@@ -92,13 +95,13 @@ export async function verdictOn(
     previous !== undefined &&
     isSettled(touched) &&
     (previous === commit || (await repository.contains(previous, commit)))
-  if (isPart && (await workTree.holds(previous))) return partOf(commit, previous)
+  if (isPart && (await releases.serves(previous))) return partOf(commit, previous)
   return { commit, live: false, explanation: `overtaken by ${done}, which failed: ${explanation}` }
 }
 
 /** Whether the commit is what serves: its files are there, and the last deployment left nothing that is not its own. */
-async function serves(commit: string, { last, workTree }: Situation): Promise<boolean> {
-  return last?.outcome !== undefined && isSettled(last.touched) && (await workTree.holds(commit))
+async function serves(commit: string, { last, releases }: Situation): Promise<boolean> {
+  return last?.outcome !== undefined && isSettled(last.touched) && (await releases.serves(commit))
 }
 
 const already = (commit: string): Verdict => ({ commit, live: true, explanation: 'already live' })

@@ -64,7 +64,8 @@ export async function lookAround({ repository, settingsFile, keepSettings, branc
   }
   const workTree = settings.PATH_TO_GIT_WORK_TREE ?? ''
   if (replaces || hasSettings) {
-    const problem = findProblemOfWorkTree(workTree, repository)
+    const isReplaced = !['', '1'].includes(settings.RELEASES ?? '')
+    const problem = findProblemOfWorkTree(workTree, isReplaced, repository)
     if (problem) isWrong(`PATH_TO_GIT_WORK_TREE ${problem}.`, `set it in ${place}`)
   }
   if (canRunGit) {
@@ -124,14 +125,14 @@ async function lookAtRepository(repository: string, isWrong: (what: string, fix:
   }
 }
 
-/** What is wrong with it, behind its name. */
-function findProblemOfWorkTree(workTree: string, repository: string): string | undefined {
+/** @param isReplaced whether it is a link that is replaced. @returns what is wrong with it, behind its name */
+function findProblemOfWorkTree(workTree: string, isReplaced: boolean, repository: string): string | undefined {
   if (!workTree) return 'is missing'
   if (!isAbsolute(workTree)) return `is not an absolute path: ${workTree}`
   if (lieInOneAnother(workTree, repository)) {
     return `(${workTree}) and the repository (${repository}) lie in one another`
   }
-  const folder = existingFolder(workTree)
+  const folder = existingFolder(isReplaced ? dirname(workTree) : workTree)
   return isWritable(folder) ? undefined : `cannot be made or written: ${whose(folder)}`
 }
 

@@ -1,5 +1,5 @@
 import type { Verb } from '../protocol/asks.ts'
-import { isCommitId, type StepRecord } from '../protocol/record.ts'
+import { isCommitId, type KeptRelease, type StepRecord } from '../protocol/record.ts'
 import type { ProcessId } from './processes.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
 
@@ -40,6 +40,9 @@ export interface JournalEntry {
   /** Absent while it runs, and for ever where it was killed. */
   outcome?: 'live' | 'failed'
   explanation?: string
+  /** Where the database is by then, as DB_REVISION tells. */
+  database?: string | undefined
+  kept?: readonly KeptRelease[]
   /** What is not known to belong to the live commit: whoever comes next has to mend it. */
   touched: Touched
 }

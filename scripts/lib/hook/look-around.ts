@@ -5,7 +5,8 @@ import type { Check } from '../protocol/checks.ts'
 import { describe } from '../shared/program.ts'
 import { Journal } from './journal.ts'
 import { go } from './processes.ts'
-import { type HookSettings, readHookSettings } from './settings.ts'
+import { Releases } from './releases.ts'
+import { type HookSettings, inFolder, lockedFolder, readHookSettings } from './settings.ts'
 import { activate } from './steps-shell.ts'
 
 /** What a deployment will meet on the server, in its order. Changes nothing, and takes no lock for longer than a look. */
@@ -18,18 +19,22 @@ export async function* lookAround(gitDir: string): AsyncGenerator<Check> {
     yield { what: 'settings of the hook', isOk: false, found: describe(error) }
     return
   }
-  const { PATH_TO_GIT_WORK_TREE, PATH_TO_VENV, ACTIVATE_VENV, PATH_TO_WSGI, RESTART } = settings
+  const { PATH_TO_GIT_WORK_TREE, RELEASES, ACTIVATE_VENV, RESTART } = settings
+  const serving = RELEASES === 1 ? PATH_TO_GIT_WORK_TREE : new Releases(settings, gitDir).serving()?.path
+  const { PATH_TO_VENV, PATH_TO_WSGI } = inFolder(settings, serving ?? PATH_TO_GIT_WORK_TREE)
   yield { what: 'settings of the hook', isOk: true, found: join(gitDir, '.env') }
   yield checkProtection(gitDir)
   yield look('log folder', join(ownFolder, 'log'), verifyCanBeMade)
-  yield await checkLock([ownFolder, PATH_TO_GIT_WORK_TREE], new Journal(join(ownFolder, 'journal')))
+  yield await checkLock([ownFolder, lockedFolder(settings)], new Journal(join(ownFolder, 'journal')))
   yield look('work tree', PATH_TO_GIT_WORK_TREE, path => {
     if (statSync(join(path, '.git'), { throwIfNoEntry: false })?.isDirectory()) {
       throw new Error(`${path} is a repository of its own`)
     }
     verifyCanBeMade(path)
   })
-  if (PATH_TO_VENV) yield look('virtual environment', join(PATH_TO_VENV, 'bin'), verifyFolder)
+  if (RELEASES > 1) yield look('releases', dirname(PATH_TO_GIT_WORK_TREE), verifyCanBeMade)
+  // With releases each makes its own.
+  if (PATH_TO_VENV && RELEASES === 1) yield look('virtual environment', join(PATH_TO_VENV, 'bin'), verifyFolder)
   if (ACTIVATE_VENV) yield await checkActivation(ACTIVATE_VENV, PATH_TO_GIT_WORK_TREE)
   if (RESTART === undefined && PATH_TO_WSGI) {
     yield look('WSGI file', PATH_TO_WSGI, path => verifyCanBeTouched(path, PATH_TO_GIT_WORK_TREE))

@@ -1,49 +1,56 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { isRollback } from '../protocol/asks.ts'
 import type { Deployment } from './deployment.ts'
 import type { JournalEntry } from './journal.ts'
+import type { Release } from './releases.ts'
 import type { Repository } from './repository.ts'
 import type { HookSettings } from './settings.ts'
 
-/** What of a deployment is to be done, beside the checkout. */
+/** What of a deployment is to be done. */
 export interface Plan {
+  /** The code is put there, with whatever has to be done to it before it can serve. */
+  readonly code: boolean
   readonly dependencies: boolean
   readonly database: boolean
   readonly application: boolean
 }
 
-export const everything: Plan = { dependencies: true, database: true, application: true }
+/** For a release that is there whole. */
+export const onlySwitch: Plan = { code: false, dependencies: false, database: false, application: true }
 
 /**
- * Steps that are told on which files they depend are left out when none of these differs from what went live last; in
- * any doubt whether that is what is installed, they run.
+ * Steps that are told on which files they depend are left out when none of these differs from what the release has
+ * installed, or from what went live last; in any doubt about that, they run. An older commit knows no way up from a newer
+ * database.
  */
 export async function planDeployment(
   { entry, log }: Deployment,
+  release: Release,
   last: JournalEntry | undefined,
-  settings: HookSettings,
+  { INSTALL_DEPS_IF_CHANGED, UPGRADE_DB_IF_CHANGED, PATH_TO_VENV }: HookSettings,
   repository: Repository,
 ): Promise<Plan> {
   const { commit, previous, verb, settingsFile } = entry
-  const { INSTALL_DEPS_IF_CHANGED, UPGRADE_DB_IF_CHANGED, PATH_TO_VENV } = settings
-  const knowsWhatIsInstalled =
-    last?.outcome === 'live' &&
-    last.commit === previous &&
-    last.verb !== 'rollback' &&
-    last.settingsFile === settingsFile &&
-    verb === 'deploy' &&
-    (PATH_TO_VENV === undefined || existsSync(join(PATH_TO_VENV, 'bin')))
+  const { installed } = release.state
+  const hasInstalled =
+    installed?.settingsFile === settingsFile && (PATH_TO_VENV === undefined || existsSync(join(PATH_TO_VENV, 'bin')))
+  const hasUpgraded =
+    last?.outcome === 'live' && last.commit === previous && !isRollback(last.verb) && last.settingsFile === settingsFile
 
-  async function isNeeded(name: string, pathspecs: readonly string[]): Promise<boolean> {
-    if (!knowsWhatIsInstalled || previous === undefined || pathspecs.length === 0) return true
-    if (await repository.differs(previous, commit, pathspecs)) return true
-    log.say(`NOT ${name}: nothing under ${pathspecs.join(' ')} differs from ${previous}, which is live.`)
+  async function isNeeded(name: string, pathspecs: readonly string[], before: string | undefined, where: string) {
+    if (verb !== 'deploy' || before === undefined || pathspecs.length === 0) return true
+    if (await repository.differs(before, commit, pathspecs)) return true
+    log.say(`NOT ${name}: nothing under ${pathspecs.join(' ')} differs from ${before}, which is ${where}.`)
     return false
   }
+  const from = { installed: hasInstalled ? installed?.commit : undefined, live: hasUpgraded ? previous : undefined }
   return {
-    dependencies: await isNeeded('INSTALLING DEPENDENCIES', INSTALL_DEPS_IF_CHANGED),
-    database: await isNeeded('UPGRADING DATABASE STRUCTURE', UPGRADE_DB_IF_CHANGED),
+    code: true,
     application: true,
+    dependencies: await isNeeded('INSTALLING DEPENDENCIES', INSTALL_DEPS_IF_CHANGED, from.installed, 'installed'),
+    database:
+      !isRollback(verb) && (await isNeeded('UPGRADING DATABASE STRUCTURE', UPGRADE_DB_IF_CHANGED, from.live, 'live')),
   }
 }
 

@@ -75,6 +75,13 @@ export class Repository {
     return added.stdout.split('\0').filter(Boolean)
   }
 
+  /** A commit's files at or below the paths. */
+  async files(commit: string, paths: readonly string[]): Promise<string[]> {
+    if (paths.length === 0) return []
+    const { stdout } = await this.#git`git ls-tree -r -z --name-only --full-tree ${commit} -- ${paths}`
+    return stdout.split('\0').filter(Boolean)
+  }
+
   /** All deployments of the branch, newest first. */
   async records({ history }: Pick<Refs, 'history'>): Promise<DeploymentRecord[]> {
     return history === undefined ? [] : parseRecords((await this.#git`git log -z --format=%b ${history} --`).stdout)

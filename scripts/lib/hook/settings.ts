@@ -1,5 +1,5 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { dirname, isAbsolute, join, normalize, resolve } from 'node:path'
 import { readSettings, seconds } from '../shared/settings.ts'
 
 const absolutePath = (path: string) => {
@@ -10,7 +10,19 @@ const plainPath = (path: string) => {
   if (/^~|\$/.test(path)) throw new Error('has ~ or $ in it, which no shell replaces here')
   return path
 }
-const pathspecs = (text: string): readonly string[] => text.split(/\s+/).filter(Boolean)
+const words = (text: string): readonly string[] => text.split(/\s+/).filter(Boolean)
+const numberOfReleases = (text: string) => {
+  const number = Number(text)
+  if (number === 2) throw new Error('is 2: a deployment that fails would overwrite what a rollback goes to')
+  if (!/^\d{1,3}$/.test(text.trim()) || number === 0) throw new Error('is not 1, nor a number from 3 to 999')
+  return number
+}
+const relativePaths = (text: string) => {
+  const paths = words(text).map(path => normalize(path).replace(/\/$/, ''))
+  const wrong = paths.find(path => isAbsolute(path) || /^(\.?\.|\.git)?(\/|$)/.test(path))
+  if (wrong !== undefined) throw new Error(`names ${wrong}, which is not a path inside of a release`)
+  return paths
+}
 
 const hookSettings = {
   BRANCH_NAME: { means: 'the one branch that deploys', default: 'main' },
@@ -18,6 +30,16 @@ const hookSettings = {
     means: 'the folder where the code goes, such as /home/seita/flexmeasures',
     required: true,
     read: absolutePath,
+  },
+  RELEASES: {
+    means: 'how many releases are kept side by side, such as 3; 1 changes the folder that serves',
+    default: '1',
+    read: numberOfReleases,
+  },
+  SHARED_PATHS: {
+    means: 'untracked paths that outlive releases, such as `instance .env media`',
+    default: ' ',
+    read: relativePaths,
   },
   PATH_TO_VENV: {
     means: 'the virtual environment whose bin comes first on PATH, such as /home/seita/venv',
@@ -29,12 +51,17 @@ const hookSettings = {
   PATH_TO_WSGI: { means: 'the file to touch, such as /home/seita/flexmeasures/wsgi.py', read: plainPath },
   INSTALL_DEPS: { means: 'a command in place of `make install-deps`', default: 'make install-deps', mayBeEmpty: true },
   UPGRADE_DB: { means: 'a command in place of `make upgrade-db`', default: 'make upgrade-db', mayBeEmpty: true },
-  INSTALL_DEPS_IF_CHANGED: { means: 'git pathspecs, such as `requirements setup.py`', default: ' ', read: pathspecs },
+  INSTALL_DEPS_IF_CHANGED: { means: 'git pathspecs, such as `requirements setup.py`', default: ' ', read: words },
   UPGRADE_DB_IF_CHANGED: {
     means: 'git pathspecs of the migrations, such as `flexmeasures/data/migrations`',
     default: ' ',
-    read: pathspecs,
+    read: words,
   },
+  SMOKE_TEST: { means: 'a command in the new release before it serves', mayBeEmpty: true },
+  DB_REVISION: { means: 'a command that prints where the database is, such as `flask db current`' },
+  DOWNGRADE_DB: { means: 'a command such as `flask db downgrade "$DEPLOY_DB_REVISION"`' },
+  VERIFY: { means: 'a command in the repository before anything else, such as `git verify-commit "$DEPLOY_COMMIT"`' },
+  NOTIFY: { means: 'a command after the verdict, which $DEPLOY_OUTCOME tells' },
   RESTART: { means: 'a command in place of touching PATH_TO_WSGI', mayBeEmpty: true },
   HEALTH_CHECK_URL: {
     means: 'what answers 2xx when the application serves, such as http://127.0.0.1:8000/ping',
@@ -59,17 +86,24 @@ export type HookSettings = ReturnType<typeof readHookSettings>
  */
 export function readHookSettings(gitDir: string) {
   const values = readSettings(hookSettings, process.env, join(gitDir, '.env'), values => {
-    const { PATH_TO_GIT_WORK_TREE: workTree, PATH_TO_VENV, PATH_TO_WSGI, RESTART } = values
+    const { PATH_TO_GIT_WORK_TREE: workTree, PATH_TO_VENV, PATH_TO_WSGI, RESTART, RELEASES, DOWNGRADE_DB } = values
     const problems: string[] = []
-    if (workTree && lieInOneAnother(workTree, gitDir)) {
+    const folders = workTree ? [workTree, ...(RELEASES === 1 ? [] : [releasesFolder(workTree)])] : []
+    if (folders.some(folder => lieInOneAnother(folder, gitDir))) {
       problems.push(`PATH_TO_GIT_WORK_TREE (${workTree}) and the repository (${gitDir}) lie in one another`)
     }
+    if (DOWNGRADE_DB && values.DB_REVISION === undefined) {
+      problems.push(
+        `DB_REVISION is missing: ${hookSettings.DB_REVISION.means}; DOWNGRADE_DB has nowhere to go without it`,
+      )
+    }
+    if (RELEASES !== 1) problems.push(...findSharedEnvironments(PATH_TO_VENV))
     if (RESTART === undefined && PATH_TO_WSGI === undefined) {
       problems.push(`PATH_TO_WSGI is missing: ${hookSettings.PATH_TO_WSGI.means}; or set RESTART`)
     }
     // What lies in the work tree comes with the code, or is made by its install.
     const isElsewhere = (path: string) => workTree && !`${resolve(workTree, path)}/`.startsWith(`${workTree}/`)
-    if (PATH_TO_VENV && isElsewhere(PATH_TO_VENV) && !isFolder(join(PATH_TO_VENV, 'bin'))) {
+    if (PATH_TO_VENV && RELEASES === 1 && isElsewhere(PATH_TO_VENV) && !isFolder(join(PATH_TO_VENV, 'bin'))) {
       problems.push(`PATH_TO_VENV (${PATH_TO_VENV}) is no virtual environment: it has no bin`)
     }
     if (RESTART === undefined && PATH_TO_WSGI && isElsewhere(PATH_TO_WSGI) && !existsSync(PATH_TO_WSGI)) {
@@ -83,6 +117,34 @@ export function readHookSettings(gitDir: string) {
     PATH_TO_VENV: PATH_TO_VENV && resolve(PATH_TO_GIT_WORK_TREE, PATH_TO_VENV),
     PATH_TO_WSGI: PATH_TO_WSGI && resolve(PATH_TO_GIT_WORK_TREE, PATH_TO_WSGI),
   }
+}
+
+/** Next to where PATH_TO_GIT_WORK_TREE is or will be, so that one rename replaces the link. */
+export const releasesFolder = (workTree: string) => `${workTree}.releases`
+
+/** What a deployment has to itself beside the repository. */
+export const lockedFolder = ({ RELEASES, PATH_TO_GIT_WORK_TREE }: HookSettings) =>
+  RELEASES === 1 ? PATH_TO_GIT_WORK_TREE : releasesFolder(PATH_TO_GIT_WORK_TREE)
+
+/** The same settings for a release: what they have in the work tree lies there. */
+export function inFolder(settings: HookSettings, folder: string): HookSettings {
+  const { PATH_TO_GIT_WORK_TREE: workTree, PATH_TO_VENV, PATH_TO_WSGI } = settings
+  const move = (path: string | undefined) =>
+    path?.startsWith(`${workTree}/`) ? folder + path.slice(workTree.length) : path
+  return {
+    ...settings,
+    PATH_TO_GIT_WORK_TREE: folder,
+    PATH_TO_VENV: move(PATH_TO_VENV),
+    PATH_TO_WSGI: move(PATH_TO_WSGI),
+  }
+}
+
+/** Of one environment for all releases, or one reached through the link, installing would change what serves. */
+function findSharedEnvironments(PATH_TO_VENV: string | undefined): string[] {
+  const { UV_PROJECT_ENVIRONMENT } = process.env
+  return Object.entries({ PATH_TO_VENV, UV_PROJECT_ENVIRONMENT })
+    .filter(([, path]) => path && (isAbsolute(path) || normalize(path).startsWith('..')))
+    .map(([name, path]) => `${name} (${path}) is one for all releases: give it relative to each, such as .venv`)
 }
 
 export const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false

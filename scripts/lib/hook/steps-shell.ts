@@ -24,10 +24,10 @@ export class StepsShell {
   #env: NodeJS.ProcessEnv
 
   /** @param env what the steps find, before an environment is activated */
-  constructor(env: NodeJS.ProcessEnv, options: Options) {
+  constructor(cwd: string, env: NodeJS.ProcessEnv, options: Options) {
     this.#options = options
-    const { PATH_TO_GIT_WORK_TREE, PATH_TO_WSGI } = options.settings
-    this.#cwd = PATH_TO_GIT_WORK_TREE
+    const { PATH_TO_WSGI } = options.settings
+    this.#cwd = cwd
     this.#env = { ...env, PWD: this.#cwd, ...(PATH_TO_WSGI && { PATH_TO_WSGI }) }
     this.#enterVirtualEnvironment()
   }
@@ -38,14 +38,28 @@ export class StepsShell {
     this.#enterVirtualEnvironment()
   }
 
+  /** What the steps find. */
+  get env(): Readonly<NodeJS.ProcessEnv> {
+    return this.#env
+  }
+
   /** @throws Failure with the command, how it ended and its last lines */
-  async run(command: string): Promise<void> {
+  async run(command: string, more: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.#run(command, this.#options.log.fd, more)
+  }
+
+  /** What a command prints to its standard output. @throws Failure as `run` does */
+  read(command: string): Promise<string> {
+    return this.#run(command, 'pipe', {})
+  }
+
+  async #run(command: string, stdout: number | 'pipe', more: Readonly<Record<string, string>>): Promise<string> {
     const { log, start, signal, settings } = this.#options
     const output = log.startQuote()
     const step = zx({
       cwd: this.#cwd,
-      env: this.#env,
-      stdio: ['ignore', log.fd, log.fd, goPipe],
+      env: { ...this.#env, ...more },
+      stdio: ['ignore', stdout, log.fd, goPipe],
       detached: true,
       nothrow: true,
       quiet: true,
@@ -65,12 +79,12 @@ export class StepsShell {
       timeout && setTimeout(() => end(`did not end within ${timeout} s (STEP_TIMEOUT) and was killed`), timeout * 1000)
     signal?.addEventListener('abort', onAbort)
     if (signal?.aborted) onAbort()
-    const { exitCode: code, signal: killedBy } = await start(command, step)
+    const { exitCode: code, signal: killedBy, stdout: printed } = await start(command, step)
     await ending
     clearTimeout(timer)
     signal?.removeEventListener('abort', onAbort)
     const lastLines = output.end()
-    if (code === 0 && !ended) return
+    if (code === 0 && !ended) return printed
     const how = ended || (killedBy ? `was killed by ${killedBy}` : `exited with ${code}`)
     throw new Failure(exitCode.failed, `\`${flatten(command)}\` ${how}.`, { why: lastLines })
   }

@@ -10,7 +10,7 @@ import {
   type Stats,
   statSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { type Shell, $ as zx } from 'zx/core'
 import { isCommitId } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
@@ -36,14 +36,20 @@ export class WorkTree {
   readonly path: string
   readonly #repository: string
   readonly #gitDir: string
+  readonly #isServed: boolean
   readonly #head: string
   readonly #index: string
   readonly #unfinished: string
 
-  constructor(path: string, repository: string) {
+  /**
+   * @param gitDir in the repository, for this one's index and HEAD
+   * @param isServed whether people keep files of their own there: where nobody does, what is in the way is moved aside
+   */
+  constructor(path: string, repository: string, gitDir: string, isServed: boolean) {
     this.path = path
     this.#repository = repository
-    this.#gitDir = join(repository, 'pushlive', 'work-tree')
+    this.#gitDir = gitDir
+    this.#isServed = isServed
     this.#head = join(this.#gitDir, 'HEAD')
     this.#index = join(this.#gitDir, 'index')
     this.#unfinished = join(this.#gitDir, 'unfinished')
@@ -56,9 +62,70 @@ export class WorkTree {
     return ok && stdout === ''
   }
 
+  /** Names of tracked files that somebody has changed; of none where that cannot be told. */
+  async edited(): Promise<string> {
+    if (!this.isLinked()) return ''
+    const { ok, stdout } = await this.#git({ GIT_OPTIONAL_LOCKS: '0' })`${status}`.nothrow()
+    return ok
+      ? listNames(
+          stdout
+            .split('\0')
+            .filter(Boolean)
+            .map(change => change.slice(3)),
+        )
+      : ''
+  }
+
+  /** What lies at the top and is no commit's. */
+  async untracked(): Promise<string[]> {
+    const { stdout } = await this.#git()`git ls-files -z --others --directory --no-empty-directory`.nothrow()
+    return [
+      ...new Set(
+        stdout
+          .split('\0')
+          .filter(Boolean)
+          .map(path => path.replace(/(?<=\/).*/, '')),
+      ),
+    ]
+  }
+
   /** Whether this commit was the last that was put there, completely, whatever became of its files since. */
   isAt(commit: string): boolean {
-    return this.#isLinked() && !existsSync(this.#unfinished) && readStateFile(this.#head)?.trim() === commit
+    return this.isLinked() && !existsSync(this.#unfinished) && this.head === commit
+  }
+
+  /** The last commit that was put there completely. */
+  get head(): string | undefined {
+    return readStateFile(this.#head)?.trim()
+  }
+
+  /** Whether folder and state still know each other. */
+  isLinked(): boolean {
+    return (
+      readStateFile(join(this.path, '.git')) === this.#dotGit &&
+      readStateFile(join(this.#gitDir, 'gitdir')) === `${join(this.path, '.git')}\n` &&
+      readStateFile(join(this.#gitDir, 'commondir')) === this.#commonDir
+    )
+  }
+
+  /** Takes the state along to where the folder was moved. A kill meanwhile leaves it unknown. */
+  moveTo(other: WorkTree): void {
+    rmSync(other.#gitDir, { recursive: true, force: true })
+    if (!existsSync(this.#gitDir)) return
+    mkdirSync(dirname(other.#gitDir), { recursive: true, mode: 0o700 })
+    renameSync(this.#gitDir, other.#gitDir)
+    other.#link()
+    replaceStateFile(join(other.path, '.git'), other.#dotGit)
+  }
+
+  #link(): void {
+    mkdirSync(this.#gitDir, { recursive: true })
+    replaceStateFile(join(this.#gitDir, 'commondir'), this.#commonDir)
+    replaceStateFile(join(this.#gitDir, 'gitdir'), `${join(this.path, '.git')}\n`)
+  }
+
+  get #commonDir() {
+    return `${relative(this.#gitDir, this.#repository)}\n`
   }
 
   /**
@@ -80,7 +147,7 @@ export class WorkTree {
       // Only the holder of the turn runs git on this git dir: these are from a run that was killed.
       for (const file of [this.#index, this.#head]) rmSync(`${file}.lock`, { force: true })
 
-      const isSound = this.#isLinked() && isCommitId(readStateFile(this.#head)?.trim()) && existsSync(this.#index)
+      const isSound = this.isLinked() && isCommitId(readStateFile(this.#head)?.trim()) && existsSync(this.#index)
       let recovered = isSound && !existsSync(this.#unfinished) ? undefined : await this.#recover(known, onTouch)
       const found = await this.#look(commit, start).catch(async () => {
         recovered = await this.#recover(known, onTouch)
@@ -93,7 +160,7 @@ export class WorkTree {
       if (edited.length > 0) notes.push(`LOCAL CHANGES UNDONE: ${listNames(edited)}`)
       onTouch()
       replaceStateFile(this.#unfinished, commit, true)
-      const head = readStateFile(this.#head)?.trim() ?? ''
+      const head = this.head ?? ''
       // A checkout that cannot write some file moves HEAD all the same.
       const put = this.#gated()`
         git checkout --force --quiet --detach ${commit} || { git update-ref --no-deref HEAD ${head}; exit 1; }`
@@ -157,7 +224,7 @@ export class WorkTree {
       inTheWay.delete(path)
     const names = [...inTheWay]
     if (names.length === 0) return []
-    if (recovered?.isLost) return this.#moveAside(names)
+    if (recovered?.isLost || !this.#isServed) return this.#moveAside(names)
     throw new Failure(
       exitCode.failed,
       `Files that git does not know are in the way in ${this.path}: ${listNames(names)}.`,
@@ -233,13 +300,11 @@ export class WorkTree {
   async #recover(known: readonly string[], onTouch: () => void): Promise<Recovered> {
     // Where version 0.1.0 had it.
     const before = join(this.#repository, 'worktrees', 'pushlive')
-    if (existsSync(before) && !existsSync(this.#gitDir)) renameSync(before, this.#gitDir)
+    if (this.#isServed && existsSync(before) && !existsSync(this.#gitDir)) renameSync(before, this.#gitDir)
     const unfinished = readStateFile(this.#unfinished)?.trim()
-    const head = readStateFile(this.#head)?.trim()
-    const isFirst = head === undefined && !existsSync(this.#unfinished) && !this.#isLinked() && known.length === 0
-    mkdirSync(this.#gitDir, { recursive: true })
-    replaceStateFile(join(this.#gitDir, 'commondir'), '../..\n')
-    replaceStateFile(join(this.#gitDir, 'gitdir'), `${join(this.path, '.git')}\n`)
+    const { head } = this
+    const isFirst = head === undefined && !existsSync(this.#unfinished) && !this.isLinked() && known.length === 0
+    this.#link()
 
     const env = { ...process.env, ...identity, GIT_DIR: this.#repository, GIT_INDEX_FILE: this.#index }
     const git = zx({
@@ -286,7 +351,7 @@ export class WorkTree {
   async #takeOver(git: Shell): Promise<string> {
     const bareIndex = join(this.#repository, 'index')
     rmSync(this.#index, { force: true })
-    if (existsSync(bareIndex)) copyFileSync(bareIndex, this.#index)
+    if (this.#isServed && existsSync(bareIndex)) copyFileSync(bareIndex, this.#index)
     let tree = await git`git write-tree --missing-ok`.nothrow()
     if (!tree.ok) {
       rmSync(this.#index, { force: true })
@@ -323,14 +388,6 @@ export class WorkTree {
     throw new Failure(exitCode.failed, `${this.path} belongs to another repository, ${join(other, '../..')}.`, {
       fix: `give each repository a PATH_TO_GIT_WORK_TREE of its own; to let this one take over: rm ${dotGit}`,
     })
-  }
-
-  #isLinked(): boolean {
-    return (
-      readStateFile(join(this.path, '.git')) === this.#dotGit &&
-      readStateFile(join(this.#gitDir, 'gitdir')) === `${join(this.path, '.git')}\n` &&
-      readStateFile(join(this.#gitDir, 'commondir')) === '../..\n'
-    )
   }
 
   get #dotGit() {
@@ -390,7 +447,7 @@ function readDifferences(words: readonly string[]): Difference[] {
 /** A tree may name what lies elsewhere, or is git's own. */
 const canBeWritten = (path: string) => !/(^|\/)(|\.|\.\.|\.git)(\/|$)/i.test(path)
 
-function listNames(names: readonly string[]): string {
+export function listNames(names: readonly string[]): string {
   const more = names.length - shownNames
   return names.slice(0, shownNames).map(flatten).join(', ') + (more > 0 ? `, and ${more} more` : '')
 }

@@ -5,14 +5,17 @@ import { isCommitId } from './record.ts'
  * new, so the hook always runs, also where the branch is up to date, was refused, or was overtaken. The hook deletes it.
  *
  * deploy: deploy the branch's tip, unless what is asked for serves already; again: even then; rollback: go back, to the
- * commit that is named or to what was live before; check: only look at what a deployment needs there.
+ * commit that is named or to what was live before; downgrade: the same, and the database too; check: only look at what a
+ * deployment needs there.
  */
-export const verbs = ['deploy', 'again', 'rollback', 'check'] as const
+export const verbs = ['deploy', 'again', 'rollback', 'downgrade', 'check'] as const
 export type Verb = (typeof verbs)[number]
+
+export const isRollback = (verb: string | undefined) => verb === 'rollback' || verb === 'downgrade'
 
 export interface Ask {
   readonly verb: Verb
-  /** A commit's id; for rollback also the beginning of one. Undefined: a rollback to what was live before. */
+  /** A commit's id; for a rollback also the beginning of one. Undefined: a rollback to what was live before. */
   readonly commit: string | undefined
 }
 
@@ -30,7 +33,7 @@ export function parseAsk(ref: string, branch: string): Ask | undefined {
   if (!ref.startsWith(`${askFolder(branch)}/`)) return undefined
   const name = ref.slice(askFolder(branch).length + 1)
   const [, verb, commit = ''] =
-    /^(deploy|again|rollback|check)-([0-9a-f]{4,64}|previous)-[0-9a-z]{8,64}$/.exec(name) ?? []
-  if (verb === undefined || (verb !== 'rollback' && !isCommitId(commit))) return undefined
+    /^(deploy|again|rollback|downgrade|check)-([0-9a-f]{4,64}|previous)-[0-9a-z]{8,64}$/.exec(name) ?? []
+  if (verb === undefined || (!isRollback(verb) && !isCommitId(commit))) return undefined
   return { verb: verb as Verb, commit: commit === previous ? undefined : commit }
 }

@@ -1,3 +1,4 @@
+import { isRollback } from './asks.ts'
 /** Whether a text is a commit's whole id, by SHA-1 or SHA-256. */
 export const isCommitId = (text: string | undefined): text is string => /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text ?? '')
 
@@ -22,13 +23,23 @@ export interface DeploymentRecord {
   readonly commit: string
   readonly previous?: string | undefined
   readonly live: boolean
-  /** `again` or `rollback`, where it was one. */
+  /** `again`, `rollback` or `downgrade`, where it was one. */
   readonly request?: string | undefined
   readonly who: string
   readonly started: number
   readonly ended: number
   readonly steps: readonly StepRecord[]
   readonly explanation?: string | undefined
+  /** What DB_REVISION said once it was live. */
+  readonly database?: string | undefined
+  /** The releases that are there whole, and that a rollback can switch to. */
+  readonly kept?: readonly KeptRelease[] | undefined
+}
+
+export interface KeptRelease {
+  readonly release: number
+  readonly commit: string
+  readonly database?: string | undefined
 }
 
 export const formatRecord = (record: DeploymentRecord) =>
@@ -67,7 +78,7 @@ export function findPrevious(newestFirst: readonly DeploymentRecord[]): string |
   for (const { live, commit, request } of newestFirst.toReversed()) {
     if (!live || line.at(-1) === commit) continue
     const before = line.lastIndexOf(commit)
-    if (request === 'rollback' && before !== -1) line.length = before + 1
+    if (isRollback(request) && before !== -1) line.length = before + 1
     else line.push(commit)
   }
   return line.at(-2)

@@ -1,0 +1,57 @@
+import type { DeploymentRecord } from '../protocol/record.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import type { Deployment } from './deployment.ts'
+import { openShell } from './release-steps.ts'
+import type { Site } from './site.ts'
+import type { StepsShell } from './steps-shell.ts'
+
+/** What DB_REVISION says: the first word of its last line. @throws Failure where it fails or says nothing */
+export async function findRevision(shell: StepsShell, command: string): Promise<string> {
+  const lines = (await shell.read(command)).split('\n').map(line => line.trim())
+  const [revision] = lines.findLast(Boolean)?.split(/\s+/) ?? []
+  if (revision !== undefined) return revision
+  throw new Failure(exitCode.failed, `DB_REVISION (\`${command}\`) says nothing.`)
+}
+
+/** Where the database was when a commit went live last. A rollback leaves it where it is, and so tells nothing. */
+export const recordedRevision = (newestFirst: readonly DeploymentRecord[], commit: string) =>
+  newestFirst.find(record => record.live && record.commit === commit && record.database)?.database
+
+/**
+ * Takes the database back to where it was when the commit was live, in the only release that knows the way: the newer
+ * one, be it what serves or what has failed after its migrations.
+ *
+ * @throws Failure where that cannot be done; nothing is switched then
+ */
+export async function takeDatabaseBack(deployment: Deployment, site: Site): Promise<void> {
+  const { settings, repository, releases, refs, last } = site
+  const { DOWNGRADE_DB, DB_REVISION } = settings
+  const { commit } = deployment.entry
+  if (!DOWNGRADE_DB || !DB_REVISION) {
+    throw new Failure(exitCode.failed, 'DOWNGRADE_DB and DB_REVISION say how the database goes back, and are not set.')
+  }
+  const revision = recordedRevision(await repository.records(refs), commit)
+  if (revision === undefined) {
+    throw new Failure(exitCode.failed, `Where the database was when ${commit} was live is not recorded.`)
+  }
+  const isAhead = last?.outcome === 'failed' && last.touched.database
+  const newer = isAhead ? releases.holding(last.commit) : releases.serving()
+  if (newer === undefined) {
+    throw new Failure(exitCode.failed, `The code of ${last?.commit}, which alone knows the way back, is not there.`, {
+      fix: 'keep releases side by side (RELEASES=3), or take the database back by hand',
+    })
+  }
+  const shell = await openShell(newer, deployment, site, commit)
+  if ((await findRevision(shell, DB_REVISION)) === revision) return
+  await deployment.step(
+    'TAKING DATABASE BACK',
+    async () => {
+      await shell.run(DOWNGRADE_DB, { DEPLOY_DB_REVISION: revision })
+      const found = await findRevision(shell, DB_REVISION)
+      if (found === revision) return
+      throw new Failure(exitCode.failed, `The database is at ${found} after DOWNGRADE_DB, and not at ${revision}.`)
+    },
+    'database',
+  )
+  deployment.entry.database = revision
+}

@@ -1,0 +1,25 @@
+import { spawn } from 'node:child_process'
+import type { Deployment } from './deployment.ts'
+
+const limitSeconds = 60
+
+/** Runs NOTIFY, which nothing waits for: it writes to the log, and what becomes of it changes nothing. */
+export function notify(command: string, cwd: string, { entry, log }: Deployment, branch: string): void {
+  const variables = {
+    DEPLOY_BRANCH: branch,
+    DEPLOY_COMMIT: entry.commit,
+    DEPLOY_PREVIOUS_COMMIT: entry.previous ?? '',
+    DEPLOY_OUTCOME: entry.outcome ?? 'failed',
+    DEPLOY_EXPLANATION: entry.explanation ?? '',
+    DEPLOY_VERB: entry.verb,
+    DEPLOY_WHO: entry.who,
+    DEPLOY_LOG: entry.log,
+  }
+  const options = { cwd, env: { ...process.env, ...variables }, detached: true } as const
+  const notifying = spawn('timeout', [String(limitSeconds), 'bash', '-c', command], {
+    ...options,
+    stdio: ['ignore', log.fd, log.fd],
+  })
+  notifying.on('error', () => {})
+  notifying.unref()
+}

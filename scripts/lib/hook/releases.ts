@@ -1,0 +1,272 @@
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { isCommitId } from '../protocol/record.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { exchange } from './exchange.ts'
+import { usersOf } from './folder-users.ts'
+import { type HookSettings, releasesFolder } from './settings.ts'
+import { readStateFile, replaceStateFile } from './state-file.ts'
+import { WorkTree } from './work-tree.ts'
+
+/** What is known of a release. What cannot be read is not, and is done anew. */
+interface ReleaseState {
+  /** The commit that is here whole: its files, what it depends on, tested. */
+  readonly complete?: string | undefined
+  /** What INSTALL_DEPS has ended well for last, and with which settings. */
+  readonly installed?: { readonly commit: string; readonly settingsFile: string } | undefined
+  /** The number of the deployment by which it went live. Absent for what never did, and what a rollback has fled from. */
+  readonly live?: number | undefined
+  /** What DB_REVISION said then. */
+  readonly database?: string | undefined
+}
+
+/** A folder that holds the code of one commit, with all that it needs; in place it is the only one. */
+export class Release {
+  /** 0 for the folder that serves in place. */
+  readonly number: number
+  /** Where it lies, whatever link leads there. */
+  readonly path: string
+  readonly workTree: WorkTree
+  readonly #stateFile: string
+
+  constructor(number: number, path: string, gitDir: string) {
+    this.number = number
+    this.path = path
+    const own = ownFolder(gitDir, number)
+    this.workTree = new WorkTree(path, gitDir, own, number === 0)
+    this.#stateFile = join(own, 'release')
+  }
+
+  get state(): ReleaseState {
+    try {
+      const state: unknown = JSON.parse(readStateFile(this.#stateFile) ?? '')
+      return isState(state) && this.workTree.isLinked() ? state : {}
+    } catch {
+      return {}
+    }
+  }
+
+  /** @param isLasting whether a power cut right after it may not take it back */
+  remember(changes: ReleaseState, isLasting = false): void {
+    replaceStateFile(this.#stateFile, JSON.stringify({ ...this.state, ...changes }), isLasting)
+  }
+}
+
+/** Below pushlive/, and not below worktrees/, where git would look at every push. */
+const ownFolder = (gitDir: string, number: number) =>
+  number === 0 ? join(gitDir, 'pushlive/work-tree') : join(gitDir, 'pushlive/releases', String(number))
+
+/**
+ * The releases side by side, and the link that leads to the one that serves. With RELEASES=1 there is one only, in the
+ * very folder that serves.
+ */
+export class Releases {
+  readonly isInPlace: boolean
+  readonly #count: number
+  readonly #link: string
+  readonly #gitDir: string
+  readonly #folder: string
+  /** What outlives releases. */
+  readonly shared: string
+
+  constructor({ RELEASES, PATH_TO_GIT_WORK_TREE }: HookSettings, gitDir: string) {
+    this.isInPlace = RELEASES === 1
+    this.#count = RELEASES
+    this.#link = PATH_TO_GIT_WORK_TREE
+    this.#gitDir = gitDir
+    this.#folder = releasesFolder(PATH_TO_GIT_WORK_TREE)
+    this.shared = join(this.#folder, 'shared')
+  }
+
+  /** Where PATH_TO_GIT_WORK_TREE leads; undefined where it is not there, or leads to what is not ours. */
+  serving(): Release | undefined {
+    const found = lstatSync(this.#link, { throwIfNoEntry: false })
+    const number = found?.isSymbolicLink() ? this.#numberOf(resolve(dirname(this.#link), readlinkSync(this.#link))) : 0
+    if (number === undefined) return this.isInPlace ? this.#at(0) : undefined
+    return number !== 0 || found?.isDirectory() || this.isInPlace ? this.#at(number) : undefined
+  }
+
+  /** Whether exactly this commit's files are where the web server looks. */
+  async serves(commit: string): Promise<boolean> {
+    return (await this.serving()?.workTree.holds(commit)) ?? false
+  }
+
+  /** Those that hold a whole commit. */
+  kept(): Release[] {
+    if (this.isInPlace) return []
+    const numbers = listFolder(this.#folder)
+      .filter(name => /^[1-9]\d*$/.test(name))
+      .map(Number)
+    const isFolder = ({ path }: Release) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory()
+    const isWhole = ({ state, workTree }: Release) => state.complete !== undefined && workTree.isAt(state.complete)
+    return numbers
+      .sort((a, b) => a - b)
+      .map(number => this.#at(number))
+      .filter(each => isFolder(each) && isWhole(each))
+  }
+
+  /** The release that holds a commit whole: of several the one that serves, or was live last. */
+  find(commit: string | undefined): Release | undefined {
+    const serving = this.serving()?.number
+    const rank = ({ number, state }: Release) => (number === serving ? Number.POSITIVE_INFINITY : (state.live ?? 0))
+    return this.kept()
+      .filter(({ state }) => state.complete === commit)
+      .sort((a, b) => rank(b) - rank(a))[0]
+  }
+
+  /** The same, if nobody has changed its files since. */
+  async findWhole(commit: string): Promise<Release | undefined> {
+    const release = this.find(commit)
+    return (await release?.workTree.holds(commit)) ? release : undefined
+  }
+
+  /** The release that has a commit's code, be it whole or not. */
+  holding(commit: string): Release | undefined {
+    const numbers = this.isInPlace ? [0] : Array.from({ length: this.#count }, (_, index) => index + 1)
+    return numbers.map(number => this.#at(number)).find(({ workTree }) => workTree.isAt(commit))
+  }
+
+  /**
+   * The release that the next commit goes to: neither the one that serves, nor that of the live commit, nor the one that
+   * a rollback would go to; of the others one that nobody runs from, the oldest first.
+   *
+   * @param live the commit that is live
+   */
+  choose(live: string | undefined): Release {
+    if (this.isInPlace) return this.#at(0)
+    const numbers = Array.from({ length: this.#count }, (_, index) => index + 1)
+    const age = ({ state }: Release) => state.live ?? 0
+    const needed = [this.serving()?.number, this.find(live)?.number]
+    const free = numbers
+      .filter(number => !needed.includes(number))
+      .map(number => this.#at(number))
+      .sort((a, b) => age(a) - age(b))
+    const previous = free.findLast(each => age(each) > 0 && each.state.complete !== live)
+    const others = free.filter(each => each !== previous)
+    return others.find(({ path }) => usersOf(path).length === 0) ?? others[0] ?? (previous as Release)
+  }
+
+  /** Leads the link to a release, in one instant. Whoever looks finds the old one or the new one, also after a power cut. */
+  switchTo(release: Release): void {
+    if (this.isInPlace || this.serving()?.number === release.number) return
+    const next = join(this.#folder, 'next')
+    rmSync(next, { force: true })
+    symlinkSync(this.#targetOf(release.number), next)
+    renameSync(next, this.#link)
+    sync(dirname(this.#link))
+  }
+
+  /** @param isBack whether it was live before: then what went live since is no way back any more */
+  markLive(release: Release, number: number, database: string | undefined, isBack: boolean): void {
+    if (this.isInPlace) return
+    const { live = number } = isBack ? release.state : {}
+    release.remember({ live, ...(database && { database }) }, true)
+    for (const each of this.kept()) if ((each.state.live ?? 0) > live) each.remember({ live: undefined })
+  }
+
+  /**
+   * Makes of a folder that serves in place a release and the link to it, or the other way round, as RELEASES wants it;
+   * at no instant is there nothing.
+   *
+   * @returns what its reader has to know
+   * @throws Failure where the link could not be replaced, or leads to what is not ours
+   */
+  settle(): string[] {
+    const found = lstatSync(this.#link, { throwIfNoEntry: false })
+    const serving = this.serving()
+    if (this.isInPlace) return serving && serving.number > 0 ? this.#settleInPlace(serving.number) : []
+    if (found && serving === undefined) {
+      const what = found.isSymbolicLink() ? `a link to ${readlinkSync(this.#link)}, which is no release` : 'a file'
+      throw new Failure(exitCode.failed, `${this.#link} is ${what}.`, {
+        fix: 'move it away, or change PATH_TO_GIT_WORK_TREE',
+      })
+    }
+    try {
+      mkdirSync(this.#folder, { recursive: true })
+      accessSync(dirname(this.#link), constants.W_OK)
+    } catch (cause) {
+      const why = String(cause)
+      throw new Failure(exitCode.failed, `${this.#link} cannot be made a link to its releases.`, { why, cause })
+    }
+    return found?.isDirectory() ? this.#settleAsRelease() : []
+  }
+
+  #settleAsRelease(): string[] {
+    let number = 1
+    while (lstatSync(join(this.#folder, String(number)), { throwIfNoEntry: false })?.isDirectory()) number++
+    const path = join(this.#folder, String(number))
+    rmSync(path, { force: true })
+    symlinkSync(this.#targetOf(number), path)
+    exchange(path, this.#link)
+    this.#moveState(0, number)
+    return [`${this.#link} IS A LINK NOW: what was there is release ${number}, in ${path}`]
+  }
+
+  #settleInPlace(number: number): string[] {
+    const path = join(this.#folder, String(number))
+    exchange(this.#link, path)
+    // What was installed there has its path in it.
+    rmSync(path)
+    symlinkSync(join('..', basename(this.#link)), path)
+    this.#moveState(number, 0)
+    return [`${this.#link} IS NO LINK ANY MORE: what was release ${number} is there now`]
+  }
+
+  #moveState(from: number, to: number): void {
+    const { live, database } = this.#at(from).state
+    this.#at(from).workTree.moveTo(this.#at(to).workTree)
+    // Its environment was made for another path.
+    rmSync(join(ownFolder(this.#gitDir, to), 'release'), { force: true })
+    const [commit] = [this.#at(to).workTree.head].filter(head => this.#at(to).workTree.isAt(head ?? ''))
+    if (to > 0) this.#at(to).remember({ complete: commit, live: live ?? 1, database })
+  }
+
+  #at(number: number): Release {
+    return new Release(number, number === 0 ? this.#link : join(this.#folder, String(number)), this.#gitDir)
+  }
+
+  #targetOf = (number: number) => join(basename(this.#folder), String(number))
+
+  #numberOf(target: string): number | undefined {
+    const name = basename(target)
+    return dirname(target) === this.#folder && /^[1-9]\d*$/.test(name) ? Number(name) : undefined
+  }
+}
+
+function sync(folder: string): void {
+  const fd = openSync(folder, 'r')
+  fsyncSync(fd)
+  closeSync(fd)
+}
+
+function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+function isState(value: unknown): value is ReleaseState {
+  const state = value as ReleaseState | null
+  return (
+    typeof state === 'object' &&
+    state !== null &&
+    (state.complete === undefined || isCommitId(state.complete)) &&
+    (state.live === undefined || Number.isSafeInteger(state.live)) &&
+    (state.installed === undefined || isCommitId(state.installed?.commit))
+  )
+}

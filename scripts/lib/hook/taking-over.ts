@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { flatten } from '../shared/foreign-text.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { listens, usersOf } from './folder-users.ts'
+
+/** For servers that finish what they have begun. */
+const graceSeconds = 5
+const pollMilliseconds = 100
+const shownProcesses = 5
+
+/**
+ * Looks whether a release has taken over from another one: a web server that was told to restart, and silently stays
+ * where it was, answers every health check.
+ *
+ * @param timeout seconds
+ * @returns who has stayed there and is no server, or not the only one, in words; empty for nobody
+ * @throws Failure where only servers of the old release are seen
+ */
+export async function verifyTakenOver(from: string, to: string, timeout: number): Promise<string> {
+  const began = process.uptime()
+  for (;;) {
+    const left = usersOf(from)
+    const names = left.slice(0, shownProcesses).map(({ pid }) => `process ${pid} (${commandOf(pid)})`)
+    const hasMoved = usersOf(to).some(listens)
+    const seconds = process.uptime() - began
+    if (!left.some(listens) || (hasMoved && seconds > Math.min(graceSeconds, timeout))) return names.join(', ')
+    if (!hasMoved && seconds > timeout) {
+      throw new Failure(exitCode.failed, `The application still runs from ${from}.`, {
+        why: names.join('\n'),
+        fix: 'have RESTART start it anew; examples/ has servers that follow the link',
+      })
+    }
+    await sleep(pollMilliseconds)
+  }
+}
+
+function commandOf(pid: number): string {
+  try {
+    return flatten(readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim())
+  } catch {
+    return 'ended'
+  }
+}
