@@ -5,7 +5,18 @@ import { after, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { $ as zx } from 'zx/core'
 import { waitFor, waitForOutput } from '../lib/events.ts'
-import { hookProcesses, processes } from '../lib/processes.ts'
+import {
+  announcements,
+  announcementsSideBySide,
+  endless,
+  endlessNoMore,
+  kill,
+  kills,
+  leftovers,
+  sideBySide,
+  verifyWhole,
+} from '../lib/kills.ts'
+import { processes } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { nextSecond } from '../lib/web-server.ts'
 
@@ -42,44 +53,6 @@ async function verifyRight(site: Site, commit: string, what: string) {
   await waitFor(`nothing of ${site.folder} runs any more`, () => leftovers(site).length === 0)
 }
 
-const leftovers = (site: Site) =>
-  processes().filter(
-    ({ command, cwd }) =>
-      cwd.startsWith(site.repository) || cwd.startsWith(site.workTree) || command.includes(site.repository),
-  )
-
-type Kill = (site: Site) => void
-const kill = (pid: number) => {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-/** The ways to die: the hook alone, its process group with git's receive-pack, or all that belongs to the deployment. */
-const kills: Record<string, Kill> = {
-  'the hook': site => hookProcesses(site.repository).forEach(kill),
-  'its process group': site => {
-    const groups = new Set(
-      processes()
-        .filter(({ pid }) => hookProcesses(site.repository).includes(pid))
-        .map(({ group }) => group),
-    )
-    for (const { pid, group } of processes()) if (groups.has(group)) kill(pid)
-  },
-  everything: site => {
-    for (const { pid } of leftovers(site)) kill(pid)
-  },
-}
-
-/** What the hook says before each of its steps. */
-const announcements = ['CHECKING OUT', 'INSTALLING', 'UPGRADING', 'RESTARTING', 'CHECKING HEALTH']
-
-/** With these a deployment does not end before it is killed: nobody listens at that port. */
-const endless = { HEALTH_CHECK_URL: 'http://127.0.0.1:1/', HEALTH_CHECK_TIMEOUT: '600' }
-const endlessNoMore = { HEALTH_CHECK_URL: undefined, HEALTH_CHECK_TIMEOUT: undefined }
-
 describe('kill -9', async () => {
   const { newSite } = await startServer({ after })
 
@@ -90,7 +63,7 @@ describe('kill -9', async () => {
       await site.commit({ Makefile: sqliteMakefile, '.gitignore': 'app.sqlite\n' })
       const deploying = site.startDeploy()
       await waitForOutput(deploying.stderr, `remote: ${announcement}`)
-      kills['its process group']?.(site)
+      kills['its process group'](site)
       await deploying
       site.configure(endlessNoMore)
       const commit = await site.commit({ 'page.txt': 'next\n' })
@@ -108,42 +81,51 @@ const instantsOfEach = Math.ceil(instants / Object.keys(kills).length)
 const longestStep = 250
 
 // Side by side, because most of the time they wait for the next second.
-describe(`kill -9 at any of ${instantsOfEach} instants of a deployment of 5,000 files`, {
-  concurrency: true,
-}, async () => {
-  const { newSite } = await startServer({ after })
+for (const [where, settings] of Object.entries({ 'in place': {}, 'with RELEASES=3': sideBySide })) {
+  describe(`kill -9 at any of ${instantsOfEach} instants of a deployment of 5,000 files, ${where}`, {
+    concurrency: true,
+  }, async () => {
+    const { newSite } = await startServer({ after })
+    const hasReleases = 'RELEASES' in settings
+    const announced = hasReleases ? announcementsSideBySide : announcements
 
-  for (const [name, killing] of Object.entries(kills)) {
-    it(`of ${name}: the next push makes everything right`, { timeout: 1_200_000 }, async t => {
-      const site = await newSite(t)
-      const nextCommit = await commitsOf(site, 5000)
-      await nextCommit()
-      const first = await site.deploy()
-      assert.equal(first.exitCode, 0, first.output)
-
-      for (let instant = 0; instant < instantsOfEach; instant++) {
-        const announcement = announcements[instant % announcements.length] as string
-        // Counted from what the hook has said, so that a busy machine cannot put it behind the end of the deployment.
-        const milliseconds = (longestStep * instant) / instantsOfEach
-        site.configure(endless)
+    for (const [name, killing] of Object.entries(kills)) {
+      const before = hasReleases ? 'the link leads to a whole release, and ' : ''
+      it(`of ${name}: ${before}the next push makes everything right`, { timeout: 1_200_000 }, async t => {
+        const site = await newSite(t)
+        const nextCommit = await commitsOf(site, 5000)
+        site.configure(settings)
         await nextCommit()
-        await nextSecond()
-        const deploying = site.startDeploy()
-        await waitForOutput(deploying.stderr, `remote: ${announcement}`)
-        await sleep(milliseconds)
-        killing(site)
-        assert.notEqual((await deploying).exitCode, 0, 'the kill missed')
-        site.configure(endlessNoMore)
-        const commit = await nextCommit()
-        const { exitCode, output } = await site.deploy()
-        const what = `killed ${Math.round(milliseconds)} ms after ${announcement}\n${output}`
-        assert.equal(exitCode, 0, what)
-        await verifyRight(site, commit, what)
-      }
-      report(`kill -9 of ${name} at any instant, then one push`, instantsOfEach, 'all right')
-    })
-  }
-})
+        const first = await site.deploy()
+        assert.equal(first.exitCode, 0, first.output)
+
+        for (let instant = 0; instant < instantsOfEach; instant++) {
+          const announcement = announced[instant % announced.length] as string
+          // Counted from what the hook has said, so that a busy machine cannot put it behind the end of the deployment.
+          const milliseconds = (longestStep * instant) / instantsOfEach
+          site.configure(endless)
+          await nextCommit()
+          await nextSecond()
+          const deploying = site.startDeploy()
+          await waitForOutput(deploying.stderr, `remote: ${announcement}`)
+          await sleep(milliseconds)
+          killing(site)
+          assert.notEqual((await deploying).exitCode, 0, 'the kill missed')
+          const kill = `killed ${Math.round(milliseconds)} ms after ${announcement}`
+          if (hasReleases) await verifyWhole(site, kill)
+          site.configure(endlessNoMore)
+          const commit = await nextCommit()
+          const { exitCode, output } = await site.deploy()
+          const what = `${kill}\n${output}`
+          assert.equal(exitCode, 0, what)
+          await verifyRight(site, commit, what)
+          if (hasReleases) await verifyWhole(site, what)
+        }
+        report(`kill -9 of ${name} at any instant, ${where}, then one push`, instantsOfEach, 'all right')
+      })
+    }
+  })
+}
 
 describe('A client that vanishes', { concurrency: true }, async () => {
   const { newSite } = await startServer({ after })
@@ -348,7 +330,7 @@ async function commitsOf(site: Site, files: number): Promise<() => Promise<strin
       writeFileSync(join(folder, `file-${file}`), `${turn} ${'x'.repeat(file % 300)}\n`)
     }
     for (const name of ['turn', 'only-for-turn']) rmSync(join(site.clone, name), { recursive: true, force: true })
-    const own = { Makefile: sqliteMakefile, '.gitignore': 'app.sqlite\n', 'wsgi.py': `${turn}\n` }
+    const own = { Makefile: sqliteMakefile, '.gitignore': 'app.sqlite\ninstalled\n', 'wsgi.py': `${turn}\n` }
     head = await site.commit({ ...own, [`only-for-${turn}`]: 'x', [turn]: 'x' })
     trees.push(`${head}^{tree}`)
   }

@@ -83,6 +83,9 @@ async function protect(repository: string, branch: string): Promise<void> {
     ['receive.denyDeletes', 'true'],
     // The work tree's HEAD is detached. Where somebody has checked the branch out there, a push is deployed all the same.
     ['receive.denyCurrentBranch', 'ignore'],
+    // By default git leaves small objects to the kernel: after a power cut the branch may name an empty one, and every
+    // push is refused then. Unknown to git before 2.36.
+    ['core.fsync', 'committed'],
   ] as const
   // 0.1.0 hid everything but single refs.
   const old = '^(refs|!refs/(heads|tags|deploy-[a-z]+)(/.*)?)$'
