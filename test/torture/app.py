@@ -20,7 +20,7 @@ def load():
     loads.append(
         {
             "version": read(f"{work_tree}/version.txt"),
-            "installed": read(f"{folder}/installed"),
+            "installed": read(f"{work_tree}/.installed"),
             "healthy": "fail=health" not in (read(f"{work_tree}/recipe") or ""),
         }
     )

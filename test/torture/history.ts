@@ -18,7 +18,7 @@ export interface Call {
   readonly to: number
 }
 
-export const verbs = ['deploy', 'again', 'rollback', 'rollback to', 'check'] as const
+export const verbs = ['deploy', 'again', 'rollback', 'rollback to', 'rollback with database', 'check'] as const
 export type Verb = (typeof verbs)[number]
 
 export const commitKinds = [
@@ -201,6 +201,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 export interface History {
   /** INSTALL_DEPS_IF_CHANGED and UPGRADE_DB_IF_CHANGED are set. */
   readonly ifChanged: boolean
+  /** RELEASES=3. */
+  readonly releases: boolean
   /** A good commit is deployed before anything else. */
   readonly live: boolean
   readonly actions: readonly Action[]
@@ -208,6 +210,7 @@ export interface History {
 
 export const history: fc.Arbitrary<History> = fc.record({
   ifChanged: fc.boolean(),
+  releases: fc.boolean(),
   live: fc.oneof({ arbitrary: fc.constant(true), weight: 5 }, { arbitrary: fc.boolean(), weight: 1 }),
   actions: fc.array(action, { minLength: 1, maxLength: 8, size: 'max' }),
 })

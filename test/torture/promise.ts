@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sshd } from '../lib/sshd.ts'
 import type { Action, Call, CommitOptions, Fault, History } from './history.ts'
-import { type Commit, type Ended, type Look, newServer, type Server } from './server.ts'
+import { type Commit, contains, type Ended, type Look, newServer, type Server } from './server.ts'
 
 /** A promise that was broken, with all that was done and said until then. */
 export class Broken extends Error {
@@ -41,8 +41,8 @@ const withoutHook = ['no x bit', 'no hook', 'cut hook']
  *
  * @throws Broken
  */
-export async function live({ ifChanged, live, actions }: History, sshd: Sshd, key: string): Promise<void> {
-  const server = await newServer(sshd, key, { ifChanged })
+export async function live({ ifChanged, releases, live, actions }: History, sshd: Sshd, key: string): Promise<void> {
+  const server = await newServer(sshd, key, { ifChanged, releases })
   const told: string[] = []
   try {
     const model = newModel(server, told)
@@ -59,12 +59,6 @@ export async function live({ ifChanged, live, actions }: History, sshd: Sshd, ke
   } finally {
     await server.destroy()
   }
-}
-
-/** Whether a commit is another one, or contains it. */
-export function contains(commit: Commit | undefined, other: Commit): boolean {
-  for (let each = commit; each; each = each.parent) if (each === other) return true
-  return false
 }
 
 const isGood = ({ kind }: Commit) => kind === 'good' || kind === 'collides'
@@ -228,6 +222,9 @@ function newModel(server: Server, told: string[]) {
         verify(chosen !== undefined, 'a rollback that does not say where it went', what)
         const wasServed = alone ? chosen === after.served : servedMeanwhile.some(each => each === chosen)
         verify(wasServed, '0 and it does not serve (rollback)', `${what}: it says ${shortName(chosen)}`)
+        const isTakenBack = server.database() === after.served?.files.get('migration.txt')?.content.trim()
+        if (call.verb === 'rollback with database' && alone)
+          verify(isTakenBack, 'the database is not taken back', `${what}: it is at ${server.database()}`)
         if (call.verb === 'rollback to')
           verify(chosen === rollbackTarget(call), 'another commit than was asked for', what)
       } else {
@@ -381,6 +378,7 @@ function newModel(server: Server, told: string[]) {
     if (call.verb === 'again') return ['--again']
     if (call.verb === 'deploy') return []
     if (call.verb === 'rollback to') return ['rollback', rollbackTarget(call)?.id ?? '']
+    if (call.verb === 'rollback with database') return ['rollback', '--database']
     return [call.verb]
   }
 

@@ -13,6 +13,7 @@ import {
   renameSync,
   rmSync,
   statfsSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
@@ -48,6 +49,9 @@ const places = [
   { untracked: 'odd\u001b[31m\rname', tracked: 'odd\u001b[31m\rname' },
 ] as const
 
+/** The one of them that outlives releases. */
+const shared = places[3]
+
 const isRoot = userInfo().uid === 0
 const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'
 const libfaketime = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1'
@@ -82,8 +86,9 @@ export type Server = Awaited<ReturnType<typeof newServer>>
  * file by file, so that nobody has to ask git what ought to be there.
  *
  * @param ifChanged whether INSTALL_DEPS_IF_CHANGED and UPGRADE_DB_IF_CHANGED are set
+ * @param releases whether they lie side by side; of what is put there by hand only the shared path outlives them
  */
-export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pushers = 3 } = {}) {
+export async function newServer(sshd: Sshd, key: string, { ifChanged = false, releases = false, pushers = 3 } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'torture-'))
   const disks = { repository: join(folder, 'repository'), workTree: join(folder, 'tree') }
   const repository = join(disks.repository, 'app.git')
@@ -98,8 +103,9 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
   const $ = zx({ env, quiet: true })
   for (const path of [...Object.values(disks), home, temporary, ...clones]) mkdirSync(path, { recursive: true })
   if (isRoot) for (const path of Object.values(disks)) await $`mount -t tmpfs -o size=32m torture ${path}`
-  for (const file of ['steps', 'overlaps', 'database', 'busy', 'clock']) writeFileSync(join(folder, file), '')
+  for (const file of ['steps', 'overlaps', 'busy', 'clock']) writeFileSync(join(folder, file), '')
   writeFileSync(join(folder, 'daemon'), daemonSeconds)
+  writeFileSync(join(folder, 'database'), 'empty\n')
 
   const app = spawn('setpriv', [
     ...['--pdeathsig', 'KILL', python, '-S', '-E', join(import.meta.dirname, 'app.py')],
@@ -120,9 +126,12 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
     PATH_TO_GIT_WORK_TREE: workTree,
     INSTALL_DEPS: step('install'),
     UPGRADE_DB: step('upgrade'),
+    DB_REVISION: `tail -n 1 '${join(folder, 'database')}'`,
+    DOWNGRADE_DB: step('downgrade'),
     RESTART: step('restart'),
     HEALTH_CHECK_URL: `http://127.0.0.1:${port}/health`,
     HEALTH_CHECK_TIMEOUT: '1',
+    ...(releases && { RELEASES: '3', SHARED_PATHS: dirname(shared.untracked) }),
     ...(ifChanged && { INSTALL_DEPS_IF_CHANGED: 'deps.txt', UPGRADE_DB_IF_CHANGED: 'migration.txt' }),
   })
   const settingsFile = join(repository, '.env')
@@ -162,7 +171,7 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
     files.set('version.txt', text(`${number} of ${folder}\n`))
     const inherited = (name: string) => (options.newDependencies ? undefined : parent?.files.get(name))
     files.set('deps.txt', inherited('deps.txt') ?? text(`dependencies of ${number}\n`))
-    files.set('migration.txt', inherited('migration.txt') ?? text(`migration of ${number}\n`))
+    files.set('migration.txt', inherited('migration.txt') ?? text(`migration-${number}\n`))
     const [, failing = ''] = /^fails (.*)$/.exec(options.kind) ?? []
     const { slow = '', daemon = '', noise } = options
     files.set('recipe', text(`fail=${failing}\nslow=${slow}\ndaemon=${daemon}\nnoise=${noise ? 'yes' : ''}\n`))
@@ -308,7 +317,7 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
       if (kind === 'read-only state') {
         for (const name of ['pushlive', 'worktrees']) await makeReadOnly(join(repository, name))
       }
-      if (kind === 'read-only work tree') await makeReadOnly(workTree)
+      if (kind === 'read-only work tree') await makeReadOnly(releases ? `${workTree}.releases` : workTree)
     }
   }
 
@@ -360,8 +369,10 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
   const edited = new Map<string, string>()
 
   async function workByHand(work: Work, place: number) {
-    const isThere = existsSync(workTree) && lstatSync(workTree).isDirectory()
-    if (work === 'untracked file' && isThere) return makeUntracked((places[place] ?? places[0]).untracked)
+    const isThere = existsSync(workTree) && statSync(workTree).isDirectory()
+    const mine = releases ? shared : (places[place] ?? places[0])
+    const isKept = !releases || existsSync(join(workTree, dirname(shared.untracked)))
+    if (work === 'untracked file' && isThere && isKept) return makeUntracked(mine.untracked)
     if (work === 'edit a tracked file' && isThere) edit('docs/a.txt', `edited by hand ${Math.random()}\n`)
     if (work === 'edit what tells the version') edit('version.txt', `edited by hand ${Math.random()}\n`)
     if (work === 'delete a tracked file' && isThere) {
@@ -430,7 +441,7 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
         if (tip) await git`git update-ref ${ref} ${tip}`
       }
     } else if (what === 'stale locks of the work tree') {
-      for (const name of filesIn(join(repository, 'worktrees'))) {
+      for (const name of filesIn(join(repository, 'pushlive'))) {
         if (/\/(HEAD|index)$/.test(name)) writeFileSync(`${name}.lock`, '')
       }
     } else if (what === 'stale locks of refs') {
@@ -460,10 +471,12 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
     const wanted = served.files.get('deps.txt')?.content
     const problems = [...differences(served)]
     if (last?.installed !== wanted) problems.push(`runs with ${last?.installed} and not ${wanted}`)
-    const installed = contentOf(join(folder, 'installed'))
+    const installed = contentOf(join(workTree, '.installed'))
     if (installed !== wanted) problems.push(`installed is ${installed} and not ${wanted}`)
-    const migration = served.files.get('migration.txt')?.content ?? ''
-    if (!contentOf(join(folder, 'database'))?.includes(migration)) problems.push(`${migration.trim()} was not run`)
+    // Also where a newer one was: a rollback leaves the database where it is.
+    const database = contentOf(join(folder, 'database'))
+    const isRun = (commit: Commit) => database?.includes(commit.files.get('migration.txt')?.content ?? '')
+    if (!commits.some(commit => contains(commit, served) && isRun(commit))) problems.push('its migration was not run')
     return { loads, served, problems }
   }
 
@@ -487,9 +500,9 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
   const isKept = (content: string) =>
     Object.values(disks).some(disk => filesIn(disk).some(file => contentOf(file) === content))
 
-  /** The untracked files that a commit's would overwrite, or stand in the way of. */
+  /** The untracked files that a commit's would overwrite, or stand in the way of; and what SHARED_PATHS keeps for them. */
   const collisions = ({ files }: Commit) =>
-    [...untracked.keys()].filter(
+    [...untracked.keys(), ...(releases ? [shared.untracked] : [])].filter(
       mine =>
         mine === '' ||
         [...files.keys()].some(path => mine === path || mine.startsWith(`${path}/`) || path.startsWith(`${mine}/`)),
@@ -524,6 +537,8 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
     /** Begun so far. */
     steps: () => lines('steps'),
     overlaps: () => lines('overlaps'),
+    /** The migration that the database is at. */
+    database: () => lines('database').at(-1),
     branch: () => read('refs/heads/main'),
     async asksLeft() {
       const asks = await $`git --git-dir=${repository} for-each-ref --format='%(refname)' 'refs/deploy-*'`
@@ -542,6 +557,12 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, pu
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
     },
   }
+}
+
+/** Whether a commit is another one, or contains it. */
+export function contains(commit: Commit | undefined, other: Commit): boolean {
+  for (let each = commit; each; each = each.parent) if (each === other) return true
+  return false
 }
 
 let made: Promise<string> | undefined

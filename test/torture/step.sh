@@ -19,11 +19,17 @@ if [ "$slow" = "$step" ]; then sleep 0.4; fi
 
 case $step in
   install)
-    echo half-way >"$folder/installed"
+    echo half-way >.installed
     sleep 0.02
-    cp deps.txt "$folder/installed"
+    cp deps.txt .installed
     ;;
   upgrade) cat migration.txt >>"$folder/database" ;;
+  downgrade)
+    # Only who has the newest migration knows the way back from it.
+    [ "$(tail -n 1 "$folder/database")" = "$(<migration.txt)" ] || exit 1
+    last=$(grep -nx -- "$DEPLOY_DB_REVISION" "$folder/database" | tail -n 1)
+    [ "$last" ] && sed -i "$((${last%%:*} + 1)),\$d" "$folder/database"
+    ;;
   restart)
     exec 3<>"/dev/tcp/127.0.0.1/$(<"$folder/port")"
     printf 'POST /reload HTTP/1.0\r\n\r\n' >&3
