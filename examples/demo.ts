@@ -49,6 +49,10 @@ async function main(): Promise<number> {
   await type('./deploy', 1)
   await show(url, 'version 2, 2 migration(s)\n')
   await type('./deploy status')
+
+  say('Back to what was live before.')
+  await type('./deploy rollback')
+  await show(url, 'version 1, 2 migration(s)\n')
   return 0
 }
 
@@ -71,7 +75,12 @@ async function setUp() {
   const config = `Host *\n  IdentityFile ${own.file}\n  IdentitiesOnly yes\n  IdentityAgent none\n`
   writeFileSync(join(sshDir, 'config'), config, { mode: 0o600 })
 
-  const hook = { PATH_TO_GIT_WORK_TREE: join(server, 'www'), PATH_TO_WSGI: join(server, 'www/wsgi.py') }
+  const hook = {
+    PATH_TO_GIT_WORK_TREE: join(server, 'www'),
+    PATH_TO_WSGI: 'wsgi.py',
+    RELEASES: '3',
+    SHARED_PATHS: 'instance',
+  }
   const local = {
     STAGING_REMOTE_REPO: `ssh://${sshd.user}@${sshd.host}:${sshd.port}${server}/app.git`,
     BRANCH_NAME: 'main',
