@@ -79,6 +79,16 @@ export function newTitle(site: Site, title: string) {
   return { [template]: old.replace(/<h1>.*<\/h1>/, `<h1>${title}</h1>`) }
 }
 
+const stylesheet = 'flexmeasures/ui/static/css/flexmeasures.css'
+
+/** The same in a stylesheet, which the web server reads from disk each time. */
+export function newStyle(site: Site, name: string) {
+  const old = readFileSync(join(site.clone, stylesheet), 'utf8')
+  return { [stylesheet]: `${old.replace(styledName, '')}.release { content: "${name}" }\n` }
+}
+
+export const styledName = /^\.release { content: "(.*)" }\n/m
+
 export function migration(revision: string, previous: string, more = 'pass') {
   const text = `\
 """A table of its own: ${revision}."""

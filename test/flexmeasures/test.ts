@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { after, afterEach, describe, it } from 'node:test'
+import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { parse } from 'dotenv'
+import { waitFor } from '../lib/events.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { type CleansUp, findFreePort } from '../lib/sshd.ts'
 import { ask, readExample, startWebServer } from '../lib/web-server.ts'
@@ -13,32 +15,215 @@ import {
   installedVersion,
   makeVirtualEnvironment,
   migration,
+  newStyle,
   newTitle,
   release,
+  styledName,
   uvSettings,
 } from './application.ts'
+import { readFlexMeasuresExample, readServerEnv, reloadOrRestart, runUnit } from './example.ts'
 import { startPostgres, startRedis } from './servers.ts'
 
 /** What a program needs to get out of a closed network. */
 const network = pick(process.env, /^(SSL_CERT_FILE|(https?|all|no)_proxy)$/i)
 
-describe('FlexMeasures', { timeout: 15 * 60_000 }, async () => {
-  const t = cleaningUpInReverse()
+for (const RELEASES of ['1', '3']) {
+  const isInPlace = RELEASES === '1'
+  describe(`FlexMeasures with RELEASES=${RELEASES}`, { timeout: 20 * 60_000 }, () => {
+    const t = cleaningUpInReverse()
+    let { site, url, postgres, venv, logs, startServers, worker } = {} as Awaited<ReturnType<typeof prepare>>
+    const revision = () => postgres.query('select version_num from alembic_version')
+    const tables = () => postgres.query("select tablename from pg_tables where tablename like 'test\\_%' order by 1")
+    const countReloads = () => readFileSync(logs.web, 'utf8').split('gracefully killing workers').length - 1
+
+    before(async () => {
+      ;({ site, url, postgres, venv, logs, startServers, worker } = await prepare(t, isInPlace))
+    })
+
+    afterEach(test => {
+      if (!('passed' in test) || test.passed) return
+      for (const file of Object.values(logs)) if (existsSync(file)) console.log(file, readFileSync(file, 'utf8'))
+    })
+
+    /** Only a release that is switched to as a whole keeps its files to itself. */
+    function verifySeen({ titles, styles }: { titles: string[]; styles: string[] }, expected: string[]) {
+      assert.deepEqual(titles, expected)
+      if (!isInPlace) assert.deepEqual(styles, expected)
+    }
+
+    async function verifyServing(commit: string, version: string, expectedRevision: string) {
+      assert.equal(await site.live(), commit)
+      assert.equal(await servedVersion(url), version)
+      assert.equal(await revision(), expectedRevision)
+      assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), commit)
+      assert.equal((await site.workTreeGit`git status --porcelain`).stdout, '')
+      assert.equal(await installedVersion(venv), version)
+      if (!isInPlace) await waitFor('the worker runs from what is live', () => worker() === realpathSync(site.workTree))
+    }
+
+    it('push 1 puts it live, in the version that git knows', async () => {
+      const { exitCode, commit, output } = await deploy(site)
+      assert.equal(exitCode, 0, output)
+      log('STARTING THE SERVERS ...')
+      await startServers()
+      assert.equal((await site.workTreeGit`git describe --tags`).stdout, `v${release}\n`)
+      assert.equal(await pageTitle(url), firstTitle)
+      assert.equal((await ask(`${url}/api/v3_0/health/ready`))?.status, 200)
+      await verifyServing(commit, release, await revision())
+    })
+
+    it('push 2 replaces it under its clients, who see the old page and then the new one', async () => {
+      const old = await revision()
+      site.write({ ...newRelease(site, 'The second release'), ...migration('aaaa00000001', old) })
+      await commitAndTag(site, 'v1.0.2')
+      const reloads = countReloads()
+      const { exitCode, commit, output, restarted, changed, ...seen } = await watched(url, () => deploy(site))
+      assert.equal(exitCode, 0, output)
+      verifySeen(seen, [firstTitle, 'The second release'])
+      assert.ok(restarted !== undefined && changed > restarted, 'the new page came before the restart')
+      assert.equal(countReloads(), reloads + 1)
+      await verifyServing(commit, '1.0.2', 'aaaa00000001')
+    })
+
+    it('push 3, whose migration fails, is red and changes nothing', async () => {
+      const live = (await site.live()) ?? ''
+      const reloads = countReloads()
+      const failing = migration('aaaa00000002', 'aaaa00000001', 'raise ValueError("this migration fails on purpose")')
+      site.write({ ...newRelease(site, 'The broken release'), ...failing })
+      const broken = await site.commit()
+      const { exitCode, output, ...seen } = await watched(url, async () => {
+        const deployed = await deploy(site)
+        // uWSGI looks for a touched file once a second.
+        await sleep(2_000)
+        return deployed
+      })
+      assert.equal(exitCode, 1, output)
+      assert.match(
+        output,
+        /^remote: UPGRADING DATABASE STRUCTURE failed: `flexmeasures db upgrade` exited with 1\.[\s\S]*ValueError: this migration fails on purpose/m,
+      )
+      assert.equal(output.includes('PUTTING BACK'), isInPlace, output)
+      assert.match(output, new RegExp(`^${broken} IS NOT LIVE`, 'm'))
+      verifySeen(seen, ['The second release'])
+      assert.equal(countReloads(), reloads)
+      assert.equal(await site.failed(), broken)
+      // In place the dependencies had been installed for the broken release.
+      await verifyServing(live, '1.0.2', 'aaaa00000001')
+    })
+
+    it('push 4 mends it', async () => {
+      const reloads = countReloads()
+      site.write({ ...newRelease(site, 'The third release'), ...migration('aaaa00000002', 'aaaa00000001') })
+      await commitAndTag(site, 'v1.0.3')
+      const { exitCode, commit, output, ...seen } = await watched(url, () => deploy(site))
+      assert.equal(exitCode, 0, output)
+      verifySeen(seen, ['The second release', 'The third release'])
+      assert.equal(countReloads(), reloads + 1)
+      await verifyServing(commit, '1.0.3', 'aaaa00000002')
+    })
+
+    if (isInPlace) return
+
+    it('a release that cannot be imported never gets a request', async () => {
+      const live = (await site.live()) ?? ''
+      site.write({ ...newRelease(site, 'The broken release'), 'wsgi.py': 'import flexmeasures.missing\n' })
+      await site.commit()
+      const { exitCode, output, ...seen } = await watched(url, () => deploy(site))
+      assert.equal(exitCode, 1, output)
+      assert.match(output, /TESTING RELEASE failed[\s\S]*No module named 'flexmeasures\.missing'/)
+      verifySeen(seen, ['The third release'])
+      await verifyServing(live, '1.0.3', 'aaaa00000002')
+      await site.git`git revert --no-edit HEAD`
+    })
+
+    it('push 5 brings another migration, and a rollback across it is a switch: the database stays ahead', async () => {
+      const third = (await site.live()) ?? ''
+      site.write({ ...newRelease(site, 'The fourth release'), ...migration('aaaa00000003', 'aaaa00000002') })
+      await commitAndTag(site, 'v1.0.4')
+      const pushed = await watched(url, () => deploy(site))
+      assert.equal(pushed.exitCode, 0, pushed.output)
+      verifySeen(pushed, ['The third release', 'The fourth release'])
+      await verifyServing(pushed.commit, '1.0.4', 'aaaa00000003')
+
+      const { exitCode, output, ...seen } = await watched(url, () => deploy(site, ['rollback']))
+      assert.equal(exitCode, 0, output)
+      assert.deepEqual(stepsIn(output), ['SWITCHING TO RELEASE', 'RESTARTING APPLICATION', 'CHECKING HEALTH'])
+      verifySeen(seen, ['The fourth release', 'The third release'])
+      await verifyServing(third, '1.0.3', 'aaaa00000003')
+    })
+
+    it('the same commit again goes forward, and `rollback --database` takes tables and revision back', async () => {
+      const third = (await site.live()) ?? ''
+      const forward = await watched(url, () => deploy(site))
+      assert.equal(forward.exitCode, 0, forward.output)
+      verifySeen(forward, ['The third release', 'The fourth release'])
+      await verifyServing(forward.commit, '1.0.4', 'aaaa00000003')
+      assert.match(await tables(), /test_aaaa00000003/)
+
+      const back = await watched(url, () => deploy(site, ['rollback', '--database']))
+      assert.equal(back.exitCode, 0, back.output)
+      verifySeen(back, ['The fourth release', 'The third release'])
+      await verifyServing(third, '1.0.3', 'aaaa00000002')
+      assert.equal(await tables(), 'test_aaaa00000001\ntest_aaaa00000002')
+    })
+
+    it('push 6 goes forward from there', async () => {
+      site.write(newRelease(site, 'The fifth release'))
+      await commitAndTag(site, 'v1.0.5')
+      const { exitCode, commit, output, ...seen } = await watched(url, () => deploy(site))
+      assert.equal(exitCode, 0, output)
+      verifySeen(seen, ['The third release', 'The fifth release'])
+      await verifyServing(commit, '1.0.5', 'aaaa00000003')
+      assert.match(await tables(), /test_aaaa00000003/)
+    })
+
+    it('a change of templates alone is live at once where no step depends on them', async () => {
+      const more = readFlexMeasuresExample('server.env', {}).replaceAll(/^#(?=[A-Z_]+=)/gm, '')
+      const { INSTALL_DEPS_IF_CHANGED, SMOKE_TEST } = parse(more)
+      site.configure({ INSTALL_DEPS_IF_CHANGED, SMOKE_TEST, HEALTH_CHECK_URL: undefined })
+      // The settings are others now, and each release has to be installed with them once.
+      for (const number of [1, 2, 3, 4, 5]) {
+        await site.commit(newRelease(site, `Template ${number}`))
+        const { exitCode, output } = await deploy(site)
+        assert.equal(exitCode, 0, output)
+        assert.equal(output.includes('NOT INSTALLING DEPENDENCIES'), number > 3, output)
+      }
+    })
+  })
+}
+
+/** A server with FlexMeasures' databases, and either the settings that there always were, or examples/flexmeasures. */
+async function prepare(t: CleansUp, isInPlace: boolean) {
   const { sshd, newSite } = await startServer(t, { setEnv: network })
   const site = await newSite(t, { name: 'flexmeasures' })
   // PostgreSQL's own user has to get through.
   chmodSync(site.folder, 0o755)
-  const venv = join(site.folder, 'venv')
-  const wsgiLog = join(site.folder, 'uwsgi.log')
-
+  const tools = join(site.folder, 'venv')
   log(`GETTING FLEXMEASURES ${release} FROM PyPI ...`)
-  await makeVirtualEnvironment(venv)
-  await getRepository(site, venv)
+  await makeVirtualEnvironment(tools)
+  await getRepository(site, tools)
   log('STARTING POSTGRESQL AND REDIS ...')
   const postgres = await startPostgres(t, site.folder)
   await postgres.runFile(join(site.clone, 'ci/load-psql-extensions.sql'))
   const redisPort = await startRedis(t, site.folder)
+  const port = await findFreePort()
+  const server = { t, site, tools, postgres, redisPort, port, url: `http://127.0.0.1:${port}`, home: sshd.home }
+  return { ...server, ...(isInPlace ? prepareInPlace(server) : prepareReleases(server)) }
+}
 
+interface Server {
+  readonly t: CleansUp
+  readonly site: Site
+  /** Where uv is. */
+  readonly tools: string
+  readonly postgres: Awaited<ReturnType<typeof startPostgres>>
+  readonly redisPort: number
+  readonly port: number
+  readonly url: string
+  readonly home: string
+}
+
+function prepareInPlace({ t, site, tools: venv, postgres, redisPort, port, url, home }: Server) {
   const application = {
     SECRET_KEY: 'of a test',
     SQLALCHEMY_DATABASE_URI: postgres.uri,
@@ -54,11 +239,9 @@ describe('FlexMeasures', { timeout: 15 * 60_000 }, async () => {
     // database is. INSTALL_DEPS needs no other command than `make install-deps`.
     UPGRADE_DB: 'flexmeasures db upgrade',
   })
+  const logs = { web: join(site.folder, 'uwsgi.log') }
 
-  const port = await findFreePort()
-  const url = `http://127.0.0.1:${port}`
-
-  async function startUwsgi() {
+  async function startServers() {
     const config = join(site.folder, 'uwsgi.ini')
     const text = readExample('uwsgi.ini', {
       '; virtualenv = /home/seita/venv': `virtualenv = ${venv}`,
@@ -67,94 +250,61 @@ describe('FlexMeasures', { timeout: 15 * 60_000 }, async () => {
       // Two that start at once on an empty database both want to fill it, and one of them fails.
       'processes = 2': 'processes = 1',
     })
-    writeFileSync(config, `${text}\nlogto = ${wsgiLog}\nlog-date = true\ndisable-logging = true\n`)
-    const env = { ...application, HOME: sshd.home, PATH: `${venv}/bin:${process.env.PATH}`, LANG: 'C.UTF-8' }
+    writeFileSync(config, `${text}\nlogto = ${logs.web}\nlog-date = true\ndisable-logging = true\n`)
+    const env = { ...application, HOME: home, PATH: `${venv}/bin:${process.env.PATH}`, LANG: 'C.UTF-8' }
     const assignments = Object.entries(env).map(assignment => assignment.join('='))
-    await startWebServer(t, `${url}/api/`, ['env', '-i', ...assignments, 'uwsgi', '--ini', config]).catch(cause => {
-      throw new Error(`uWSGI does not serve FlexMeasures: ${readFileSync(wsgiLog, 'utf8')}`, { cause })
-    })
-  }
-
-  afterEach(test => {
-    if ('passed' in test && !test.passed && existsSync(wsgiLog)) console.log(readFileSync(wsgiLog, 'utf8'))
-  })
-
-  const countReloads = () => readFileSync(wsgiLog, 'utf8').split('has been touched').length - 1
-  const revision = () => postgres.query('select version_num from alembic_version')
-
-  it('push 1 puts it live, in the version that git knows', async () => {
-    const { exitCode, commit, output } = await deploy(site)
-    assert.equal(exitCode, 0, output)
-    assert.equal(await site.live(), commit)
-    log('STARTING UWSGI ...')
-    await startUwsgi()
-    assert.equal(await servedVersion(url), release)
-    assert.equal((await site.workTreeGit`git describe --tags`).stdout, `v${release}\n`)
-    assert.equal(await pageTitle(url), 'The FlexMeasures Platform')
-    assert.equal((await ask(`${url}/api/v3_0/health/ready`))?.status, 200)
-    log(`${url}/api/ reports ${release}.`)
-  })
-
-  it('push 2 replaces it under its clients, who see the old page and then the new one', async () => {
+    await startWebServer(t, `${url}/api/`, ['env', '-i', ...assignments, 'uwsgi', '--ini', config])
     // At the first push there was nobody to ask.
     site.configure({ HEALTH_CHECK_URL: `${url}/api/`, HEALTH_CHECK_TIMEOUT: '90' })
-    const old = await revision()
-    site.write({ ...newTitle(site, 'The second release'), ...migration('aaaa00000001', old) })
-    await commitAndTag(site, 'v1.0.2')
-    const reloads = countReloads()
-    const { exitCode, commit, output, restarted, titles, changed } = await watched(url, () => deploy(site))
-    assert.equal(exitCode, 0, output)
-    assert.deepEqual(titles, ['The FlexMeasures Platform', 'The second release'])
-    assert.ok(restarted !== undefined && changed > restarted, 'the new page came before the restart')
-    assert.equal(countReloads(), reloads + 1)
-    assert.equal(await servedVersion(url), '1.0.2')
-    assert.equal(await revision(), 'aaaa00000001')
-    assert.equal(await site.live(), commit)
-  })
+  }
+  return { venv, logs, startServers, worker: () => '' }
+}
 
-  it('push 3, whose migration fails, is red and changes nothing', async () => {
-    const live = await site.live()
-    const reloads = countReloads()
-    const failing = migration('aaaa00000002', 'aaaa00000001', 'raise ValueError("this migration fails on purpose")')
-    site.write({ ...newTitle(site, 'The broken release'), ...failing })
-    const broken = await site.commit()
-    const { exitCode, output, titles } = await watched(url, async () => {
-      const deployed = await deploy(site)
-      // uWSGI looks for a touched file once a second.
-      await sleep(2_000)
-      return deployed
-    })
-    assert.equal(exitCode, 1, output)
-    assert.match(
-      output,
-      /^remote: UPGRADING DATABASE STRUCTURE failed: `flexmeasures db upgrade` exited with 1\.[\s\S]*ValueError: this migration fails on purpose[\s\S]*PUTTING BACK/m,
-    )
-    assert.match(output, new RegExp(`^${broken} IS NOT LIVE`, 'm'))
-    assert.deepEqual(titles, ['The second release'])
-    assert.equal(countReloads(), reloads)
-    assert.equal(await servedVersion(url), '1.0.2')
-    assert.equal(await revision(), 'aaaa00000001')
-    assert.equal(await site.live(), live)
-    assert.equal(await site.failed(), broken)
-    assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), live)
-    assert.equal((await site.workTreeGit`git status --porcelain`).stdout, '')
-    // The dependencies had been installed for the broken release.
-    assert.equal(await installedVersion(venv), '1.0.2')
-  })
+/** What README.md of examples/flexmeasures says, for another folder, other ports, and a machine without systemd. */
+function prepareReleases({ t, site, tools, postgres, redisPort, port, url, home }: Server) {
+  const { folder, workTree } = site
+  const replacements = {
+    '/home/seita/flexmeasures': workTree,
+    '/home/seita/.local/bin': join(tools, 'bin'),
+    '/home/seita': folder,
+    '127.0.0.1:5000': `127.0.0.1:${port}`,
+    '--dbname=flexmeasures': `--dbname='${postgres.uri}'`,
+    'postgresql:///flexmeasures': postgres.uri,
+    'REDIS_PORT = 6379': `REDIS_PORT = ${redisPort}`,
+    'SECRET_KEY = ""': 'SECRET_KEY = "of a test"',
+  }
+  const { RESTART, HEALTH_CHECK_URL, ...settings } = readServerEnv(replacements)
+  assert.ok(RESTART && HEALTH_CHECK_URL)
+  const { UV_CACHE_DIR, TMPDIR } = uvSettings(folder, '')
+  // Nobody is there to be told, or asked, at the first push.
+  site.configure({ ...settings, UV_CACHE_DIR, TMPDIR, RESTART: '' })
 
-  it('push 4 mends it', async () => {
-    const reloads = countReloads()
-    site.write({ ...newTitle(site, 'The third release'), ...migration('aaaa00000002', 'aaaa00000001') })
-    await commitAndTag(site, 'v1.0.3')
-    const { exitCode, commit, output, titles } = await watched(url, () => deploy(site))
-    assert.equal(exitCode, 0, output)
-    assert.deepEqual(titles, ['The second release', 'The third release'])
-    assert.equal(countReloads(), reloads + 1)
-    assert.equal(await servedVersion(url), '1.0.3')
-    assert.equal(await revision(), 'aaaa00000002')
-    assert.equal(await site.live(), commit)
-  })
-})
+  const instance = join(`${workTree}.releases`, 'shared/instance')
+  mkdirSync(instance, { recursive: true })
+  writeFileSync(join(instance, 'flexmeasures.cfg'), readFlexMeasuresExample('flexmeasures.cfg', replacements))
+  const logs = { web: join(folder, 'web.log'), worker: join(folder, 'worker.log') }
+  let workerPid = () => 0
+
+  async function startServers() {
+    const config = readFlexMeasuresExample('uwsgi.ini', replacements)
+    writeFileSync(join(folder, 'uwsgi.ini'), `${config}log-date = true\ndisable-logging = true\n`)
+    const env = { HOME: home, PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8' }
+    runUnit(t, 'web', folder, env, replacements)
+    workerPid = runUnit(t, 'worker', folder, env, replacements).pid
+    site.configure({ RESTART: reloadOrRestart(folder), HEALTH_CHECK_URL })
+    await waitFor('FlexMeasures answers', async () => (await ask(`${url}/api/`)) !== undefined)
+  }
+  return { venv: join(workTree, '.venv'), logs, startServers, worker: () => readlinkSync(`/proc/${workerPid()}/cwd`) }
+}
+
+const firstTitle = 'The FlexMeasures Platform'
+const newRelease = (site: Site, name: string) => ({ ...newTitle(site, name), ...newStyle(site, name) })
+
+/** What the hook did, of the steps that it announces. */
+const stepsIn = (output: string) =>
+  [...output.matchAll(/^remote: ([A-Z ]+?)(?: \d+| \(.*\))? \.\.\.$/gm)]
+    .map(([, step]) => step)
+    .filter(step => step !== 'RECORDING THE DEPLOYMENT')
 
 /** Servers end before what they need does; node:test would go from the first to the last. */
 function cleaningUpInReverse(): CleansUp {
@@ -170,11 +320,11 @@ function cleaningUpInReverse(): CleansUp {
 }
 
 /** Runs deploy in the clone, and shows what it prints as it comes. */
-async function deploy(site: Site) {
+async function deploy(site: Site, args: readonly string[] = []) {
   const commit = (await site.git`git rev-parse HEAD`).stdout.trim()
-  log('$ ./deploy')
+  log(['$ ./deploy', ...args].join(' '))
   let restarted: number | undefined
-  const deploying = site.startDeploy()
+  const deploying = site.startDeploy(args)
   for (const input of [deploying.stdout, deploying.stderr]) {
     createInterface({ input }).on('line', line => {
       log(line)
@@ -186,21 +336,28 @@ async function deploy(site: Site) {
   return { commit, exitCode, output: `${stdout}${stderr}`, restarted }
 }
 
-/** Asks for a page all the time while something happens: what titles came, in order, and when the last one did. */
+/** Asks for a page and a stylesheet all the time while something happens: what came, in order, and when the last page did. */
 async function watched<T>(url: string, action: () => Promise<T>) {
   const titles: string[] = []
+  const styles: string[] = []
+  const began = performance.now()
   let changed = 0
   let requests = 0
   let slowest = 0
   const look = async () => {
-    const asked = performance.now()
-    const title = await pageTitle(url)
-    const answered = performance.now()
-    requests++
-    slowest = Math.max(slowest, answered - asked)
-    if (title === titles.at(-1)) return
-    titles.push(title)
-    changed = answered
+    for (const [seen, read] of [
+      [titles, pageTitle],
+      [styles, styleOf],
+    ] as const) {
+      const asked = performance.now()
+      const answer = await read(url)
+      const answered = performance.now()
+      requests++
+      slowest = Math.max(slowest, answered - asked)
+      if (answer === seen.at(-1)) continue
+      seen.push(answer)
+      if (seen === titles) changed = answered
+    }
   }
   // Jinja reads a template when it is first asked for, and that must not be a later release's.
   await look()
@@ -211,12 +368,15 @@ async function watched<T>(url: string, action: () => Promise<T>) {
   try {
     const result = await action()
     await look()
-    return { ...result, titles, changed }
+    return { ...result, titles, styles, changed }
   } finally {
     isDone = true
     await watching
-    const waited = (slowest / 1000).toFixed(1)
-    log(`A client asked ${requests} times, waited up to ${waited} s, and saw: ${titles.join(', then ')}.`)
+    const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(1)} s`
+    log(
+      `A client asked ${requests} times and waited up to ${seconds(slowest)}; what it saw last came after ${seconds(changed - began)}.`,
+    )
+    log(`Pages: ${titles.join(', then ')}. Stylesheets: ${styles.join(', then ')}.`)
   }
 }
 
@@ -225,6 +385,13 @@ async function pageTitle(url: string): Promise<string> {
   const answer = await ask(`${url}/login`)
   const [, title] = /<h1>(.*)<\/h1>/.exec(answer?.text ?? '') ?? []
   return answer?.status === 200 && title ? title : JSON.stringify(answer ?? 'no answer')
+}
+
+/** The release that a stylesheet is of. */
+async function styleOf(url: string): Promise<string> {
+  const answer = await ask(`${url}/ui/static/css/flexmeasures.css`)
+  if (answer?.status !== 200) return JSON.stringify(answer ?? 'no answer')
+  return styledName.exec(answer.text)?.[1] ?? firstTitle
 }
 
 async function servedVersion(url: string): Promise<unknown> {
