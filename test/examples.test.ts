@@ -112,6 +112,17 @@ describe('The web server of', async () => {
   })
 })
 
+describe('examples/flexmeasures', () => {
+  const [, restart = ''] = /^RESTART="sudo -n (.*)"$/m.exec(readExample('flexmeasures/server.env', {})) ?? []
+
+  it('lets the hook restart what there are units for, and nothing else', () => {
+    assert.match(readExample('flexmeasures/sudoers', {}), new RegExp(`NOPASSWD: ${restart}\\n$`))
+    const units = restart.split(' ').filter(word => word.startsWith('flexmeasures'))
+    assert.equal(units.length, 2)
+    for (const unit of units) assert.match(readExample(`flexmeasures/${unit}.service`, {}), /^ExecStart=/m)
+  })
+})
+
 interface Job {
   readonly steps?: readonly { readonly uses?: string; readonly run?: string; readonly env?: Record<string, string> }[]
   readonly needs?: string

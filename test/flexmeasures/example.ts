@@ -12,6 +12,10 @@ export const readFlexMeasuresExample = (name: string, replacements: Readonly<Rec
 export const readServerEnv = (replacements: Readonly<Record<string, string>>) =>
   parse(readFlexMeasuresExample('server.env', replacements))
 
+/** The same, with the lines that its reader may take in as well. */
+export const readFasterServerEnv = () =>
+  parse(readFlexMeasuresExample('server.env', {}).replaceAll(/^#(?=[A-Z_]+=)/gm, ''))
+
 /** What tells the units that `runUnit` runs what server.env's RESTART tells systemd's. */
 export const reloadOrRestart = (folder: string) =>
   `kill -HUP "$(cat ${pidFile(folder, 'web')})"; kill -TERM "$(cat ${pidFile(folder, 'worker')})"`
