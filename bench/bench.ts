@@ -13,6 +13,7 @@ import {
   release,
   uvSettings,
 } from '../test/flexmeasures/application.ts'
+import { readFasterServerEnv } from '../test/flexmeasures/example.ts'
 import { startPostgres, startRedis } from '../test/flexmeasures/servers.ts'
 import { startServer } from '../test/lib/site.ts'
 import type { CleansUp } from '../test/lib/sshd.ts'
@@ -111,6 +112,16 @@ async function main() {
   await compare({ scenario: 'FlexMeasures, a template changed', atMost: 0.1, count: Math.min(runs, 5) }, async () =>
     deployChange(await bothFlexMeasures(newSite), { change: site => newTitle(site, `Release ${performance.now()}`) }),
   )
+  await compare(
+    { scenario: 'FlexMeasures with releases, a template changed', atMost: 0.1, count: Math.min(runs, 5) },
+    async () => {
+      const sites = await bothFlexMeasures(newSite, '3')
+      const deployTemplate = deployChange(sites, { change: site => newTitle(site, `Release ${performance.now()}`) })
+      // Each of the three releases is installed once.
+      for (let release = 1; release <= 3; release++) await deployTemplate('pushlive')
+      return deployTemplate
+    },
+  )
   await compare({ scenario: 'burst of 10 pushes, steps of 2 s', atMost: 0.3 }, async () => {
     const settings = { INSTALL_DEPS: 'sleep 2', UPGRADE_DB: '' }
     // Under flock the bash hooks take turns: the least that works.
@@ -167,8 +178,8 @@ async function burst({ site, deploy }: Deployable): Promise<number> {
   return (performance.now() - started) / 1000
 }
 
-/** FlexMeasures' own steps, on one database and in one virtual environment. */
-async function bothFlexMeasures(newSite: Awaited<ReturnType<typeof prepareSites>>) {
+/** FlexMeasures' own steps, on one database and, but for releases, in one virtual environment. */
+async function bothFlexMeasures(newSite: Awaited<ReturnType<typeof prepareSites>>, RELEASES?: string) {
   const venv = join(folder, 'venv')
   await makeVirtualEnvironment(venv)
   const postgres = await startPostgres(t, folder)
@@ -191,8 +202,13 @@ async function bothFlexMeasures(newSite: Awaited<ReturnType<typeof prepareSites>
   }
   const mend = (hook: string) =>
     hook.replace('source ./.env', 'set -a; source ./.env; set +a').replace('make upgrade-db', 'flexmeasures db upgrade')
-  const options = { settings, fill, mend }
-  return { bash: await newSite('bash', options), pushlive: await newSite('pushlive', options) }
+  const { SMOKE_TEST } = readFasterServerEnv()
+  const path = `${join(venv, 'bin')}:${process.env.PATH}`
+  const own = RELEASES && { RELEASES, SMOKE_TEST, PATH: path, PATH_TO_VENV: '.venv', UV_PROJECT_ENVIRONMENT: '.venv' }
+  return {
+    bash: await newSite('bash', { settings, fill, mend }),
+    pushlive: await newSite('pushlive', { settings: { ...settings, ...own }, fill }),
+  }
 }
 
 async function measureMemory(sites: Record<Kind, Deployable>): Promise<Memory[]> {
