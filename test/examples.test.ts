@@ -63,24 +63,26 @@ describe('The web server of', async () => {
     })
   })
 
-  it('gunicorn.conf.py serves a version, and the next one after its deployment', async t => {
+  it('gunicorn.conf.py and restart-gunicorn.sh serve a version, and the next one after its deployment', async t => {
     const { site, config, url, replacements } = await newServedSite(t, 'gunicorn.conf.py')
-    const [, restart = ''] = /^# {3}RESTART='(.*)'$/m.exec(readExample('gunicorn.conf.py', replacements)) ?? []
+    const restart = join(site.folder, 'restart-gunicorn.sh')
+    writeFileSync(restart, readExample('restart-gunicorn.sh', replacements), { mode: 0o755 })
     site.configure({ PATH_TO_WSGI: undefined, RESTART: 'true' })
     await deployVersion(site, 1)
-    await startWebServer(t, url, ['gunicorn', '-c', config])
+    const service = ['python3', join(import.meta.dirname, 'lib/service.py'), join(site.folder, 'service.pid')]
+    await startWebServer(t, url, ['env', `SERVICE_CWD=${site.workTree}`, ...service, 'gunicorn', '-c', config])
     await waitForPage(url, samplePage(1))
     site.configure({ RESTART: restart })
     await verifyServing(url, async () => {
       await deployVersion(site, 2)
       await waitForPage(url, samplePage(2))
     })
-    // It cannot be loaded, which would end gunicorn.
+    // It cannot be loaded: the new gunicorn ends, and the old one serves on.
     await nextSecond()
     await site.commit({ 'wsgi.py': 'raise Exception("all is lost")\n' })
     const { exitCode, output } = await site.deploy()
     assert.equal(exitCode, 1, output)
-    assert.match(output, /RESTARTING APPLICATION failed[\s\S]*all is lost/)
+    assert.match(output, /The new gunicorn does not start[\s\S]*RESTARTING APPLICATION failed/)
     await waitForPage(url, samplePage(2))
   })
 
@@ -109,6 +111,33 @@ describe('The web server of', async () => {
       await deployVersion(site, 2)
       await waitForPage(url, samplePage(2))
     })
+  })
+
+  it("nginx.conf serves the live release's static files, from the verdict on", async t => {
+    const { site, config, replacements } = await newServedSite(t, 'nginx.conf')
+    const port = await findFreePort()
+    const text = readExample('nginx.conf', { ...replacements, '127.0.0.1:8080': `127.0.0.1:${port}` })
+    writeFileSync(config, text)
+    const main = join(site.folder, 'main.conf')
+    const user = userInfo().uid === 0 ? 'user root;' : ''
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+      name => `${name}_temp_path ${site.folder}/${name};`,
+    )
+    writeFileSync(
+      main,
+      `${user} daemon off; pid ${site.folder}/nginx.pid; error_log ${site.folder}/nginx.log; events {}
+      http { access_log off; ${temporary.join(' ')} include ${config}; }`,
+    )
+    const url = `http://127.0.0.1:${port}/static/page.css`
+    site.configure({ RELEASES: '3', RESTART: 'true', SMOKE_TEST: '' })
+    for (const page of ['one', 'two', 'three']) {
+      await site.commit({ 'static/page.css': page })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 0, output)
+      if (page === 'one')
+        await startWebServer(t, url, ['/usr/sbin/nginx', '-c', main, '-e', `${site.folder}/nginx.log`])
+      assert.equal((await ask(url))?.text, page)
+    }
   })
 })
 

@@ -15,9 +15,11 @@ describe('The health check', async () => {
 import http.server, pathlib
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        status = int(pathlib.Path(${JSON.stringify(site.workTree)}, "status").read_text())
+        tree = pathlib.Path(${JSON.stringify(site.workTree)})
+        status = int((tree / "status").read_text())
+        serving = tree / "serving"
         self.send_response(status); self.send_header("Location", "/login"); self.end_headers()
-        self.wfile.write(b"the application says %d" % status)
+        self.wfile.write(b"the application says %d" % status + (serving.read_bytes() if serving.exists() else b""))
     def log_message(self, *arguments): pass
 http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     const server = spawn('setpriv', ['--pdeathsig', 'KILL', 'python3', '-c', program], { stdio: 'ignore' })
@@ -64,4 +66,21 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
       assert.equal(await site.live(), good)
     })
   }
+
+  it('is not passed by an answer that names the commit before', async t => {
+    const site = await newSite(t)
+    await serveStatus(site, t)
+    const tell = (what: string) => site.configure({ RESTART: `echo "${what}" > serving` })
+    tell('$DEPLOY_COMMIT')
+    await site.commit({ status: '200' })
+    assert.equal((await site.deploy()).exitCode, 0)
+    await site.commit({ 'page.txt': 'two\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    tell('$DEPLOY_PREVIOUS_COMMIT')
+    await site.commit({ 'page.txt': 'three\n' })
+    const old = await site.deploy()
+    assert.equal(old.exitCode, 1, old.output)
+    assert.match(old.output, /it is still [0-9a-f]{40} that answers/)
+  })
 })

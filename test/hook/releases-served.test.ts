@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { waitForOutput } from '../lib/events.ts'
+import { announcementsSideBySide, kills } from '../lib/kills.ts'
+import { testsBinaries } from '../lib/programs.ts'
+import { type Site, startServer } from '../lib/site.ts'
+import { type CleansUp, findFreePort } from '../lib/sshd.ts'
+import { ask, readExample, startWebServer } from '../lib/web-server.ts'
+
+/** Debian's, which its uWSGI and mod_wsgi are made for. */
+const python = '/usr/bin/python3'
+
+/** Each answer names the release of its code, a template, a static file, a module and a package that it imports. */
+const application = `
+import importlib, os
+
+VERSION = VERSION_OF_THE_CODE
+folder = os.path.dirname(__file__)
+
+def read(name):
+    with open(os.path.join(folder, name)) as file:
+        return file.read().strip()
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/health":
+        start_response("200 OK" if HEALTHY else "500 Internal Server Error", [])
+        return []
+    lazy = importlib.import_module("lazy")
+    package = importlib.import_module("package")
+    parts = [VERSION, read("template.html"), read("static.css"), lazy.VERSION, package.VERSION]
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [" ".join(str(part) for part in parts).encode()]
+`
+
+/** Installs into the release's own environment what a package index would have. */
+const installDeps = [
+  `[ -e .venv/bin/python ] || ${python} -m venv --system-site-packages --without-pip .venv`,
+  `printf '#!%s/.venv/bin/python\\nfrom gunicorn.app.wsgiapp import run\\nrun()\\n' "$PWD" > .venv/bin/gunicorn`,
+  'chmod +x .venv/bin/gunicorn',
+  'cp package.txt "$(echo .venv/lib/python3*/site-packages)/package.py"',
+  '! grep -q fails-install recipe',
+].join('; ')
+
+type Failing = 'install' | 'upgrade' | 'import' | 'health'
+
+function appFiles(version: number, failing?: Failing): Record<string, string> {
+  return {
+    'wsgi.py': `${readExample('app/wsgi.py', {}).split('from app')[0]}from app import application  # noqa: E402\n`,
+    'app.py': application
+      .replace('VERSION_OF_THE_CODE', failing === 'import' ? 'missing' : `${version}`)
+      .replace('HEALTHY', failing === 'health' ? 'False' : 'True'),
+    'lazy.py': `VERSION = ${version}\n`,
+    'package.txt': `VERSION = ${version}\n`,
+    'template.html': `${version}\n`,
+    'static.css': `${version}\n`,
+    recipe: `fails-${failing}\n`,
+    '.gitignore': '.venv\n__pycache__\n',
+  }
+}
+
+interface Served {
+  readonly site: Site
+  readonly port: number
+  readonly replacements: Readonly<Record<string, string>>
+  /** Starts a web server once there is something to serve. */
+  start(command: readonly string[], options?: { socket?: boolean }): Promise<void>
+}
+
+/** How each of the servers is set up, by the examples. Before the first deployment there is no server to restart. */
+const servers: Record<string, { restart?: string; start: (served: Served) => Promise<void> }> = {
+  uWSGI: {
+    start: async ({ site, replacements, start }) => {
+      const text = readExample('uwsgi.ini', { ...replacements, '; virtualenv = .venv': 'virtualenv = .venv' })
+      writeFileSync(join(site.folder, 'uwsgi.ini'), text)
+      await start(['uwsgi', '--ini', join(site.folder, 'uwsgi.ini')])
+    },
+  },
+  gunicorn: {
+    restart: 'restart-gunicorn.sh',
+    start: async ({ site, replacements, start }) => {
+      for (const name of ['gunicorn.conf.py', 'restart-gunicorn.sh'])
+        writeFileSync(join(site.folder, name), readExample(name, replacements), { mode: 0o755 })
+      await start([join(site.workTree, '.venv/bin/gunicorn'), '-c', join(site.folder, 'gunicorn.conf.py')])
+    },
+  },
+  'gunicorn, systemd': {
+    restart: 'restart-service',
+    start: async ({ site, replacements, start }) => {
+      const [, command = ''] = /^ExecStart=(.*)$/m.exec(readExample('systemd/gunicorn.service', replacements)) ?? []
+      const restart = `#!/bin/sh\nexec kill -HUP "$(cat '${join(site.folder, 'service.pid')}')"\n`
+      writeFileSync(join(site.folder, 'restart-service'), restart, { mode: 0o755 })
+      await start(command.split(' '), { socket: true })
+    },
+  },
+  mod_wsgi: {
+    start: async ({ site, port, replacements, start }) => {
+      const apache = join(site.folder, 'apache')
+      mkdirSync(apache)
+      const home = `home=${site.workTree}`
+      const config = readExample('apache.conf', replacements).replace(
+        home,
+        `python-home=${site.workTree}/.venv ${home}`,
+      )
+      writeFileSync(join(apache, 'site.conf'), config)
+      const lines = [
+        ...['mpm_event', 'authz_core', 'wsgi'].map(
+          name => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`,
+        ),
+        ...(userInfo().uid === 0 ? ['User www-data', 'Group www-data'] : []),
+        ...['ServerRoot', 'DefaultRuntimeDir'].map(name => `${name} "${apache}"`),
+        `PidFile "${apache}/pid"`,
+        `ErrorLog "${apache}/log"`,
+        `WSGISocketPrefix "${apache}/wsgi"`,
+        'ServerName 127.0.0.1',
+        `Listen 127.0.0.1:${port}`,
+        `Include "${apache}/site.conf"`,
+      ]
+      writeFileSync(join(apache, 'httpd.conf'), `${lines.join('\n')}\n`)
+      await start(['/usr/sbin/apache2', '-D', 'FOREGROUND', '-f', join(apache, 'httpd.conf')])
+    },
+  },
+}
+
+interface Row {
+  readonly server: string
+  readonly scenario: string
+  readonly requests: number
+  readonly failed: number
+  readonly mixed: number
+  readonly undeclared: number
+}
+const table: Row[] = []
+after(() => console.table(table))
+
+// Against the sources two are enough; all that the hook announces is for the binaries.
+const killed = testsBinaries ? announcementsSideBySide : ['SWITCHING', 'CHECKING HEALTH']
+
+describe('With RELEASES=3, what a client sees while it asks all the time of', { concurrency: true }, async () => {
+  const { newSite } = await startServer({ after })
+
+  for (const [name, server] of Object.entries(servers)) {
+    it(`${name}: no failed request, no answer of two releases, none of one that was never live`, {
+      timeout: 600_000,
+    }, async t => {
+      const site = await newSite(t)
+      // Apache's user reads the code.
+      chmodSync(site.folder, 0o755)
+      const port = await findFreePort()
+      const url = `http://127.0.0.1:${port}/`
+      const health = { HEALTH_CHECK_URL: `${url}health`, HEALTH_CHECK_TIMEOUT: '30' }
+      site.configure({
+        RELEASES: '3',
+        PATH_TO_WSGI: 'wsgi.py',
+        INSTALL_DEPS: installDeps,
+        UPGRADE_DB: '! grep -q fails-upgrade recipe',
+        SMOKE_TEST: '.venv/bin/python -c "import wsgi"',
+      })
+      let version = 0
+      const commit = (failing?: Failing) => {
+        version++
+        return site.commit(appFiles(version, failing))
+      }
+      const deploy = async (expected: number, args: string[] = []) => {
+        const { exitCode, output } = await site.deploy(args)
+        assert.equal(exitCode, expected, output)
+      }
+
+      if (server.restart) site.configure({ RESTART: 'true' })
+      await commit()
+      await deploy(0)
+      const replacements = {
+        '/home/seita/flexmeasures': site.workTree,
+        '/home/seita': site.folder,
+        '127.0.0.1:8000': `127.0.0.1:${port}`,
+      }
+      await server.start({ site, port, replacements, start: (...args) => startService(t, site, port, url, ...args) })
+      site.configure({ ...health, ...(server.restart && { RESTART: join(site.folder, server.restart) }) })
+
+      /** Asks while something happens; only what is declared live until its end may answer. */
+      const live = new Set([version])
+      async function underLoad(scenario: string, action: () => Promise<void>) {
+        let isOver = false
+        const answers: string[] = []
+        const asking = [1, 2].map(async () => {
+          while (!isOver) {
+            const answer = await ask(url)
+            answers.push(answer?.status === 200 ? answer.text : `failed: ${answer?.status} ${answer?.text}`)
+          }
+        })
+        await action().finally(() => {
+          isOver = true
+        })
+        await Promise.all(asking)
+        const failed = answers.filter(each => each.startsWith('failed'))
+        const mixed = answers.filter(each => !failed.includes(each) && new Set(each.split(' ')).size > 1)
+        const undeclared = answers.filter(
+          each => !failed.includes(each) && !mixed.includes(each) && !live.has(parseInt(each, 10)),
+        )
+        const counts = { failed: failed.length, mixed: mixed.length, undeclared: undeclared.length }
+        table.push({ server: name, scenario, requests: answers.length, ...counts })
+        const examples = [...failed, ...mixed, ...undeclared].slice(0, 3)
+        assert.deepEqual(counts, { failed: 0, mixed: 0, undeclared: 0 }, `${scenario}: ${examples.join(' | ')}`)
+      }
+      /** The release that serves from the switch until the verdict. */
+      const mayServe = () => live.add(version)
+
+      await underLoad('a good deployment', async () => {
+        await commit()
+        mayServe()
+        await deploy(0)
+      })
+      for (const failing of ['install', 'upgrade', 'import'] as const) {
+        await underLoad(`fails: ${failing}`, async () => {
+          await commit(failing)
+          await deploy(1)
+        })
+      }
+      await underLoad('fails: health', async () => {
+        site.configure({ HEALTH_CHECK_TIMEOUT: '3' })
+        await commit('health')
+        mayServe()
+        await deploy(1)
+        site.configure(health)
+      })
+      live.delete(version)
+      await underLoad('rollback', () => deploy(0, ['rollback']))
+      for (const announcement of killed) {
+        await underLoad(`kill -9 at ${announcement}`, async () => {
+          site.configure({ HEALTH_CHECK_URL: 'http://127.0.0.1:1/', HEALTH_CHECK_TIMEOUT: '600' })
+          await commit()
+          if (/SWITCHING|RESTARTING|HEALTH/.test(announcement)) mayServe()
+          const deploying = site.startDeploy()
+          await waitForOutput(deploying.stderr, `remote: ${announcement}`)
+          kills['the hook'](site)
+          await deploying
+          site.configure(health)
+          await commit()
+          mayServe()
+          await deploy(0)
+        })
+      }
+    })
+  }
+})
+
+/** A web server as a service: all that comes of it ends with the test. */
+async function startService(
+  t: CleansUp,
+  site: Site,
+  port: number,
+  url: string,
+  command: readonly string[],
+  { socket = false } = {},
+) {
+  const service = [python, join(import.meta.dirname, '../lib/service.py'), ...(socket ? ['--socket', `${port}`] : [])]
+  const env = { PATH: process.env.PATH, SERVICE_CWD: site.workTree, PYTHONDONTWRITEBYTECODE: '1', LANG: 'C.UTF-8' }
+  const assignments = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  await startWebServer(t, url, ['env', '-i', ...assignments, ...service, join(site.folder, 'service.pid'), ...command])
+  assert.ok(readFileSync(join(site.folder, 'service.pid'), 'utf8'))
+}
