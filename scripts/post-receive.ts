@@ -250,7 +250,10 @@ async function goLive(commit: string, release: Release, plan: Plan, deployment: 
       if (RESTART === undefined) await sleep(noticeMilliseconds)
       await verifyHealthy(HEALTH_CHECK_URL, settings.HEALTH_CHECK_TIMEOUT, commit, other)
       if (left === undefined) return
-      const stayed = await verifyTakenOver(left.path, release.path, settings.HEALTH_CHECK_TIMEOUT)
+      const remind = async () => {
+        if (RESTART === undefined) await steps.restart(release, settings, shell, false)
+      }
+      const stayed = await verifyTakenOver(left.path, release.path, settings.HEALTH_CHECK_TIMEOUT, remind)
       if (stayed) log.say(`STILL RUNNING FROM RELEASE ${left.number}, WHICH RESTART DOES NOT REACH: ${stayed}`)
       // What answered before may have been the old one.
       await verifyHealthy(HEALTH_CHECK_URL, settings.HEALTH_CHECK_TIMEOUT, commit, other)

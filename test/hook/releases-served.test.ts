@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -43,6 +43,9 @@ const installDeps = [
   'cp package.txt "$(echo .venv/lib/python3*/site-packages)/package.py"',
   '! grep -q fails-install recipe',
 ].join('; ')
+
+/** A step that a kill is to come before the end of: it lasts until the test lets it go. */
+const holding = (step: string) => `while grep -qx ${step} "$STEPS.hold" 2>/dev/null; do sleep 0.02; done`
 
 type Failing = 'install' | 'upgrade' | 'import' | 'health'
 
@@ -155,10 +158,11 @@ describe('With RELEASES=3, what a client sees while it asks all the time of', { 
         RELEASES: '3',
         PATH_TO_WSGI: 'wsgi.py',
         INSTALL_DEPS: installDeps,
-        UPGRADE_DB: '! grep -q fails-upgrade recipe',
-        SMOKE_TEST: '.venv/bin/python -c "import wsgi"',
+        UPGRADE_DB: `${holding('upgrade')}; ! grep -q fails-upgrade recipe`,
+        SMOKE_TEST: `${holding('test')}; .venv/bin/python -c "import wsgi"`,
       })
       let version = 0
+      const hold = join(site.folder, 'steps.hold')
       const commit = (failing?: Failing) => {
         version++
         return site.commit(appFiles(version, failing))
@@ -232,10 +236,12 @@ describe('With RELEASES=3, what a client sees while it asks all the time of', { 
           site.configure({ HEALTH_CHECK_URL: 'http://127.0.0.1:1/', HEALTH_CHECK_TIMEOUT: '600' })
           await commit()
           if (/SWITCHING|RESTARTING|HEALTH/.test(announcement)) mayServe()
+          else writeFileSync(hold, announcement === 'TESTING' ? 'test' : 'upgrade')
           const deploying = site.startDeploy()
           await waitForOutput(deploying.stderr, `remote: ${announcement}`)
           kills['the hook'](site)
           await deploying
+          rmSync(hold, { force: true })
           site.configure(health)
           await commit()
           mayServe()

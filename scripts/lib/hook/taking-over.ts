@@ -14,11 +14,18 @@ const shownProcesses = 5
  * where it was, answers every health check.
  *
  * @param timeout seconds
+ * @param remind tells it once more: uWSGI misses a touch while it is reloading
  * @returns who has stayed there and is no server, or not the only one, in words; empty for nobody
  * @throws Failure where only servers of the old release are seen
  */
-export async function verifyTakenOver(from: string, to: string, timeout: number): Promise<string> {
+export async function verifyTakenOver(
+  from: string,
+  to: string,
+  timeout: number,
+  remind: () => Promise<void>,
+): Promise<string> {
   const began = process.uptime()
+  let reminded = 0
   for (;;) {
     const left = usersOf(from)
     const names = left.slice(0, shownProcesses).map(({ pid }) => `process ${pid} (${commandOf(pid)})`)
@@ -30,6 +37,10 @@ export async function verifyTakenOver(from: string, to: string, timeout: number)
         why: names.join('\n'),
         fix: 'have RESTART start it anew; examples/ has servers that follow the link',
       })
+    }
+    if (!hasMoved && seconds - reminded > graceSeconds) {
+      await remind()
+      reminded = seconds
     }
     await sleep(pollMilliseconds)
   }
