@@ -293,7 +293,12 @@ function prepareReleases({ t, site, tools, postgres, redisPort, port, url, home 
     site.configure({ RESTART: reloadOrRestart(folder), HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT: '300' })
     await waitFor('FlexMeasures answers', async () => (await ask(`${url}/api/`)) !== undefined, 120_000)
   }
-  return { venv: join(workTree, '.venv'), logs, startServers, worker: () => readlinkSync(`/proc/${workerPid()}/cwd`) }
+  const worker = () => {
+    const cwd = `/proc/${workerPid()}/cwd`
+    // It may have ended, and not be started again yet.
+    return existsSync(cwd) ? readlinkSync(cwd) : ''
+  }
+  return { venv: join(workTree, '.venv'), logs, startServers, worker }
 }
 
 const firstTitle = 'The FlexMeasures Platform'
