@@ -214,10 +214,10 @@ async function goLive(commit: string, release: Release, plan: Plan, deployment: 
 
   const shell = await steps.openShell(release, deployment, site, commit)
   if (plan.dependencies && PATH_TO_VENV && !isInPlace) {
-    const { makeVirtualEnvironment } = await import('./lib/hook/virtual-environment.ts')
-    await deployment.step('MAKING VIRTUAL ENVIRONMENT', () =>
-      makeVirtualEnvironment(PATH_TO_VENV, release.state.installed !== undefined, shell),
-    )
+    const venv = await import('./lib/hook/virtual-environment.ts')
+    if (!venv.hasVirtualEnvironment(PATH_TO_VENV, release)) {
+      await deployment.step('MAKING VIRTUAL ENVIRONMENT', () => venv.makeVirtualEnvironment(PATH_TO_VENV, shell))
+    }
   }
   if (plan.dependencies && INSTALL_DEPS) {
     release.remember({ installed: undefined })
@@ -232,7 +232,7 @@ async function goLive(commit: string, release: Release, plan: Plan, deployment: 
     entry.database = await deployment.step('ASKING FOR DATABASE REVISION', () => findRevision(shell, DB_REVISION))
   }
   const smokeTest = settings.SMOKE_TEST ?? (isInPlace ? '' : steps.smokeTestOf(release, settings))
-  if (plan.code && smokeTest) await deployment.step('TESTING RELEASE', () => shell.run(smokeTest))
+  if (plan.code && smokeTest) await deployment.step('TESTING RELEASE', () => shell.run(smokeTest, steps.loadWsgi))
   steps.verifyUnmoved(release, commit)
   if (!isInPlace) release.remember({ complete: commit }, true)
   const left = isInPlace ? undefined : await steps.switchTo(release, settings, shell, deployment, site)

@@ -225,7 +225,7 @@ describe('With RELEASES=3', async () => {
       await site.commit({ 'wsgi.py': 'import helper\napplication = helper.missing\n', 'helper.py': '' })
       const { exitCode, output } = await site.deploy()
       assert.equal(exitCode, 1, output)
-      assert.match(output, /TESTING RELEASE failed/)
+      assert.match(output, /TESTING RELEASE failed: `python3 -c "\$LOAD_WSGI" "\$PATH_TO_WSGI"` exited with 1\./)
       assert.match(output, /AttributeError: module 'helper' has no attribute 'missing'/)
       assert.equal(servedRelease(site), 1)
     })

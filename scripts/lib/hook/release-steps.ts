@@ -142,13 +142,16 @@ async function touch(wsgi: string, shell: StepsShell, seen: string | undefined):
 
 /** Loads the WSGI file, where that is Python's and the release's: what cannot be imported never gets a request. */
 export const smokeTestOf = (release: Release, { PATH_TO_WSGI }: HookSettings) =>
-  PATH_TO_WSGI?.endsWith('.py') && isOf(release, PATH_TO_WSGI) ? loadWsgi : ''
+  PATH_TO_WSGI?.endsWith('.py') && isOf(release, PATH_TO_WSGI) ? 'python3 -c "$LOAD_WSGI" "$PATH_TO_WSGI"' : ''
 
-const loadWsgi = `python3 -c '
+/** What the smoke test finds, so that its failure does not quote it. */
+export const loadWsgi = {
+  LOAD_WSGI: `
 import os, runpy, sys
-file = os.environ["PATH_TO_WSGI"]
-sys.path.insert(0, os.path.dirname(file))
-runpy.run_path(file, run_name="wsgi")'`
+file = sys.argv.pop(1)
+sys.path[0] = os.path.dirname(file)
+runpy.run_path(file, run_name="wsgi")`,
+}
 
 /** @throws Failure where a step has checked out or committed something else */
 export function verifyUnmoved({ path, workTree }: Release, commit: string): void {
