@@ -103,6 +103,28 @@ async function main() {
   await compare({ scenario: 'trivial steps, 50 ms round trip', atMost: 1.1 }, async () =>
     deployChange(small, { port: await startSlowLink(t, server.sshd.port, 50) }),
   )
+  await compare({ scenario: 'trivial steps, RELEASES=3', baseline: 'in place', atMost: 1.1 }, async () => {
+    const settings = { RESTART: 'true', SMOKE_TEST: '' }
+    return deployChange({
+      bash: await newSite('pushlive', { settings }),
+      pushlive: await newSite('pushlive', { settings: { ...settings, RELEASES: '3' } }),
+    })
+  })
+  await compare(
+    { scenario: 'rollback by switching', baseline: 'a push that deploys nothing', atMost: 1.2 },
+    async () => {
+      const settings = { RESTART: 'true', SMOKE_TEST: '', RELEASES: '3' }
+      const { site, deploy } = await newSite('pushlive', { settings })
+      return async kind => {
+        if (kind === 'bash') return deploy()
+        for (const page of ['one', 'two']) {
+          await site.commit({ page: `${page} ${performance.now()}` })
+          await deploy()
+        }
+        return deploy({ args: ['rollback'] })
+      }
+    },
+  )
   for (const files of [100, 1000, 20_000, 50_000]) {
     const scenario = `${files.toLocaleString('en')} files, one changed`
     await compare({ scenario, atMost: files === 20_000 ? 1.15 : undefined }, async () =>

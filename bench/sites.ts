@@ -64,7 +64,7 @@ export async function prepareSites(t: CleansUp, { sshd, newSite }: Awaited<Retur
     }
 
     /** Deploys to sshd itself, or through a slower link to it. @returns seconds */
-    const deploy = async ({ port = sshd.port, onStart }: { port?: number; onStart?: (pid: number) => void } = {}) => {
+    const deploy = async ({ port = sshd.port, args, onStart }: DeployOptions = {}) => {
       const { SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS, ...shared } = site.deployEnvironment
       const secrets = {
         SSH_DEPLOYMENT_KEY,
@@ -73,16 +73,23 @@ export async function prepareSites(t: CleansUp, { sshd, newSite }: Awaited<Retur
       const own = kind === 'bash' ? { GIT_SSH_COMMAND: `ssh -F ${config} -o HostKeyAlias=bench` } : secrets
       const url = site.url.replace(`:${sshd.port}/`, `:${port}/`)
       const env = { ...shared, ...own, STAGING_REMOTE_REPO: url }
-      return await runTimed(program, { cwd: site.clone, env, onStart })
+      return await runTimed(program, { cwd: site.clone, env, args, onStart })
     }
     await deploy()
     return { site, hook, deploy, readHookMemory: () => readPeak(join(site.folder, 'memory')) }
   }
 }
 
+interface DeployOptions {
+  port?: number
+  args?: readonly string[]
+  onStart?: (pid: number) => void
+}
+
 interface RunOptions {
   cwd: string
   env: NodeJS.ProcessEnv
+  args?: readonly string[] | undefined
   input?: string
   onStart?: ((pid: number) => void) | undefined
 }
@@ -93,9 +100,9 @@ interface RunOptions {
  * @returns how long it took, in seconds
  * @throws Error with all that it said, when its exit code is not 0
  */
-export async function runTimed(command: string, { cwd, env, input, onStart }: RunOptions): Promise<number> {
+export async function runTimed(command: string, { cwd, env, args = [], input, onStart }: RunOptions): Promise<number> {
   const started = performance.now()
-  const child = spawn(command, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(command, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] })
   if (child.pid) onStart?.(child.pid)
   child.stdin.end(input)
   const said: Buffer[] = []
