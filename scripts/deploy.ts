@@ -1,6 +1,9 @@
 import { parseArgs } from 'node:util'
+import { recognizeCi } from './lib/deploy/ci.ts'
+import { CiReport } from './lib/deploy/ci-report.ts'
 import {
   findCommit,
+  isShallow,
   type Options,
   openClone,
   resolveCommit,
@@ -12,7 +15,7 @@ import { readHistory, summarize } from './lib/deploy/history.ts'
 import { formatHistory, formatStatus } from './lib/deploy/history-text.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { check, tryPush } from './lib/deploy/preflight.ts'
-import { push, repeatLostRaces } from './lib/deploy/push.ts'
+import { type Push, push, repeatLostRaces } from './lib/deploy/push.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
 import { readArguments } from './lib/shared/arguments.ts'
 import { exitCode, Failure, run } from './lib/shared/program.ts'
@@ -69,7 +72,7 @@ async function main(): Promise<number> {
   const { STAGING_REMOTE_REPO: remote, SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: knownHosts } = settings
   const secrets = remote.host === undefined ? {} : { key, knownHosts, jump: settings.PROXY_JUMP, remote }
   return withSshSession(secrets, (env, connected) =>
-    command.run({ settings, options, argument, connected, ...openClone(remote.url, env) }),
+    command.run({ settings, options, ci: recognizeCi(), argument, connected, ...openClone(remote.url, env) }),
   )
 }
 
@@ -85,8 +88,7 @@ async function deploy(session: Session): Promise<number> {
   console.log(`PUSHING ${commit} TO ${BRANCH_NAME} ...`)
   if (session.options['dry-run']) return tryPush(session, commit)
   const verb = session.options.again ? 'again' : 'deploy'
-  const pushed = await repeatLostRaces(() => push(session, { commit, ask: { verb, commit } }))
-  return announce(pushed, ACCEPT_NO_VERDICT)
+  return pushAndAnnounce(session, { commit, ask: { verb, commit } }, ACCEPT_NO_VERDICT)
 }
 
 async function rollback(session: Session): Promise<number> {
@@ -98,7 +100,27 @@ async function rollback(session: Session): Promise<number> {
   console.log(
     `ROLLING BACK ${settings.BRANCH_NAME} TO ${commit ?? 'WHAT WAS LIVE BEFORE'}${options.database ? ', WITH THE DATABASE' : ''} ...`,
   )
-  return announce(await repeatLostRaces(() => push(session, { ask: { verb, commit } })), false)
+  return pushAndAnnounce(session, { ask: { verb, commit } }, false)
+}
+
+/** Shows what comes of a push, at a terminal or as its CI does, and says what became of the commit. */
+async function pushAndAnnounce(session: Session, what: Push, acceptsNoVerdict: boolean): Promise<number> {
+  const { ci, settings } = session
+  const report = ci && new CiReport(ci, settings.APP_URL)
+  let commit = what.commit ?? what.ask?.commit ?? ''
+  try {
+    const pushed = await repeatLostRaces(() => push(session, what, report))
+    commit = pushed.verdict?.commit ?? commit
+    const code = announce(pushed, acceptsNoVerdict)
+    report?.conclude(commit, code)
+    return code
+  } catch (error) {
+    report?.conclude(commit, error)
+    if (!(error instanceof Failure && error.exitCode === exitCode.refused && ci && (await isShallow(session))))
+      throw error
+    const fix = `give this clone its whole history: ${ci.fullHistory}`
+    throw new Failure(error.exitCode, error.message, { why: error.why, fix, cause: error })
+  }
 }
 
 async function status(session: Session): Promise<number> {

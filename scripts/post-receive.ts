@@ -21,6 +21,7 @@ import { verifyTakenOver } from './lib/hook/taking-over.ts'
 import { takeTurn } from './lib/hook/turn.ts'
 import { type Ask, isRollback } from './lib/protocol/asks.ts'
 import { endOfChecks, formatCheck } from './lib/protocol/checks.ts'
+import type { Origin } from './lib/protocol/origin.ts'
 import { formatGreeting, formatVerdict, type Verdict } from './lib/protocol/verdict.ts'
 import { readArguments } from './lib/shared/arguments.ts'
 import { describe, exitCode, Failure, run, version } from './lib/shared/program.ts'
@@ -51,7 +52,7 @@ async function main(): Promise<number> {
   const isFromStep = process.env.DEPLOY_COMMIT !== undefined && process.env.DEPLOY_BRANCH !== undefined
   const problem = findProblem(enterEnvironment)
   const BRANCH_NAME = problem ? branchIn(input) : process.env.BRANCH_NAME || 'main'
-  const { ask, refusals, isAsked } = findAsk(input, BRANCH_NAME)
+  const { ask, object, refusals, isAsked } = findAsk(input, BRANCH_NAME)
   if (!isAsked) {
     // Not console.log: most pushes to other branches end here, and it takes 2 ms to load.
     writeSync(1, `${refusals.join('\n')}\n`)
@@ -68,13 +69,13 @@ async function main(): Promise<number> {
   if (ask?.verb === 'check' && !problem) isLive = await reportChecks(gitDir, relay)
   else if (ask) {
     const loop = new Failure(exitCode.failed, "A deployment's own step has pushed this, and would wait for itself.")
-    const verdict = await answer(ask, BRANCH_NAME, gitDir, relay, problem ?? (isFromStep ? loop : undefined)).catch(
-      error => {
-        relay.say(describe(error))
-        const explanation = error instanceof Failure ? error.message : String(error)
-        return { commit: ask.commit ?? 'previous', live: false, explanation }
-      },
-    )
+    const answering =
+      problem || isFromStep ? Promise.reject(problem ?? loop) : answer(ask, object, BRANCH_NAME, gitDir, relay)
+    const verdict = await answering.catch(error => {
+      relay.say(describe(error))
+      const explanation = error instanceof Failure ? error.message : String(error)
+      return { commit: ask.commit ?? 'previous', live: false, explanation }
+    })
     relay.say(formatVerdict(verdict))
     isLive = verdict.live
   }
@@ -91,8 +92,13 @@ async function reportChecks(gitDir: string, relay: Relay): Promise<true> {
 }
 
 /** Waits for its turn; then deploys what is the newest, unless what is there by then answers already. */
-async function answer(ask: Ask, branch: string, gitDir: string, relay: Relay, problem?: unknown): Promise<Verdict> {
-  if (problem) throw problem
+async function answer(
+  ask: Ask,
+  object: string | undefined,
+  branch: string,
+  gitDir: string,
+  relay: Relay,
+): Promise<Verdict> {
   const settings = readHookSettings(gitDir)
   const ownFolder = join(gitDir, 'pushlive')
   const journal = new Journal(join(ownFolder, 'journal'))
@@ -111,7 +117,8 @@ async function answer(ask: Ask, branch: string, gitDir: string, relay: Relay, pr
     const last = journal.read()
     const found = await findAnswer({ ask, branch, arrival, last, refs, repository, releases })
     if ('verdict' in found) return found.verdict
-    const deployment = await begin(found.deploy, ask, last, refs.live, ownFolder, journal, relay)
+    const origin = await repository.origin(object)
+    const deployment = await begin(found.deploy, ask, origin, last, refs.live, ownFolder, journal, relay)
     await deploy(deployment, { settings, branch, refs, last, repository, releases })
     if (settings.NOTIFY) notify(settings.NOTIFY, gitDir, deployment, branch)
     return await verdictOn(ask, deployment.entry, repository, releases)
@@ -123,6 +130,7 @@ async function answer(ask: Ask, branch: string, gitDir: string, relay: Relay, pr
 async function begin(
   commit: string,
   ask: Ask,
+  origin: Origin,
   last: JournalEntry | undefined,
   previous: string | undefined,
   ownFolder: string,
@@ -146,6 +154,7 @@ async function begin(
     verb: ask.verb,
     isToPrevious: isRollback(ask.verb) && ask.commit === undefined,
     who: whoPushed(),
+    ...origin,
     log: log.file,
     started,
     settingsFile: identifySettings(),

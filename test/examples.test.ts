@@ -189,7 +189,9 @@ describe('The workflows', async () => {
   async function runJob(site: Site, { steps = [] }: Job) {
     const { SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS, STAGING_REMOTE_REPO, ...machine } = site.deployEnvironment
     const secrets: Record<string, string> = { SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS, STAGING_REMOTE_REPO }
-    const resolve = (value: string) => value.replace(/\$\{\{ secrets\.(\w+) \}\}/g, (_, name) => secrets[name] ?? '')
+    const resolve = (value: string) =>
+      // A variable that nobody has set is empty.
+      value.replace(/\$\{\{ (?:secrets|vars)\.(\w+) \}\}/g, (_, name) => secrets[name] ?? '')
     let output = ''
     for (const { run, env = {} } of steps) {
       if (run === undefined) continue

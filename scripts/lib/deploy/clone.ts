@@ -3,12 +3,15 @@ import { type Shell, $ as zx } from 'zx/core'
 import { quote } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { isForeignClone } from '../ssh/explain-failure.ts'
+import type { Ci } from './ci.ts'
 import type { DeploySettings } from './settings.ts'
 
 /** What a command works with. */
 export interface Session {
   readonly settings: DeploySettings
   readonly options: Options
+  /** Undefined for a person, or a CI that nobody knows. */
+  readonly ci: Ci | undefined
   /** What stands behind the command's name. */
   readonly argument: string | undefined
   /** Rejects with a Failure (unreachable). To be awaited before the first command that needs the server. */
@@ -100,6 +103,11 @@ export async function setRemote({ $, settings: { STAGING_REMOTE_REPO } }: Sessio
   const set = await $`git remote add ${name} ${url} 2>/dev/null ||
     git config --replace-all ${`remote.${name}.url`} ${url}`.nothrow()
   if (!set.ok) console.log(`The remote ${name} could not be set, which stops nothing:\n${quote(set.stderr)}`)
+}
+
+/** What a CI fetches by default, to save time: a clone that lacks the commits before. */
+export async function isShallow({ $ }: Session): Promise<boolean> {
+  return (await $`git rev-parse --is-shallow-repository`.nothrow()).stdout.trim() === 'true'
 }
 
 /** What a commit is called in full: undefined where this clone does not have it. */

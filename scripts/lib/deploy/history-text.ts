@@ -19,10 +19,22 @@ export const formatHistory = (history: readonly DeploymentRecord[]) =>
   'Nothing was ever deployed.'
 
 /** Each text flattened: a record holds file names and a recipe's words, and everybody who may push can write one. */
-function formatRecord({ commit, who, started, ended, steps, request, explanation, live }: DeploymentRecord): string {
+function formatRecord({
+  commit,
+  who,
+  by,
+  run,
+  started,
+  ended,
+  steps,
+  request,
+  explanation,
+  live,
+}: DeploymentRecord): string {
   const how = isRollback(request) ? ', rolled back' : ''
   return [
-    `${commit}  ${formatTime(ended)}  by ${flatten(String(who))}${how}, took ${(ended - started) / 1000} s`,
+    `${commit}  ${formatTime(ended)}  by ${by ? `${flatten(String(by))}, as ` : ''}${flatten(String(who))}${how}, took ${(ended - started) / 1000} s`,
+    ...(run ? [flatten(String(run))] : []),
     ...steps.map(step => `${flatten(String(step?.name))} ${formatSeconds(step?.seconds)}`),
     ...(live || !explanation ? [] : [flatten(String(explanation))]),
   ].join('\n          ')

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Ask, askRef, isRollback } from '../protocol/asks.ts'
+import { type Ask, askRef, emptyTrees, isRollback } from '../protocol/asks.ts'
+import { formatOrigin } from '../protocol/origin.ts'
 import { type Greeting, parseGreeting, parseVerdict, type Verdict } from '../protocol/verdict.ts'
 import { harmless } from '../shared/foreign-text.ts'
 import { isLostRace } from '../ssh/explain-failure.ts'
@@ -41,7 +42,7 @@ export interface Listener {
   noted(line: string): void
 }
 
-const terminal: Listener = {
+export const terminal: Listener = {
   said: line => process.stderr.write(`remote: ${harmless(line)}\n`),
   noted: line => process.stderr.write(`${harmless(line)}\n`),
 }
@@ -50,21 +51,15 @@ const terminal: Listener = {
 const plainly = '--porcelain --no-verify --no-signed --no-recurse-submodules'.split(' ')
 const withoutOptions = ['-c', 'push.pushOption=', '-c', 'push.negotiate=false']
 
-/** What an ask points at: an object that every git knows without having it, since all that it says is in its name. */
-const emptyTrees: Readonly<Record<number, string>> = {
-  40: '4b825dc642cb6eb9a060e54bf8d69288fbee4904',
-  64: '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321',
-}
-
 /** Pushes, by default showing what git and the server print as it comes. */
-export async function push(session: Session, what: Push, { said, noted } = terminal): Promise<Pushed> {
+export async function push(session: Session, what: Push, listener = terminal): Promise<Pushed> {
   const { $, git, server, settings } = session
   const { commit, ask, dryRun } = what
   const branchRef = commit && `refs/heads/${settings.BRANCH_NAME}`
   const askedAs = ask && askRef(settings.BRANCH_NAME, ask, newUnique())
   const refspecs = [
     ...(branchRef ? [`${commit}:${branchRef}`] : []),
-    ...(ask && askedAs ? [`${await findEmptyTree($, ask.commit)}:${askedAs}`] : []),
+    ...(ask && askedAs ? [`${await findObject(session, ask)}:${askedAs}`] : []),
   ]
   const options = [...plainly, commit ? '--follow-tags' : '--no-follow-tags', ...(dryRun ? ['--dry-run'] : [])]
   // exec: bash must not stand between git and a signal.
@@ -78,10 +73,10 @@ export async function push(session: Session, what: Push, { said, noted } = termi
     const [, spoken] = /^remote: (.*?) *$/.exec(line) ?? []
     if (spoken === undefined) {
       words.push(line)
-      noted(line)
+      listener.noted(line)
       continue
     }
-    said(spoken)
+    listener.said(spoken)
     greeting ??= parseGreeting(spoken)
     const spokenVerdict = parseVerdict(spoken)
     if (spokenVerdict && (isRollback(ask?.verb) || spokenVerdict.commit === ask?.commit)) verdict = spokenVerdict
@@ -116,8 +111,17 @@ export async function repeatLostRaces(pushOnce: () => Promise<Pushed>): Promise<
   }
 }
 
-async function findEmptyTree($: Session['$'], id = ''): Promise<string> {
-  return emptyTrees[id.length] ?? (await $`git hash-object -t tree --stdin </dev/null`).stdout.trim()
+/** Where the clone cannot be written, nobody is told who has asked. */
+async function findObject({ $, ci }: Session, { commit: id = '' }: Ask): Promise<string> {
+  if (ci?.by || ci?.run) {
+    const origin = formatOrigin({ by: ci.by, run: ci.run })
+    const written = await $`git hash-object -w --stdin <<< ${origin}`.nothrow()
+    if (written.ok) return written.stdout.trim()
+  }
+  return (
+    emptyTrees.find(tree => tree.length === id.length) ??
+    (await $`git hash-object -t tree --stdin </dev/null`).stdout.trim()
+  )
 }
 
 /** What git says of each ref (git-push(1), OUTPUT), less those of which it says that it does not know. */

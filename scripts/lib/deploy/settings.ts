@@ -43,6 +43,13 @@ export function readDeploySettings(envFile: string | undefined) {
           return text.trim()
         },
       },
+      APP_URL: {
+        means: 'where the application is, such as https://flexmeasures.our-server.com, for the CI to show',
+        read: text => {
+          if (!/^https?:\/\/[\x21-\x7e]+$/.test(text.trim())) throw new Error('is not an http address')
+          return text.trim()
+        },
+      },
       ACCEPT_NO_VERDICT: {
         means: 'yes: exit with 0 also where no hook of pushlive says whether the code is live',
         default: 'no',

@@ -1,4 +1,5 @@
 import type { Verb } from '../protocol/asks.ts'
+import type { Origin } from '../protocol/origin.ts'
 import { isCommitId, type KeptRelease, type StepRecord } from '../protocol/record.ts'
 import type { ProcessId } from './processes.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
@@ -18,7 +19,7 @@ export const isSettled = ({ code, dependencies, application }: Touched) => !code
  * The last deployment, written before it begins and at each of its steps. It outlives a kill at any instant, and tells
  * the next deployment what is unfinished.
  */
-export interface JournalEntry {
+export interface JournalEntry extends Origin {
   /** One more than that of the deployment before. Who came before whom is told by it, and by no clock. */
   readonly number: number
   readonly commit: string

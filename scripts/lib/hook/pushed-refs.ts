@@ -8,6 +8,8 @@ import { flatten } from '../shared/foreign-text.ts'
 export interface Pushed {
   /** What is to be answered with a verdict; nothing where no deployment was meant. */
   readonly ask: Ask | undefined
+  /** The object that the ask points at, which may tell its origin. */
+  readonly object?: string | undefined
   /** Why there is no ask, in the hook's own lines. */
   readonly refusals: readonly string[]
   /** Whether a deploy of ours waits for an answer. */
@@ -29,7 +31,8 @@ export function findAsk(input: string, branch: string): Pushed {
     return { ask, refusals: ask ? [] : lines.map(line => explainRefusal(line, branch)), isAsked: ask !== undefined }
   }
   const ask = asks.length === 1 ? parseAsk(asks[0]?.ref ?? '', branch) : undefined
-  return { ask, refusals: ask ? [] : asks.map(line => explainRefusal(line, branch)), isAsked: true }
+  const refusals = ask ? [] : asks.map(line => explainRefusal(line, branch))
+  return { ask, object: asks[0]?.id, refusals, isAsked: true }
 }
 
 /**

@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ProcessPromise, type Shell, $ as zx } from 'zx/core'
-import { askFolder } from '../protocol/asks.ts'
+import { askFolder, emptyTrees } from '../protocol/asks.ts'
+import { longestOrigin, type Origin, parseOrigin } from '../protocol/origin.ts'
 import { type DeploymentRecord, deployRefs, formatRecord, parseRecords } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
@@ -50,6 +51,14 @@ export class Repository {
       history: refs.get(history),
       asks: [...refs.keys()].filter(ref => ref.startsWith(askFolder(branch))),
     }
+  }
+
+  /** What an ask's object says of who has asked; most are the empty tree, and say nothing. */
+  async origin(object: string | undefined): Promise<Origin> {
+    if (object === undefined || emptyTrees.includes(object)) return {}
+    const size = await this.#git`git cat-file -s ${object}`.nothrow()
+    if (!(Number(size.stdout) <= longestOrigin)) return {}
+    return parseOrigin((await this.#git`git cat-file blob ${object}`.nothrow()).stdout)
   }
 
   /** The commit that a name or the beginning of an id stands for. */

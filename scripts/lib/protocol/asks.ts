@@ -37,3 +37,9 @@ export function parseAsk(ref: string, branch: string): Ask | undefined {
   if (verb === undefined || (!isRollback(verb) && !isCommitId(commit))) return undefined
   return { verb: verb as Verb, commit: commit === previous ? undefined : commit }
 }
+
+/** What an ask points at that has no more to say than its name: objects that every git knows without having them. */
+export const emptyTrees: readonly string[] = [
+  '4b825dc642cb6eb9a060e54bf8d69288fbee4904',
+  '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321',
+]

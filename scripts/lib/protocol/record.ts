@@ -1,4 +1,5 @@
 import { isRollback } from './asks.ts'
+import type { Origin } from './origin.ts'
 /** Whether a text is a commit's whole id, by SHA-1 or SHA-256. */
 export const isCommitId = (text: string | undefined): text is string => /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text ?? '')
 
@@ -19,7 +20,7 @@ export interface StepRecord {
 }
 
 /** One deployment, as the hook writes it into the message of a commit of its own. Times are milliseconds since 1970. */
-export interface DeploymentRecord {
+export interface DeploymentRecord extends Origin {
   readonly commit: string
   readonly previous?: string | undefined
   readonly live: boolean

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { recognizeCi } from '../../scripts/lib/deploy/ci.ts'
+import { type Site, startServer } from '../lib/site.ts'
+
+const actor = 'ada\u001b[31m'
+const gitHub = {
+  GITHUB_ACTIONS: 'true',
+  GITHUB_TRIGGERING_ACTOR: actor,
+  GITHUB_SERVER_URL: 'https://github.example',
+  GITHUB_REPOSITORY: 'ada/app',
+  GITHUB_RUN_ID: '17',
+}
+const run = 'https://github.example/ada/app/actions/runs/17'
+
+describe('The CI is recognised', () => {
+  for (const [name, env, expected] of [
+    ['GitHub', gitHub, { language: 'github', by: actor, run }],
+    ['Gitea and Forgejo', { ...gitHub, GITEA_ACTIONS: 'true' }, { language: 'github', by: actor, run }],
+    [
+      'GitLab',
+      { GITLAB_CI: 'true', GITLAB_USER_LOGIN: 'ada', CI_JOB_URL: 'https://gitlab.example/1' },
+      { language: 'gitlab', by: 'ada', run: 'https://gitlab.example/1' },
+    ],
+    [
+      'Woodpecker',
+      { CI: 'woodpecker', CI_COMMIT_AUTHOR: 'ada', CI_PIPELINE_URL: 'https://woodpecker.example/1' },
+      { language: 'none', by: 'ada', run: 'https://woodpecker.example/1' },
+    ],
+    [
+      'Bitbucket',
+      { BITBUCKET_BUILD_NUMBER: '3', BITBUCKET_WORKSPACE: 'ada', BITBUCKET_REPO_SLUG: 'app' },
+      { language: 'none', by: undefined, run: 'https://bitbucket.org/ada/app/pipelines/results/3' },
+    ],
+  ] as const) {
+    it(name, () => {
+      const { fullHistory, ...ci } = recognizeCi(env) ?? {}
+      assert.deepEqual(ci, expected)
+      assert.ok(fullHistory)
+    })
+  }
+  for (const env of [{}, { CI: 'true' }, { GITLAB_CI: 'false' }, { GITHUB_ACTIONS: '' }]) {
+    it(`not by ${JSON.stringify(env)}`, () => assert.equal(recognizeCi(env), undefined))
+  }
+})
+
+describe('In a CI deploy', async () => {
+  const { newSite } = await startServer({ after })
+
+  /** Deploys as a job does, with files for its summary and its outputs. */
+  async function deployInJob(site: Site, env: Record<string, string>, args: string[] = []) {
+    const [summary, outputs] = ['summary', 'outputs'].map(name => join(site.folder, name)) as [string, string]
+    for (const file of [summary, outputs]) writeFileSync(file, '')
+    const files = { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: outputs }
+    const { exitCode, output } = await site.deploy(args, { ...env, ...files })
+    return { exitCode, output, summary: readFileSync(summary, 'utf8'), outputs: readFileSync(outputs, 'utf8') }
+  }
+
+  it('shows each step as a group, sums them up, and gives the next jobs what they need (GitHub)', async t => {
+    const site = await newSite(t)
+    site.configure({ INSTALL_DEPS: 'echo installing', UPGRADE_DB: 'true' })
+    const commit = await site.commit()
+    const deployed = await deployInJob(site, { ...gitHub, APP_URL: 'https://app.example' })
+    assert.equal(deployed.exitCode, 0, deployed.output)
+    const token = /^::stop-commands::([0-9a-f]{32})$/m.exec(deployed.output)?.[1]
+    assert.ok(token, deployed.output)
+    const group = `::${token}::\n::group::INSTALLING DEPENDENCIES\n::stop-commands::${token}\nremote: INSTALLING DEPENDENCIES ...\nremote:     installing\n::${token}::\n::endgroup::`
+    assert.ok(deployed.output.includes(group), deployed.output)
+    assert.match(deployed.output, new RegExp(`^::${token}::\\n::notice title=Live::${commit} IS LIVE\\.$`, 'm'))
+    assert.match(deployed.summary, new RegExp(`^### 🟢 ${commit} IS LIVE\\\\?\\.`))
+    assert.match(deployed.summary, /^\| INSTALLING DEPENDENCIES \| \d+\.\d s \|$/m)
+    assert.match(deployed.summary, /^```mermaid\ngantt\n[\s\S]*^ {2}INSTALLING DEPENDENCIES : \d+, \d+$/m)
+    assert.match(
+      deployed.outputs,
+      new RegExp(
+        `^live=true\\ncommit=${commit}\\nverdict=${commit} IS LIVE\\.\\nurl=https://app\\.example\\nseconds=[\\d.]+\\n$`,
+      ),
+    )
+  })
+
+  it('says of a red deployment why, with the last lines of the step that failed', async t => {
+    const site = await newSite(t)
+    site.configure({ INSTALL_DEPS: 'echo "it is the disk"; exit 1' })
+    const commit = await site.commit()
+    const { exitCode, output, summary, outputs } = await deployInJob(site, gitHub)
+    assert.equal(exitCode, 1, output)
+    assert.match(
+      output,
+      new RegExp(`^::error title=Not live::${commit} IS NOT LIVE\\. INSTALLING DEPENDENCIES failed`, 'm'),
+    )
+    assert.match(summary, /^### 🔴 /)
+    assert.match(summary, /^ {4}it is the disk$/m)
+    assert.match(outputs, /^live=false$/m)
+    assert.match(outputs, /^verdict=.*INSTALLING DEPENDENCIES failed/m)
+  })
+
+  it('takes nothing that a recipe prints for a command of the CI', async t => {
+    const site = await newSite(t)
+    const forged = [
+      '::set-output name=live::true',
+      '##[set-output name=live;]true',
+      '::add-mask::live',
+      '::error::forged',
+      '::endgroup::',
+      '\\033[0Ksection_end:1:step_1\\r\\033[0K',
+      'INSTALLING DEPENDENCIES ...',
+      '```',
+    ]
+    site.configure({ INSTALL_DEPS: `printf '%b\\n' ${forged.map(line => `'${line}'`).join(' ')}; exit 1` })
+    await site.commit()
+    for (const env of [gitHub, { GITLAB_CI: 'true' }]) {
+      const { output, summary } = await deployInJob(site, env, ['--again'])
+      const lines = output.split('\n')
+      // Each line that the runner would hear: between the two there is none of the server's.
+      let isStopped = false
+      for (const line of lines) {
+        if (/^::stop-commands::/.test(line)) isStopped = true
+        else if (/^::[0-9a-f]{32}::$/.test(line)) isStopped = false
+        else if (/set-output|add-mask|forged/.test(line) && !line.startsWith('::error title=Not live::'))
+          assert.ok(isStopped || !('GITHUB_ACTIONS' in env), line)
+      }
+      assert.equal(isStopped, false, output)
+      assert.equal(output.includes('\u001b[0Ksection_end:1:'), false)
+      assert.equal(summary.match(/^```/gm)?.length ?? 0, 'GITHUB_ACTIONS' in env ? 4 : 0, summary)
+    }
+  })
+
+  it('folds its steps, and leaves the outputs in deploy.env (GitLab)', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    const { exitCode, output } = await site.deploy([], { GITLAB_CI: 'true', APP_URL: 'https://app.example' })
+    assert.equal(exitCode, 0, output)
+    assert.match(
+      output,
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how GitLab marks them.
+      /^\u001b\[0Ksection_start:\d+:step_2\[collapsed=true\]\r\u001b\[0KINSTALLING DEPENDENCIES\n[\s\S]*\u001b\[0Ksection_end:\d+:step_2\r/m,
+    )
+    const values = readFileSync(join(site.clone, 'deploy.env'), 'utf8')
+    assert.match(values, new RegExp(`^DEPLOY_LIVE=true\\nDEPLOY_COMMIT=${commit}\\n`))
+    assert.match(values, /^DEPLOY_URL=https:\/\/app\.example$/m)
+  })
+
+  it('tells the server who has started it and where, for the history; as somebody says, without control characters', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy([], gitHub)
+    const { output } = await site.deploy(['history'])
+    assert.match(output, /by ada, as \w+ from 127\.0\.0\.1/)
+    assert.ok(output.includes(run), output)
+    const [record] = JSON.parse((await site.deploy(['history', '--json'])).output)
+    assert.deepEqual([record.by, record.run], ['ada', run])
+  })
+
+  it('names the setting of the CI that fetches the history, where it has only the last commits', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    await site.commit()
+    await site.commit()
+    const shallow = join(site.folder, 'shallow')
+    await site.git`git clone --quiet --depth 1 ${`file://${site.clone}`} ${shallow}`
+    const { exitCode, output } = await site.deploy([], { GITLAB_CI: 'true' }, shallow)
+    assert.equal(exitCode, 4, output)
+    assert.match(output, /To do: give this clone its whole history: the variable `GIT_DEPTH: "0"` in this job/)
+    assert.ok(existsSync(join(shallow, 'deploy.env')))
+  })
+
+  it('is as it was for everybody else', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const { output } = await site.deploy([], { CI: 'true' })
+    assert.doesNotMatch(output, /^::|section_start/m)
+    assert.equal(existsSync(join(site.clone, 'deploy.env')), false)
+  })
+})
