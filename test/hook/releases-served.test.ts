@@ -13,9 +13,13 @@ import { ask, readExample, startWebServer } from '../lib/web-server.ts'
 /** Debian's, which its uWSGI and mod_wsgi are made for. */
 const python = '/usr/bin/python3'
 
-/** Each answer names the release of its code, a template, a static file, a module and a package that it imports. */
+/**
+ * Each answer names the release of its code, a template, a static file, a module and a package. These are imported anew
+ * each time: what a process has imported before the switch does not tell where it would look after it. And a slow one
+ * names its first part before the switch, and the others after it, if it comes at the right time.
+ */
 const application = `
-import importlib, os
+import importlib.util, os, time
 
 VERSION = VERSION_OF_THE_CODE
 folder = os.path.dirname(__file__)
@@ -24,13 +28,19 @@ def read(name):
     with open(os.path.join(folder, name)) as file:
         return file.read().strip()
 
+def import_anew(name):
+    spec = importlib.util.find_spec(name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.VERSION
+
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/health":
         start_response("200 OK" if HEALTHY else "500 Internal Server Error", [])
         return []
-    lazy = importlib.import_module("lazy")
-    package = importlib.import_module("package")
-    parts = [VERSION, read("template.html"), read("static.css"), lazy.VERSION, package.VERSION]
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(0.5)
+    parts = [VERSION, read("template.html"), read("static.css"), import_anew("lazy"), import_anew("package")]
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [" ".join(str(part) for part in parts).encode()]
 `
@@ -183,14 +193,14 @@ describe('With RELEASES=3, what a client sees while it asks all the time of', { 
       await server.start({ site, port, replacements, start: (...args) => startService(t, site, port, url, ...args) })
       site.configure({ ...health, ...(server.restart && { RESTART: join(site.folder, server.restart) }) })
 
-      /** Asks while something happens; only what is declared live until its end may answer. */
+      /** Asks while something happens; only what was live at its beginning, or is switched to, may answer. */
       const live = new Set([version])
       async function underLoad(scenario: string, action: () => Promise<void>) {
         let isOver = false
         const answers: string[] = []
-        const asking = [1, 2].map(async () => {
+        const asking = [url, `${url}slow`].map(async page => {
           while (!isOver) {
-            const answer = await ask(url)
+            const answer = await ask(page)
             answers.push(answer?.status === 200 ? answer.text : `failed: ${answer?.status} ${answer?.text}`)
           }
         })
@@ -207,6 +217,10 @@ describe('With RELEASES=3, what a client sees while it asks all the time of', { 
         table.push({ server: name, scenario, requests: answers.length, ...counts })
         const examples = [...failed, ...mixed, ...undeclared].slice(0, 3)
         assert.deepEqual(counts, { failed: 0, mixed: 0, undeclared: 0 }, `${scenario}: ${examples.join(' | ')}`)
+        // From the verdict on it is one release that answers, and not the one before.
+        const declared = await site.serverGit`git show ${await site.live()}:static.css`
+        live.clear()
+        live.add(Number(declared.stdout))
       }
       /** The release that serves from the switch until the verdict. */
       const mayServe = () => live.add(version)
@@ -229,8 +243,10 @@ describe('With RELEASES=3, what a client sees while it asks all the time of', { 
         await deploy(1)
         site.configure(health)
       })
-      live.delete(version)
-      await underLoad('rollback', () => deploy(0, ['rollback']))
+      await underLoad('rollback', () => {
+        live.add(1)
+        return deploy(0, ['rollback'])
+      })
       for (const announcement of killed) {
         await underLoad(`kill -9 at ${announcement}`, async () => {
           site.configure({ HEALTH_CHECK_URL: 'http://127.0.0.1:1/', HEALTH_CHECK_TIMEOUT: '600' })
