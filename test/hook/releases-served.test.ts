@@ -82,8 +82,14 @@ interface Served {
   start(command: readonly string[], options?: { socket?: boolean }): Promise<void>
 }
 
+interface Server {
+  /** A program in the site's folder. */
+  readonly restart?: string
+  readonly start: (served: Served) => Promise<void>
+}
+
 /** How each of the servers is set up, by the examples. Before the first deployment there is no server to restart. */
-const servers: Record<string, { restart?: string; start: (served: Served) => Promise<void> }> = {
+const servers: Record<string, Server> = {
   uWSGI: {
     start: async ({ site, replacements, start }) => {
       const text = readExample('uwsgi.ini', { ...replacements, '; virtualenv = .venv': 'virtualenv = .venv' })
@@ -159,42 +165,10 @@ describe('With RELEASES=3, what a client sees while it asks all the time of', { 
       timeout: 600_000,
     }, async t => {
       const site = await newSite(t)
-      // Apache's user reads the code.
-      chmodSync(site.folder, 0o755)
-      const port = await findFreePort()
-      const url = `http://127.0.0.1:${port}/`
-      const health = { HEALTH_CHECK_URL: `${url}health`, HEALTH_CHECK_TIMEOUT: '30' }
-      site.configure({
-        RELEASES: '3',
-        PATH_TO_WSGI: 'wsgi.py',
-        INSTALL_DEPS: installDeps,
-        UPGRADE_DB: `${holding('upgrade')}; ! grep -q fails-upgrade recipe`,
-        SMOKE_TEST: `${holding('test')}; .venv/bin/python -c "import wsgi"`,
-      })
-      let version = 0
-      const hold = join(site.folder, 'steps.hold')
-      const commit = (failing?: Failing) => {
-        version++
-        return site.commit(appFiles(version, failing))
-      }
-      const deploy = async (expected: number, args: string[] = []) => {
-        const { exitCode, output } = await site.deploy(args)
-        assert.equal(exitCode, expected, output)
-      }
-
-      if (server.restart) site.configure({ RESTART: 'true' })
-      await commit()
-      await deploy(0)
-      const replacements = {
-        '/home/seita/flexmeasures': site.workTree,
-        '/home/seita': site.folder,
-        '127.0.0.1:8000': `127.0.0.1:${port}`,
-      }
-      await server.start({ site, port, replacements, start: (...args) => startService(t, site, port, url, ...args) })
-      site.configure({ ...health, ...(server.restart && { RESTART: join(site.folder, server.restart) }) })
+      const { url, health, hold, commit, deploy, version } = await serve(t, site, server)
 
       /** Asks while something happens; only what was live at its beginning, or is switched to, may answer. */
-      const live = new Set([version])
+      const live = new Set([version()])
       async function underLoad(scenario: string, action: () => Promise<void>) {
         let isOver = false
         const answers: string[] = []
@@ -223,7 +197,7 @@ describe('With RELEASES=3, what a client sees while it asks all the time of', { 
         live.add(Number(declared.stdout))
       }
       /** The release that serves from the switch until the verdict. */
-      const mayServe = () => live.add(version)
+      const mayServe = () => live.add(version())
 
       await underLoad('a good deployment', async () => {
         await commit()
@@ -267,6 +241,88 @@ describe('With RELEASES=3, what a client sees while it asks all the time of', { 
     })
   }
 })
+
+/** The examples with what looks just as good, and leaves the server, or its packages, in the old release for ever. */
+const staying: Record<string, Server> = {
+  'uWSGI with touch-workers-reload': {
+    start: async ({ site, replacements, start }) => {
+      const changes = { '; virtualenv = .venv': 'virtualenv = .venv', 'touch-reload': 'touch-workers-reload' }
+      writeFileSync(join(site.folder, 'uwsgi.ini'), readExample('uwsgi.ini', { ...replacements, ...changes }))
+      await start(['uwsgi', '--ini', join(site.folder, 'uwsgi.ini')])
+    },
+  },
+  'gunicorn without chdir, at SIGHUP': reloadedGunicorn(''),
+  'gunicorn with chdir, at SIGHUP': reloadedGunicorn('chdir = os.path.realpath(folder)'),
+}
+
+function reloadedGunicorn(chdir: string): Server {
+  return {
+    restart: 'reload',
+    start: async ({ site, replacements, start }) => {
+      const config = readExample('gunicorn.conf.py', { ...replacements, 'chdir = os.path.realpath(folder)': chdir })
+      writeFileSync(join(site.folder, 'gunicorn.conf.py'), config)
+      const reload = `#!/bin/sh\nexec kill -HUP "$(cat '${join(site.folder, 'gunicorn.pid')}')"\n`
+      writeFileSync(join(site.folder, 'reload'), reload, { mode: 0o755 })
+      await start([join(site.workTree, '.venv/bin/gunicorn'), '-c', join(site.folder, 'gunicorn.conf.py')])
+    },
+  }
+}
+
+describe('A deployment is red behind', { concurrency: true }, async () => {
+  const { newSite } = await startServer({ after })
+
+  for (const [name, server] of Object.entries(staying)) {
+    it(name, async t => {
+      const site = await newSite(t)
+      const { health, commit } = await serve(t, site, server)
+      site.configure({ ...health, HEALTH_CHECK_TIMEOUT: '8' })
+      const live = await site.live()
+      await commit()
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 1, output)
+      assert.match(output, /The application still runs from .*\.releases\/1/)
+      assert.equal(await site.live(), live)
+    })
+  }
+})
+
+/** A site with one live release behind a web server, that is set up as its example says. */
+async function serve(t: CleansUp, site: Site, server: Server) {
+  // Apache's user reads the code.
+  chmodSync(site.folder, 0o755)
+  const port = await findFreePort()
+  const url = `http://127.0.0.1:${port}/`
+  const health = { HEALTH_CHECK_URL: `${url}health`, HEALTH_CHECK_TIMEOUT: '30' }
+  site.configure({
+    RELEASES: '3',
+    PATH_TO_WSGI: 'wsgi.py',
+    INSTALL_DEPS: installDeps,
+    UPGRADE_DB: `${holding('upgrade')}; ! grep -q fails-upgrade recipe`,
+    SMOKE_TEST: `${holding('test')}; .venv/bin/python -c "import wsgi"`,
+  })
+  let version = 0
+  const hold = join(site.folder, 'steps.hold')
+  const commit = (failing?: Failing) => {
+    version++
+    return site.commit(appFiles(version, failing))
+  }
+  const deploy = async (expected: number, args: string[] = []) => {
+    const { exitCode, output } = await site.deploy(args)
+    assert.equal(exitCode, expected, output)
+  }
+
+  if (server.restart) site.configure({ RESTART: 'true' })
+  await commit()
+  await deploy(0)
+  const replacements = {
+    '/home/seita/flexmeasures': site.workTree,
+    '/home/seita': site.folder,
+    '127.0.0.1:8000': `127.0.0.1:${port}`,
+  }
+  await server.start({ site, port, replacements, start: (...args) => startService(t, site, port, url, ...args) })
+  site.configure({ ...health, ...(server.restart && { RESTART: join(site.folder, server.restart) }) })
+  return { url, health, hold, commit, deploy, version: () => version }
+}
 
 /** A web server as a service: all that comes of it ends with the test. */
 async function startService(

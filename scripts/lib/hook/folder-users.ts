@@ -2,17 +2,27 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { type Process, readProcess } from '../shared/process-table.ts'
 
 /**
- * The processes that run from a folder: whose current directory, program, mapped library or open file lies in it. One
- * that has only read Python files from there is not seen, nor are those of other users, unless we are root.
+ * The processes that run from a folder: whose current directory, program, mapped library or open file lies in it, or that
+ * were started from it. One that has only read Python files from there is not seen, nor are those of other users, unless
+ * we are root.
  */
 export function usersOf(folder: string): Process[] {
   const isInside = (path: string) => path === folder || path.startsWith(`${folder}/`)
   const isUser = (pid: string) => {
     const links = [`/proc/${pid}/cwd`, `/proc/${pid}/exe`, ...listFolder(`/proc/${pid}/fd`)]
-    return links.some(link => isInside(tryTo(() => readlinkSync(link)))) || maps(pid).includes(` ${folder}/`)
+    const isAt = links.some(link => isInside(tryTo(() => readlinkSync(link))))
+    return isAt || isStartedFrom(folder, pid) || maps(pid).includes(` ${folder}/`)
   }
   const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
   return pids.filter(isUser).flatMap(pid => readProcess(pid) ?? [])
+}
+
+/**
+ * Whether a process was started by a path in a folder, such as that of its environment's Python: the program itself, to
+ * which that leads, is the system's. It keeps that environment's packages, wherever it moves.
+ */
+export function isStartedFrom(folder: string, pid: number | string): boolean {
+  return tryTo(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')).startsWith(`${folder}/`)
 }
 
 /** Whether a process has a socket open at which clients are taken: it serves, and does not only work. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import { listens, usersOf } from './folder-users.ts'
+import { isStartedFrom, listens, usersOf } from './folder-users.ts'
 
 /** For servers that finish what they have begun. */
 const graceSeconds = 5
@@ -29,7 +29,8 @@ export async function verifyTakenOver(
   for (;;) {
     const left = usersOf(from)
     const names = left.slice(0, shownProcesses).map(({ pid }) => `process ${pid} (${commandOf(pid)})`)
-    const hasMoved = usersOf(to).some(listens)
+    // A server that has moved, with the packages of where it was started, has not taken over.
+    const hasMoved = usersOf(to).some(each => listens(each) && !isStartedFrom(from, each.pid))
     const seconds = process.uptime() - began
     if (!left.some(listens) || (hasMoved && seconds > Math.min(graceSeconds, timeout))) return names.join(', ')
     if (!hasMoved && seconds > timeout) {
