@@ -9,6 +9,8 @@ test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 u
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu
 # The torture has a target of its own.
 tests := $(filter-out test/torture/%, $(wildcard test/*.test.ts test/*/*.test.ts))
+# Sweeps over instants and servers take as long as all the others: the binaries show the same, in half the time.
+sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts
 # What the binaries do; the other tests look into the sources.
 binary_tests := $(filter-out test/properties.% test/ssh/% test/shared/%, $(tests))
 # Enough to see that the binaries do what the sources do.
@@ -42,13 +44,13 @@ lint: install ## check style and types
 	npm run --silent lint
 	npm run --silent typecheck
 
-test: install ## run the tests: all against the sources, the essential ones against the binaries, too
+test: install ## run the tests: against the sources, and the essential ones against the binaries, too
 	build/debian.sh $(test_packages)
 	npm run --silent build
-	PUSHLIVE_TEST=sources PUSHLIVE_FAULTS=6 $(run_tests) $(tests)
+	PUSHLIVE_TEST=sources $(run_tests) $(filter-out $(sweeps), $(tests))
 	PUSHLIVE_TEST=binaries $(run_tests) $(essential_tests)
 
-test-binaries: build ## run all tests that look at what the programs do against the binaries
+test-binaries: build ## run all tests that look at what the programs do against the binaries, sweeps included
 	build/debian.sh $(test_packages)
 	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=60 $(run_tests) $(binary_tests)
 
