@@ -52,7 +52,7 @@ test: install ## run the tests: against the sources, and the essential ones agai
 
 test-binaries: build ## run all tests that look at what the programs do against the binaries, sweeps included
 	build/debian.sh $(test_packages)
-	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=60 $(run_tests) $(binary_tests)
+	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(binary_tests)
 
 # The mounts of full and read-only disks are gone with it; only root can make them.
 own_mounts := $(if $(filter 0,$(shell id -u)),unshare --mount --propagation private)

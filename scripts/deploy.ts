@@ -11,12 +11,13 @@ import {
   setRemote,
   verifyBash,
 } from './lib/deploy/clone.ts'
-import { readHistory, summarize } from './lib/deploy/history.ts'
-import { formatHistory, formatStatus } from './lib/deploy/history-text.ts'
+import { readHistory, readSubjects, summarize } from './lib/deploy/history.ts'
+import { formatHistory, formatKept, formatLines, formatStatus } from './lib/deploy/history-text.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { check, tryPush } from './lib/deploy/preflight.ts'
 import { type Push, push, repeatLostRaces } from './lib/deploy/push.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
+import type { DeploymentRecord } from './lib/protocol/record.ts'
 import { readArguments } from './lib/shared/arguments.ts'
 import { exitCode, Failure, run } from './lib/shared/program.ts'
 import { withSshSession } from './lib/ssh/session.ts'
@@ -126,15 +127,33 @@ async function pushAndAnnounce(session: Session, what: Push, acceptsNoVerdict: b
 async function status(session: Session): Promise<number> {
   await session.connected
   const records = await readHistory(session)
-  console.log(session.options.json ? JSON.stringify(summarize(records), null, 2) : formatStatus(records))
+  const { live, failed } = summarize(records)
+  if (session.options.json) console.log(JSON.stringify(summarize(records), null, 2))
+  else if (process.stdout.isTTY) {
+    const shown = [live, failed].filter(record => record !== undefined)
+    console.log([await describe(session, shown, live), ...formatKept(records)].join('\n'))
+  } else console.log(formatStatus(records))
   return exitCode.live
 }
 
 async function history(session: Session): Promise<number> {
   await session.connected
   const records = await readHistory(session)
-  console.log(session.options.json ? JSON.stringify(records, null, 2) : formatHistory(records))
+  if (session.options.json) console.log(JSON.stringify(records, null, 2))
+  else if (process.stdout.isTTY) console.log(await describe(session, records, summarize(records).live))
+  else console.log(formatHistory(records))
   return exitCode.live
+}
+
+/** For whoever sits at a terminal. */
+async function describe(session: Session, records: readonly DeploymentRecord[], live: DeploymentRecord | undefined) {
+  if (records.length === 0) return formatHistory(records)
+  const subjects = await readSubjects(
+    session,
+    records.map(({ commit }) => commit),
+  )
+  const { columns = 80 } = process.stdout
+  return formatLines(records, live, subjects, { columns, hasColour: !process.env.NO_COLOR, now: Date.now() })
 }
 
 /** A shallow clone lacks most commits: the hook knows what their ids mean. */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { $ as zx } from 'zx/core'
+import { quoteForSh } from '../../scripts/lib/shared/foreign-text.ts'
+import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 /** Deploys so many commits, and returns them. */
@@ -142,5 +145,51 @@ describe('deploy status and history', async () => {
       assert.equal(exitCode, 5, output)
       assert.match(output, /^What the server has as refs\/deploy\/main\/history is not pushlive's/m)
     }
+  })
+})
+
+describe('At a terminal', async () => {
+  const { newSite } = await startServer({ after })
+
+  /** What deploy prints where it has a terminal of so many columns. */
+  async function show(site: Site, args: readonly string[], env: Record<string, string> = {}) {
+    const command = [...program('deploy'), ...args].map(quoteForSh).join(' ')
+    const terminal = ['--quiet', '--return', '--command', `stty cols 70; ${command}`, '/dev/null']
+    const $ = zx({ cwd: site.clone, env: { ...site.deployEnvironment, ...env }, quiet: true, nothrow: true })
+    const { exitCode, stdout } = await $`script ${terminal}`
+    assert.equal(exitCode, 0, stdout)
+    return stdout.replaceAll('\r', '').trimEnd().split('\n')
+  }
+
+  it('history is one line a deployment, cut to the width, with what serves marked; colour unless NO_COLOR is set', async t => {
+    const site = await newSite(t)
+    site.configure({ INSTALL_DEPS: '! grep -q bad page.txt' })
+    const commit = async (message: string, page: string) => {
+      site.write({ 'page.txt': page })
+      await site.git`git add --all && git commit --quiet --allow-empty --message ${message}`
+      await site.deploy([], { GITLAB_CI: 'true', GITLAB_USER_LOGIN: 'ada' })
+      return (await site.git`git rev-parse --short=10 HEAD`).stdout.trim()
+    }
+    const ids = [
+      await commit('First', 'one'),
+      await commit('Second\u001b[31m', 'two'),
+      await commit('The third, which is far too long for a line of seventy columns', 'bad'),
+    ]
+    const lines = await show(site, ['history'], { NO_COLOR: '1' })
+    assert.match(lines[0] ?? '', new RegExp(`^✗ failed    \\d+ s ago +${ids[2]}  ada  \\d+\\.\\d s  The third.*…$`))
+    assert.match(lines[1] ?? '', new RegExp(`^● live      \\d+ s ago +${ids[1]}  ada  \\d+\\.\\d s  Second`))
+    assert.match(lines[2] ?? '', new RegExp(`^○ was live  \\d+ s ago +${ids[0]}  ada  \\d+\\.\\d s  First$`))
+    assert.equal(lines.length, 3)
+    assert.ok(lines.every(line => [...line].length <= 70))
+    assert.doesNotMatch(lines.join('\n'), /[^\P{Cc}\n]/u)
+    const [live = '', failed = ''] = await show(site, ['status'])
+    assert.ok(live.startsWith('\u001b[32m● live ') && live.endsWith('\u001b[0m'), JSON.stringify(live))
+    assert.ok(failed.startsWith('\u001b[31m✗ failed '), JSON.stringify(failed))
+  })
+
+  it('says that nothing was ever deployed', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    assert.deepEqual(await show(site, ['history']), ['Nothing was ever deployed.'])
   })
 })

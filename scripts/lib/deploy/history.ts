@@ -22,6 +22,15 @@ export async function readHistory(session: Session): Promise<DeploymentRecord[]>
   })
 }
 
+/** What the commits are about, as far as this clone has them. */
+export async function readSubjects(session: Session, commits: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const ids = [...new Set(commits)]
+  if (ids.length === 0) return new Map()
+  const { stdout } =
+    await session.$`exec git -c log.showSignature=false log --no-walk --ignore-missing --format=${'%H %s'} ${ids} --`.nothrow()
+  return new Map(stdout.split('\n').map(line => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]))
+}
+
 /** The deployment that is live, and the last one if it failed. */
 export function summarize([newest, ...older]: readonly DeploymentRecord[]) {
   return {
