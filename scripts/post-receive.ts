@@ -10,7 +10,7 @@ import { verifyHealthy } from './lib/hook/health.ts'
 import { isSettled, Journal, type JournalEntry, type Touched } from './lib/hook/journal.ts'
 import { DeploymentLog } from './lib/hook/log.ts'
 import { notify } from './lib/hook/notify.ts'
-import { identifySettings, onlySwitch, type Plan, planDeployment } from './lib/hook/plan.ts'
+import { identifySettings, type Plan, planDeployment, switchAndUpgrade } from './lib/hook/plan.ts'
 import { identifyProcess } from './lib/hook/processes.ts'
 import { branchIn, findAsk, removeAsks } from './lib/hook/pushed-refs.ts'
 import type { Relay } from './lib/hook/relay.ts'
@@ -182,7 +182,10 @@ async function deploy(deployment: Deployment, site: Site): Promise<void> {
     if (entry.verb === 'downgrade') await (await import('./lib/hook/database.ts')).takeDatabaseBack(deployment, site)
     const kept = isRollback(entry.verb) ? await releases.findWhole(entry.commit) : undefined
     const release = kept ?? releases.choose(refs.live)
-    const plan = kept ? onlySwitch : await planDeployment(deployment, release, last, settings, repository)
+    // Older code knows no way up from a newer database; a rollback may as well go forward again.
+    const goesBack = isRollback(entry.verb) && refs.live && (await repository.contains(refs.live, entry.commit))
+    const planned = kept ? switchAndUpgrade : await planDeployment(deployment, release, last, settings, repository)
+    const plan = goesBack ? { ...planned, database: false } : planned
     await goLive(entry.commit, release, plan, deployment, site)
     releases.markLive(release, entry.number, entry.database, isRollback(entry.verb))
     await deployment.announce('RECORDING THE DEPLOYMENT', () => record(true))
@@ -236,7 +239,7 @@ async function goLive(commit: string, release: Release, plan: Plan, deployment: 
   if (plan.database && UPGRADE_DB) {
     await deployment.step('UPGRADING DATABASE STRUCTURE', () => shell.run(UPGRADE_DB), 'database')
   }
-  if (plan.code && DB_REVISION) {
+  if ((plan.code || plan.database) && DB_REVISION) {
     const { findRevision } = await import('./lib/hook/database.ts')
     entry.database = await deployment.step('ASKING FOR DATABASE REVISION', () => findRevision(shell, DB_REVISION))
   }
@@ -297,7 +300,7 @@ async function restore(deployment: Deployment, site: Site): Promise<string> {
       log.say(`PUTTING BACK THE PREVIOUS CODE (${previous}) ...`)
       const kept = await releases.findWhole(previous)
       const anew = releases.isInPlace ? { dependencies, application } : { dependencies: true, application: true }
-      const plan = kept ? onlySwitch : { ...onlySwitch, code: true, ...anew }
+      const plan = kept ? switchAndUpgrade : { ...switchAndUpgrade, code: true, ...anew }
       await goLive(previous, kept ?? releases.choose(previous), { ...plan, database: isTakenBack }, deployment, site)
       entry.touched = database && !isTakenBack ? { database } : {}
       back = `The previous code (${previous}) is back in place.`

@@ -63,6 +63,17 @@ describe('The database', async () => {
         assert.equal(database(site), 'r3')
       })
 
+      it('goes forward with a rollback that does, to a newer commit', async t => {
+        const site = await newSiteWithDatabase(t, { RELEASES })
+        await deployPage(site, 'one', 'r0 r1')
+        const two = await deployPage(site, 'two', 'r0 r1 r2')
+        await site.deploy(['rollback', '--database'])
+        const { exitCode, output } = await site.deploy(['rollback', two.commit])
+        assert.equal(exitCode, 0, output)
+        assert.equal(site.read('page.txt'), 'two')
+        assert.equal(database(site), 'r2')
+      })
+
       it('that cannot go back leaves everything as it is', async t => {
         const site = await newSiteWithDatabase(t, { RELEASES })
         await deployPage(site, 'one', 'r0 r1')

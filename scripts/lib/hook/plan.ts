@@ -16,13 +16,12 @@ export interface Plan {
   readonly application: boolean
 }
 
-/** For a release that is there whole. */
-export const onlySwitch: Plan = { code: false, dependencies: false, database: false, application: true }
+/** For a release that is there whole, whatever has become of the database since. */
+export const switchAndUpgrade: Plan = { code: false, dependencies: false, database: true, application: true }
 
 /**
  * Steps that are told on which files they depend are left out when none of these differs from what the release has
- * installed, or from what went live last; in any doubt about that, they run. An older commit knows no way up from a newer
- * database.
+ * installed, or from what went live last; in any doubt about that, they run.
  */
 export async function planDeployment(
   { entry, log }: Deployment,
@@ -49,8 +48,7 @@ export async function planDeployment(
     code: true,
     application: true,
     dependencies: await isNeeded('INSTALLING DEPENDENCIES', INSTALL_DEPS_IF_CHANGED, from.installed, 'installed'),
-    database:
-      !isRollback(verb) && (await isNeeded('UPGRADING DATABASE STRUCTURE', UPGRADE_DB_IF_CHANGED, from.live, 'live')),
+    database: await isNeeded('UPGRADING DATABASE STRUCTURE', UPGRADE_DB_IF_CHANGED, from.live, 'live'),
   }
 }
 
