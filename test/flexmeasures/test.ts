@@ -242,7 +242,7 @@ function prepareInPlace({ t, site, tools: venv, postgres, redisPort, port, url, 
   async function startServers() {
     const config = join(site.folder, 'uwsgi.ini')
     const text = readExample('uwsgi.ini', {
-      '; virtualenv = /home/seita/venv': `virtualenv = ${venv}`,
+      '; virtualenv = .venv': `virtualenv = ${venv}`,
       '/home/seita/flexmeasures': site.workTree,
       '127.0.0.1:8000': `127.0.0.1:${port}`,
       // Two that start at once on an empty database both want to fill it, and one of them fails.
