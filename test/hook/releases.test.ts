@@ -300,6 +300,21 @@ describe('With RELEASES=3', async () => {
       )
     })
 
+    it('that a release has lost is made and filled anew, also where INSTALL_DEPS_IF_CHANGED sees no change', async t => {
+      const site = await newSiteWithReleases(t, {
+        PATH_TO_VENV: '.venv',
+        INSTALL_DEPS_IF_CHANGED: 'deps.txt',
+        INSTALL_DEPS: 'touch .venv/installed',
+        RESTART: '',
+      })
+      await site.commit({ 'deps.txt': '' })
+      for (const page of ['a', 'b', 'c']) await deployPage(site, page)
+      rmSync(join(releases(site), '1/.venv'), { recursive: true })
+      await deployPage(site, 'd')
+      assert.equal(servedRelease(site), 1)
+      assert.equal(site.read('.venv/installed'), '')
+    })
+
     for (const [name, settings] of Object.entries({
       'reached through the link': (site: Site) => ({ PATH_TO_VENV: join(site.workTree, '.venv') }),
       'one for all releases': (site: Site) => ({ PATH_TO_VENV: join(site.folder, 'venv') }),

@@ -5,7 +5,7 @@ import type { Deployment } from './deployment.ts'
 import type { JournalEntry } from './journal.ts'
 import type { Release } from './releases.ts'
 import type { Repository } from './repository.ts'
-import type { HookSettings } from './settings.ts'
+import { type HookSettings, inFolder } from './settings.ts'
 
 /** What of a deployment is to be done. */
 export interface Plan {
@@ -27,10 +27,12 @@ export async function planDeployment(
   { entry, log }: Deployment,
   release: Release,
   last: JournalEntry | undefined,
-  { INSTALL_DEPS_IF_CHANGED, UPGRADE_DB_IF_CHANGED, PATH_TO_VENV }: HookSettings,
+  settings: HookSettings,
   repository: Repository,
 ): Promise<Plan> {
   const { commit, previous, verb, settingsFile } = entry
+  const { INSTALL_DEPS_IF_CHANGED, UPGRADE_DB_IF_CHANGED } = settings
+  const { PATH_TO_VENV } = inFolder(settings, release.path)
   const { installed } = release.state
   const hasInstalled =
     installed?.settingsFile === settingsFile && (PATH_TO_VENV === undefined || existsSync(join(PATH_TO_VENV, 'bin')))
@@ -43,12 +45,13 @@ export async function planDeployment(
     log.say(`NOT ${name}: nothing under ${pathspecs.join(' ')} differs from ${before}, which is ${where}.`)
     return false
   }
-  const from = { installed: hasInstalled ? installed?.commit : undefined, live: hasUpgraded ? previous : undefined }
+  const installedFor = hasInstalled ? installed.commit : undefined
+  const upgradedFor = hasUpgraded ? previous : undefined
   return {
     code: true,
     application: true,
-    dependencies: await isNeeded('INSTALLING DEPENDENCIES', INSTALL_DEPS_IF_CHANGED, from.installed, 'installed'),
-    database: await isNeeded('UPGRADING DATABASE STRUCTURE', UPGRADE_DB_IF_CHANGED, from.live, 'live'),
+    dependencies: await isNeeded('INSTALLING DEPENDENCIES', INSTALL_DEPS_IF_CHANGED, installedFor, 'installed'),
+    database: await isNeeded('UPGRADING DATABASE STRUCTURE', UPGRADE_DB_IF_CHANGED, upgradedFor, 'live'),
   }
 }
 
