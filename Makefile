@@ -4,7 +4,7 @@ SHELL := /bin/bash
 platform := $(shell uname -s | tr A-Z a-z)-$(patsubst aarch64,arm64,$(patsubst x86_64,x64,$(shell uname -m)))
 programs := dist/$(platform)
 # What the tests use of Debian's.
-test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3 nginx-light
+test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3 nginx-light e2fsprogs
 # Strip knows one kind of machine each.
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu
 # The torture has a target of its own.

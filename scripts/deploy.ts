@@ -117,8 +117,8 @@ async function pushAndAnnounce(session: Session, what: Push, acceptsNoVerdict: b
     return code
   } catch (error) {
     report?.conclude(commit, error)
-    if (!(error instanceof Failure && error.exitCode === exitCode.refused && ci && (await isShallow(session))))
-      throw error
+    const isRefused = error instanceof Failure && error.exitCode === exitCode.refused
+    if (!isRefused || ci === undefined || !(await isShallow(session))) throw error
     const fix = `give this clone its whole history: ${ci.fullHistory}`
     throw new Failure(error.exitCode, error.message, { why: error.why, fix, cause: error })
   }
@@ -127,11 +127,11 @@ async function pushAndAnnounce(session: Session, what: Push, acceptsNoVerdict: b
 async function status(session: Session): Promise<number> {
   await session.connected
   const records = await readHistory(session)
-  const { live, failed } = summarize(records)
-  if (session.options.json) console.log(JSON.stringify(summarize(records), null, 2))
+  const summary = summarize(records)
+  if (session.options.json) console.log(JSON.stringify(summary, null, 2))
   else if (process.stdout.isTTY) {
-    const shown = [live, failed].filter(record => record !== undefined)
-    console.log([await describe(session, shown, live), ...formatKept(records)].join('\n'))
+    const shown = [summary.live, summary.failed].filter(record => record !== undefined)
+    console.log([await formatForPeople(session, shown, summary.live), ...formatKept(records)].join('\n'))
   } else console.log(formatStatus(records))
   return exitCode.live
 }
@@ -140,13 +140,17 @@ async function history(session: Session): Promise<number> {
   await session.connected
   const records = await readHistory(session)
   if (session.options.json) console.log(JSON.stringify(records, null, 2))
-  else if (process.stdout.isTTY) console.log(await describe(session, records, summarize(records).live))
+  else if (process.stdout.isTTY) console.log(await formatForPeople(session, records, summarize(records).live))
   else console.log(formatHistory(records))
   return exitCode.live
 }
 
 /** For whoever sits at a terminal. */
-async function describe(session: Session, records: readonly DeploymentRecord[], live: DeploymentRecord | undefined) {
+async function formatForPeople(
+  session: Session,
+  records: readonly DeploymentRecord[],
+  live: DeploymentRecord | undefined,
+): Promise<string> {
   if (records.length === 0) return formatHistory(records)
   const subjects = await readSubjects(
     session,

@@ -170,10 +170,10 @@ async function deploy(deployment: Deployment, site: Site): Promise<void> {
   const { entry, log } = deployment
   const { settings, branch, refs, last, repository, releases } = site
   const record = (live: boolean) => {
-    entry.kept = releases.kept().map(({ number, state: { complete = '', database } }) => {
+    const kept = releases.kept().map(({ number, state: { complete = '', database } }) => {
       return { release: number, commit: complete, database }
     })
-    return repository.record(deployment.toRecord(live), branch, refs, deployment.start)
+    return repository.record({ ...deployment.toRecord(live), kept }, branch, refs, deployment.start)
   }
   try {
     const steps = await import('./lib/hook/release-steps.ts')

@@ -10,7 +10,16 @@ import { processes } from './lib/processes.ts'
 import { program, testsBinaries } from './lib/programs.ts'
 import { type Site, startServer } from './lib/site.ts'
 import { findFreePort } from './lib/sshd.ts'
-import { ask, nextSecond, readExample, sampleApp, samplePage, startWebServer, waitForPage } from './lib/web-server.ts'
+import {
+  ask,
+  nextSecond,
+  readExample,
+  sampleApp,
+  samplePage,
+  startWebServer,
+  waitForPage,
+  writeApacheConfig,
+} from './lib/web-server.ts'
 
 describe('The web server of', async () => {
   const { newSite } = await startServer({ after })
@@ -89,23 +98,7 @@ describe('The web server of', async () => {
   it('apache.conf serves a version, and the next one after its deployment', async t => {
     const { site, config, url, port } = await newServedSite(t, 'apache.conf')
     await deployVersion(site, 1)
-    const modules = ['mpm_event', 'authz_core', 'wsgi']
-    const apache = join(site.folder, 'apache')
-    mkdirSync(apache)
-    const lines = [
-      ...modules.map(name => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
-      ...(userInfo().uid === 0 ? ['User www-data', 'Group www-data'] : []),
-      `ServerRoot "${apache}"`,
-      `DefaultRuntimeDir "${apache}"`,
-      `PidFile "${apache}/pid"`,
-      `ErrorLog "${apache}/log"`,
-      `WSGISocketPrefix "${apache}/wsgi"`,
-      'ServerName 127.0.0.1',
-      `Listen 127.0.0.1:${port}`,
-      `Include "${config}"`,
-    ]
-    writeFileSync(join(apache, 'httpd.conf'), `${lines.join('\n')}\n`)
-    await startWebServer(t, url, ['/usr/sbin/apache2', '-D', 'FOREGROUND', '-f', join(apache, 'httpd.conf')])
+    await startWebServer(t, url, writeApacheConfig(join(site.folder, 'apache'), config, port))
     await waitForPage(url, samplePage(1))
     await verifyServing(url, async () => {
       await deployVersion(site, 2)

@@ -159,8 +159,7 @@ describe('In a CI deploy', async () => {
     await site.deploy()
     await site.commit()
     await site.commit()
-    const shallow = join(site.folder, 'shallow')
-    await site.git`git clone --quiet --depth 1 ${`file://${site.clone}`} ${shallow}`
+    const shallow = await site.cloneShallow()
     const { exitCode, output } = await site.deploy([], { GITLAB_CI: 'true' }, shallow)
     assert.equal(exitCode, 4, output)
     assert.match(output, /To do: give this clone its whole history: the variable `GIT_DEPTH: "0"` in this job/)

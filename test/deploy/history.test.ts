@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { quoteForSh } from '../../scripts/lib/shared/foreign-text.ts'
@@ -56,8 +55,7 @@ describe('deploy rollback', async () => {
   it('works from a shallow clone, with the id that deploy history lists', async t => {
     const site = await newSite(t)
     const [first = '', second] = await deployCommits(site, 2)
-    const shallow = join(site.folder, 'shallow')
-    await site.git`git clone --quiet --depth 1 ${`file://${site.clone}`} ${shallow}`
+    const shallow = await site.cloneShallow()
     const { exitCode, output } = await site.deploy(['rollback', first], {}, shallow)
     assert.equal(exitCode, 0, output)
     assert.equal(await site.live(), first)

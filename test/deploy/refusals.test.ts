@@ -66,8 +66,7 @@ describe('deploy exits with 4', async () => {
     const site = await newSite(t)
     await site.commit()
     await site.commit()
-    const shallow = join(site.folder, 'shallow')
-    await site.git`git clone --quiet --depth 1 ${`file://${site.clone}`} ${shallow}`
+    const shallow = await site.cloneShallow()
     const { exitCode, output } = await site.deploy([], {}, shallow)
     assert.equal(exitCode, 4, output)
     assert.match(output, /^To do: git fetch --unshallow/m)

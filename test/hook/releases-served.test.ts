@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitForOutput } from '../lib/events.ts'
@@ -8,7 +7,7 @@ import { announcementsSideBySide, kills } from '../lib/kills.ts'
 import { testsBinaries } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { type CleansUp, findFreePort } from '../lib/sshd.ts'
-import { ask, readExample, startWebServer } from '../lib/web-server.ts'
+import { ask, readExample, startWebServer, writeApacheConfig } from '../lib/web-server.ts'
 
 /** Debian's, which its uWSGI and mod_wsgi are made for. */
 const python = '/usr/bin/python3'
@@ -116,29 +115,11 @@ const servers: Record<string, Server> = {
   },
   mod_wsgi: {
     start: async ({ site, port, replacements, start }) => {
-      const apache = join(site.folder, 'apache')
-      mkdirSync(apache)
       const home = `home=${site.workTree}`
-      const config = readExample('apache.conf', replacements).replace(
-        home,
-        `python-home=${site.workTree}/.venv ${home}`,
-      )
-      writeFileSync(join(apache, 'site.conf'), config)
-      const lines = [
-        ...['mpm_event', 'authz_core', 'wsgi'].map(
-          name => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`,
-        ),
-        ...(userInfo().uid === 0 ? ['User www-data', 'Group www-data'] : []),
-        ...['ServerRoot', 'DefaultRuntimeDir'].map(name => `${name} "${apache}"`),
-        `PidFile "${apache}/pid"`,
-        `ErrorLog "${apache}/log"`,
-        `WSGISocketPrefix "${apache}/wsgi"`,
-        'ServerName 127.0.0.1',
-        `Listen 127.0.0.1:${port}`,
-        `Include "${apache}/site.conf"`,
-      ]
-      writeFileSync(join(apache, 'httpd.conf'), `${lines.join('\n')}\n`)
-      await start(['/usr/sbin/apache2', '-D', 'FOREGROUND', '-f', join(apache, 'httpd.conf')])
+      const text = readExample('apache.conf', replacements).replace(home, `python-home=${site.workTree}/.venv ${home}`)
+      const config = join(site.folder, 'apache.conf')
+      writeFileSync(config, text)
+      await start(writeApacheConfig(join(site.folder, 'apache'), config, port))
     },
   },
 }

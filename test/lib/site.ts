@@ -108,6 +108,13 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
       return (await git`git rev-parse HEAD`).stdout.trim()
     },
 
+    /** A clone that has only the last commit, as a CI makes it. Returns its folder. */
+    async cloneShallow(): Promise<string> {
+      const shallow = join(folder, 'shallow')
+      await $`git clone --quiet --depth 1 ${`file://${clone}`} ${shallow}`
+      return shallow
+    },
+
     /** The environment that a CI job gives deploy. */
     get deployEnvironment() {
       return {

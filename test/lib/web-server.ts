@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { $ as zx } from 'zx/core'
@@ -54,6 +55,27 @@ export async function startWebServer(t: CleansUp, url: string, command: readonly
     if (end !== undefined) throw new Error(`${command[0]} ended: ${end}`)
     return (await ask(url)) !== undefined
   })
+}
+
+/** How Apache is run by itself, with mod_wsgi and one site. @returns the command that does it in the foreground */
+export function writeApacheConfig(folder: string, site: string, port: number): readonly string[] {
+  mkdirSync(folder)
+  const config = join(folder, 'httpd.conf')
+  const lines = [
+    ...['mpm_event', 'authz_core', 'wsgi'].map(
+      name => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`,
+    ),
+    ...(userInfo().uid === 0 ? ['User www-data', 'Group www-data'] : []),
+    ...['ServerRoot', 'DefaultRuntimeDir'].map(name => `${name} "${folder}"`),
+    `PidFile "${folder}/pid"`,
+    `ErrorLog "${folder}/log"`,
+    `WSGISocketPrefix "${folder}/wsgi"`,
+    'ServerName 127.0.0.1',
+    `Listen 127.0.0.1:${port}`,
+    `Include "${site}"`,
+  ]
+  writeFileSync(config, `${lines.join('\n')}\n`)
+  return ['/usr/sbin/apache2', '-D', 'FOREGROUND', '-f', config]
 }
 
 /** A page's status and text, or nothing where nobody listens yet. */

@@ -51,7 +51,7 @@ export class CiReport implements Listener {
   }
 
   /** @param outcome the exit code, or what was thrown in its place */
-  conclude(commit: string, outcome: number | unknown): void {
+  conclude(commit: string, outcome: unknown): void {
     this.#endStep()
     const isLive = outcome === 0
     const failure = outcome instanceof Failure ? outcome : undefined

@@ -66,10 +66,10 @@ export class Deployment {
   }
 
   toRecord(live: boolean): DeploymentRecord {
-    const { commit, previous, verb, who, by, run, started, steps, explanation, database, kept } = this.entry
+    const { commit, previous, verb, who, by, run, started, steps, explanation, database } = this.entry
     const request = verb === 'deploy' ? undefined : verb
     const ended = started + this.seconds * 1000
-    return { commit, previous, live, request, who, by, run, started, ended, steps, explanation, database, kept }
+    return { commit, previous, live, request, who, by, run, started, ended, steps, explanation, database }
   }
 
   end(outcome: 'live' | 'failed'): void {

@@ -1,6 +1,6 @@
 import type { Verb } from '../protocol/asks.ts'
 import type { Origin } from '../protocol/origin.ts'
-import { isCommitId, type KeptRelease, type StepRecord } from '../protocol/record.ts'
+import { isCommitId, type StepRecord } from '../protocol/record.ts'
 import type { ProcessId } from './processes.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
 
@@ -43,7 +43,6 @@ export interface JournalEntry extends Origin {
   explanation?: string
   /** Where the database is by then, as DB_REVISION tells. */
   database?: string | undefined
-  kept?: readonly KeptRelease[]
   /** What is not known to belong to the live commit: whoever comes next has to mend it. */
   touched: Touched
 }

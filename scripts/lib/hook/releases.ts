@@ -1,11 +1,8 @@
 import {
   accessSync,
-  closeSync,
   constants,
-  fsyncSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readlinkSync,
   renameSync,
@@ -15,6 +12,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { isCommitId } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
+import { sync } from '../shared/replace-file.ts'
 import { exchange } from './exchange.ts'
 import { usersOf } from './folder-users.ts'
 import { type HookSettings, releasesFolder } from './settings.ts'
@@ -226,12 +224,13 @@ export class Releases {
   }
 
   #moveState(from: number, to: number): void {
-    const { live, database } = this.#at(from).state
-    this.#at(from).workTree.moveTo(this.#at(to).workTree)
+    const { live = 1, database } = this.#at(from).state
+    const { workTree } = this.#at(to)
+    this.#at(from).workTree.moveTo(workTree)
     // Its environment was made for another path.
     rmSync(join(ownFolder(this.#gitDir, to), 'release'), { force: true })
-    const [commit] = [this.#at(to).workTree.head].filter(head => this.#at(to).workTree.isAt(head ?? ''))
-    if (to > 0) this.#at(to).remember({ complete: commit, live: live ?? 1, database })
+    const { head } = workTree
+    if (to > 0 && head && workTree.isAt(head)) this.#at(to).remember({ complete: head, live, database })
   }
 
   #at(number: number): Release {
@@ -244,12 +243,6 @@ export class Releases {
     const name = basename(target)
     return dirname(target) === this.#folder && /^[1-9]\d*$/.test(name) ? Number(name) : undefined
   }
-}
-
-function sync(folder: string): void {
-  const fd = openSync(folder, 'r')
-  fsyncSync(fd)
-  closeSync(fd)
 }
 
 function listFolder(folder: string): string[] {

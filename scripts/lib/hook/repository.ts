@@ -56,9 +56,9 @@ export class Repository {
   /** What an ask's object says of who has asked; most are the empty tree, and say nothing. */
   async origin(object: string | undefined): Promise<Origin> {
     if (object === undefined || emptyTrees.includes(object)) return {}
-    const size = await this.#git`git cat-file -s ${object}`.nothrow()
-    if (!(Number(size.stdout) <= longestOrigin)) return {}
-    return parseOrigin((await this.#git`git cat-file blob ${object}`.nothrow()).stdout)
+    // What is cut is no JSON any more.
+    const cut = await this.#git`git cat-file blob ${object} | head --bytes ${longestOrigin}`.nothrow()
+    return parseOrigin(cut.stdout)
   }
 
   /** The commit that a name or the beginning of an id stands for. */

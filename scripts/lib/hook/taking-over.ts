@@ -29,10 +29,11 @@ export async function verifyTakenOver(
   for (;;) {
     const left = usersOf(from)
     const names = left.slice(0, shownProcesses).map(({ pid }) => `process ${pid} (${commandOf(pid)})`)
+    if (!left.some(listens)) return names.join(', ')
     // A server that has moved, with the packages of where it was started, has not taken over.
     const hasMoved = usersOf(to).some(each => listens(each) && !isStartedFrom(from, each.pid))
     const seconds = process.uptime() - began
-    if (!left.some(listens) || (hasMoved && seconds > Math.min(graceSeconds, timeout))) return names.join(', ')
+    if (hasMoved && seconds > Math.min(graceSeconds, timeout)) return names.join(', ')
     if (!hasMoved && seconds > timeout) {
       throw new Failure(exitCode.failed, `The application still runs from ${from}.`, {
         why: names.join('\n'),

@@ -46,7 +46,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function sync(path: string): void {
+/** Waits until a file, or the names in a folder, are on the disk. */
+export function sync(path: string): void {
   const fd = openSync(path, 'r')
   try {
     fsyncSync(fd)
