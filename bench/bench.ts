@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { findBase, host } from '../build/base.ts'
-import { bundle, makeBinary, makeCodeCache, offerBase } from '../build/binary.ts'
+import { makeBinary, makeCodeCache, offerBase } from '../build/binary.ts'
+import { bundleForBinary } from '../build/bundle.ts'
 import {
   getRepository,
   makeVirtualEnvironment,
@@ -178,7 +179,7 @@ async function buildEmptyProgram(): Promise<string> {
   writeFileSync(script, '')
   const base = findBase(host, folder)
   offerBase(base, host, folder)
-  bundle(script, '', bundled)
+  bundleForBinary(script, '', bundled)
   makeCodeCache(base, bundled, cache)
   await makeBinary(host, { 'bundle.js': bundled, 'code-cache': cache }, binary, folder)
   return binary

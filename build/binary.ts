@@ -3,34 +3,7 @@ import { chmodSync, copyFileSync, mkdirSync, renameSync, writeFileSync } from 'n
 import { dirname, join } from 'node:path'
 import { log } from '@yao-pkg/pkg/lib-es5/log.js'
 import pkg from '@yao-pkg/pkg/lib-es5/sea.js'
-import { buildSync } from 'esbuild'
-import { nameOf, root, stripBase, type Target } from './base.ts'
-
-/** Bundles a script into one file: a function of what a CommonJS module knows. */
-export function bundle(script: string, version: string, outfile: string): void {
-  buildSync({
-    absWorkingDir: root,
-    entryPoints: [script],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node24',
-    // The bundle names the files that it is made of, wherever a linked node_modules lies.
-    preserveSymlinks: true,
-    // People read the names in a stack trace, and Node shows them the whole line that an error comes from.
-    minifyWhitespace: true,
-    minifySyntax: true,
-    lineLimit: 120,
-    legalComments: 'none',
-    define: { PUSHLIVE_VERSION: JSON.stringify(version) },
-    // In a vm.Script, `import()` would need a loader of its own.
-    supported: { 'dynamic-import': false },
-    banner: { js: '(function(exports,require,module,__filename,__dirname){' },
-    footer: { js: '})' },
-    logLevel: 'warning',
-  })
-}
+import { nameOf, stripBase, type Target } from './base.ts'
 
 /** Makes V8's code cache of a bundle. The base must run on this machine. */
 export function makeCodeCache(base: string, bundled: string, cache: string): void {

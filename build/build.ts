@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempDisposableSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempDisposableSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { findBase, host, nameOf, root, type Target } from './base.ts'
-import { bundle, makeBinary, makeCodeCache, offerBase } from './binary.ts'
+import { makeBinary, makeCodeCache, offerBase } from './binary.ts'
+import { bundleForBinary, bundleForNode } from './bundle.ts'
 import { completeRelease } from './release.ts'
 import { readVersion } from './version.ts'
 
@@ -27,7 +28,10 @@ mkdirSync(dist, { recursive: true })
 using folder = mkdtempDisposableSync(join(dist, '.build-'))
 const work = folder.path
 
-for (const program of programs) bundle(`scripts/${program}.ts`, version, bundleOf(program))
+for (const program of programs) bundleForBinary(`scripts/${program}.ts`, version, bundleOf(program))
+const action = join(work, 'action')
+bundleForNode('scripts/deploy.ts', version, join(action, 'deploy.cjs'))
+copyFileSync(join(import.meta.dirname, 'action.yml'), join(action, 'action.yml'))
 
 if (values.release) {
   const release = join(work, 'release')
@@ -40,6 +44,8 @@ if (values.release) {
   for (const target of targets.length > 0 ? targets : [host]) {
     await build(target, program => join(dist, nameOf(target), program))
   }
+  rmSync(join(dist, 'action'), { recursive: true, force: true })
+  renameSync(action, join(dist, 'action'))
 }
 
 async function build(target: Target, placeOf: (program: string) => string) {

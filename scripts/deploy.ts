@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { takeActionInputs } from './lib/deploy/action-inputs.ts'
 import { recognizeCi } from './lib/deploy/ci.ts'
 import { CiReport } from './lib/deploy/ci-report.ts'
 import {
@@ -170,12 +171,13 @@ function verifyId(name: string): string {
 
 /** Undefined where `--help` or `--version` was all that was asked for. */
 function readCommand() {
+  const args = [...takeActionInputs(), ...process.argv.slice(2)]
   // The name may stand behind an option; each command then takes its own options only.
-  const { positionals } = parseArgs({ strict: false, options: { 'env-file': { type: 'string' } } })
+  const { positionals } = parseArgs({ args, strict: false, options: { 'env-file': { type: 'string' } } })
   const [name = 'deploy', argument, ...rest] = positionals
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   const booleans = Object.fromEntries((command?.options ?? []).map(option => [option, { type: 'boolean' as const }]))
-  const given = readArguments('deploy', help, { 'env-file': { type: 'string' }, ...booleans })
+  const given = readArguments('deploy', help, { 'env-file': { type: 'string' }, ...booleans }, args)
   if (given === undefined) return undefined
   const options: Options & { 'env-file'?: string } = given.options
   const surplus = command === undefined ? name : command.takesArgument ? rest[0] : argument

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { parse } from 'yaml'
+import { $ as zx } from 'zx/core'
+import { type Site, startServer } from '../lib/site.ts'
+
+const action = join(import.meta.dirname, '../../dist/action')
+const { inputs, outputs, runs } = parse(readFileSync(join(action, 'action.yml'), 'utf8'))
+
+describe('The action', async () => {
+  const { newSite } = await startServer({ after })
+
+  /** As a runner does: each input is there, empty where it was not given, and there are no arguments. */
+  async function runAction(site: Site, given: Record<string, string>, PATH = process.env.PATH) {
+    const { HOME } = site.deployEnvironment
+    const names = Object.keys(inputs)
+    const env = {
+      PATH,
+      HOME,
+      GITHUB_ACTIONS: 'true',
+      ZX_SHELL: '/bin/false',
+      ...Object.fromEntries(
+        names.map(name => [`INPUT_${name.toUpperCase()}`, given[name] ?? inputs[name].default ?? '']),
+      ),
+    }
+    const { exitCode, stdout, stderr } = await zx({
+      cwd: site.clone,
+      env,
+      quiet: true,
+      nothrow: true,
+      input: '',
+    })`exec ${process.execPath} ${join(action, runs.main)}`
+    return { exitCode, output: `${stdout}${stderr}` }
+  }
+
+  const inputsOf = ({ deployEnvironment: env }: Site) => ({
+    'staging-remote-repo': env.STAGING_REMOTE_REPO,
+    'ssh-deployment-key': env.SSH_DEPLOYMENT_KEY,
+    'known-deployment-hosts': env.KNOWN_DEPLOYMENT_HOSTS,
+  })
+
+  it('deploys what its inputs say; an empty one is one that was not given', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    const { exitCode, output } = await runAction(site, inputsOf(site))
+    assert.equal(exitCode, 0, output)
+    assert.match(output, new RegExp(`^${commit} IS LIVE`, 'm'))
+  })
+
+  it('takes the command and its arguments from one input', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const { exitCode, output } = await runAction(site, { ...inputsOf(site), command: ' history  --json' })
+    assert.equal(exitCode, 0, output)
+    assert.match(output, /^\[\]$/m)
+    const wrong = await runAction(site, { ...inputsOf(site), command: 'dance' })
+    assert.equal(wrong.exitCode, 2, wrong.output)
+  })
+
+  it('names all that is missing: exit 2', async t => {
+    const { exitCode, output } = await runAction(await newSite(t), {})
+    assert.equal(exitCode, 2, output)
+    assert.match(output, /STAGING_REMOTE_REPO is missing/)
+  })
+
+  it('gives nothing that it starts the key', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const seen = join(site.folder, 'seen')
+    const before = join(site.folder, 'bin')
+    mkdirSync(before)
+    const recording = `#!/bin/sh\nenv >> ${seen}\nPATH=\${PATH#*:} exec git "$@"\n`
+    writeFileSync(join(before, 'git'), recording, { mode: 0o755 })
+    const { exitCode, output } = await runAction(site, inputsOf(site), `${before}:${process.env.PATH}`)
+    assert.equal(exitCode, 0, output)
+    assert.doesNotMatch(readFileSync(seen, 'utf8'), /INPUT_|PRIVATE KEY/)
+  })
+
+  it('has an input for each setting of deploy', () => {
+    const source = readFileSync(join(import.meta.dirname, '../../scripts/lib/deploy/settings.ts'), 'utf8')
+    const settings = [...source.matchAll(/^ {6}([A-Z_]+): \{/gm)].map(([, name = '']) => name)
+    const named = settings.map(name => name.toLowerCase().replaceAll('_', '-'))
+    assert.deepEqual(Object.keys(inputs).sort(), [...named, 'command'].sort())
+  })
+
+  it('has the outputs that deploy sets', () => {
+    assert.deepEqual(Object.keys(outputs), ['live', 'commit', 'verdict', 'url', 'seconds'])
+  })
+})
