@@ -16,8 +16,9 @@ import { readHistory, readSubjects, summarize } from './lib/deploy/history.ts'
 import { formatHistory, formatKept, formatLines, formatStatus } from './lib/deploy/history-text.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { check, tryPush } from './lib/deploy/preflight.ts'
-import { type Push, push, repeatLostRaces } from './lib/deploy/push.ts'
+import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
+import { StepClock } from './lib/deploy/step-clock.ts'
 import type { DeploymentRecord } from './lib/protocol/record.ts'
 import { readArguments } from './lib/shared/arguments.ts'
 import { exitCode, Failure, run } from './lib/shared/program.ts'
@@ -111,7 +112,7 @@ async function pushAndAnnounce(session: Session, what: Push, acceptsNoVerdict: b
   const report = ci && new CiReport(ci, settings.APP_URL)
   let commit = what.commit ?? what.ask?.commit ?? ''
   try {
-    const pushed = await repeatLostRaces(() => push(session, what, report))
+    const pushed = await pushWithClock(session, what, report ?? terminal)
     commit = pushed.verdict?.commit ?? commit
     const code = announce(pushed, acceptsNoVerdict)
     report?.conclude(commit, code)
@@ -123,6 +124,11 @@ async function pushAndAnnounce(session: Session, what: Push, acceptsNoVerdict: b
     const fix = `give this clone its whole history: ${ci.fullHistory}`
     throw new Failure(error.exitCode, error.message, { why: error.why, fix, cause: error })
   }
+}
+
+async function pushWithClock(session: Session, what: Push, listener: Listener): Promise<Pushed> {
+  using clock = new StepClock(listener)
+  return await repeatLostRaces(() => push(session, what, clock))
 }
 
 async function status(session: Session): Promise<number> {

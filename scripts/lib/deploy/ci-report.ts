@@ -5,6 +5,7 @@ import { Failure } from '../shared/program.ts'
 import type { Ci } from './ci.ts'
 import { newUnique } from './clone.ts'
 import { type Listener, terminal } from './push.ts'
+import { parseStep } from './step-clock.ts'
 
 const keptLines = 15
 
@@ -37,8 +38,7 @@ export class CiReport implements Listener {
   }
 
   said(line: string): void {
-    // Quoted lines are indented: what a recipe prints is no step.
-    const [, name] = /^([A-Z][A-Z ]+?)(?: \(.*\))?(?: RELEASE \d+)? \.\.\.$/.exec(line) ?? []
+    const name = parseStep(line)
     const isVerdict = parseVerdict(line) !== undefined
     if (name || isVerdict) this.#endStep()
     if (name) this.#beginStep(name)

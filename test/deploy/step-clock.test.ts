@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { after, describe, it } from 'node:test'
+import { parseStep, StepClock } from '../../scripts/lib/deploy/step-clock.ts'
+import { waitFor } from '../lib/events.ts'
+import { program } from '../lib/programs.ts'
+import { startServer } from '../lib/site.ts'
+import { isRunning, letGo, waitingMakefile } from '../lib/waiting-step.ts'
+
+describe('A step that takes its time', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('shows at a terminal for how long it has been running, and leaves nothing of that behind', async t => {
+    const site = await newSite(t)
+    await site.commit({ Makefile: waitingMakefile })
+    // What a command prints there goes to the terminal that script(1) makes.
+    const command = program('deploy').join(' ')
+    const env = { ...site.deployEnvironment, TERM: 'xterm' }
+    const terminal = spawn('script', ['--quiet', '--flush', '--return', '--command', command, '/dev/null'], {
+      cwd: site.clone,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    t.after(() => terminal.kill())
+    let shown = ''
+    terminal.stdout.on('data', data => {
+      shown += data
+    })
+    await isRunning(site)
+    await waitFor('the clock is shown', () => shown.includes('\r\u001b[KINSTALLING DEPENDENCIES, 1 s'))
+    letGo(site)
+    const [exitCode] = await once(terminal, 'close')
+    assert.equal(exitCode, 0, shown)
+    // As a terminal does: what was wiped is gone.
+    const lines = shown.split('\r\n').map(line => line.split('\r\u001b[K').at(-1))
+    const left = lines.join('\n')
+    assert.match(left, /^remote: INSTALLING DEPENDENCIES \.\.\.\nremote: UPGRADING DATABASE STRUCTURE \.\.\.$/m)
+    assert.doesNotMatch(left, /, \d+ s$/m)
+  })
+
+  it('is mentioned elsewhere after each minute in which it says nothing', t => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const lines: string[] = []
+    using clock = new StepClock({ said: line => lines.push(line), noted: line => lines.push(`! ${line}`) }, false)
+    t.mock.timers.tick(90_000)
+    clock.said('INSTALLING DEPENDENCIES ...')
+    t.mock.timers.tick(59_000)
+    clock.said('    a word')
+    t.mock.timers.tick(120_000)
+    clock.said(`pushlive: ${'a'.repeat(40)} is live`)
+    t.mock.timers.tick(90_000)
+    assert.deepEqual(lines, [
+      'INSTALLING DEPENDENCIES ...',
+      '    a word',
+      '! INSTALLING DEPENDENCIES has been running for 119 s ...',
+      '! INSTALLING DEPENDENCIES has been running for 179 s ...',
+      `pushlive: ${'a'.repeat(40)} is live`,
+    ])
+  })
+
+  for (const [line, step] of [
+    ['CHECKING OUT CODE TO GIT WORK TREE (/srv/www) ...', 'CHECKING OUT CODE TO GIT WORK TREE'],
+    ['SWITCHING TO RELEASE 2 ...', 'SWITCHING TO RELEASE 2'],
+    ['WAITING FOR THE DEPLOYMENT OF 1234 (running since 12:00, process 7) ...', 'WAITING'],
+    ['    INSTALLING DEPENDENCIES ...', undefined],
+    ['INSTALLING DEPENDENCIES failed: `make` exited with 2.', undefined],
+  ] as const) {
+    it(`is announced, or not, by "${line}"`, () => assert.equal(parseStep(line), step))
+  }
+})
