@@ -239,7 +239,9 @@ async function goLive(commit: string, release: Release, plan: Plan, deployment: 
   if (plan.database && UPGRADE_DB) {
     await deployment.step('UPGRADING DATABASE STRUCTURE', () => shell.run(UPGRADE_DB), 'database')
   }
-  if ((plan.code || plan.database) && DB_REVISION) {
+  // Behind a way back the database is where it was, which says nothing about this commit.
+  const tellsRevision = commit === entry.commit && (plan.database || (plan.code && !isRollback(entry.verb)))
+  if (DB_REVISION && tellsRevision) {
     const { findRevision } = await import('./lib/hook/database.ts')
     entry.database = await deployment.step('ASKING FOR DATABASE REVISION', () => findRevision(shell, DB_REVISION))
   }

@@ -63,6 +63,18 @@ describe('The database', async () => {
         assert.equal(database(site), 'r3')
       })
 
+      it('goes back to where it was when the commit was deployed, whatever a rollback without it left in between', async t => {
+        const site = await newSiteWithDatabase(t, { RELEASES })
+        const one = await deployPage(site, 'one', 'r0 r1')
+        await deployPage(site, 'two', 'r0 r1 r2')
+        await site.deploy(['rollback'])
+        await deployPage(site, 'three', 'r0 r1 r2 r3')
+        const { exitCode, output } = await site.deploy(['rollback', one.commit, '--database'])
+        assert.equal(exitCode, 0, output)
+        assert.equal(site.read('page.txt'), 'one')
+        assert.equal(database(site), 'r1')
+      })
+
       it('goes forward with a rollback that does, to a newer commit', async t => {
         const site = await newSiteWithDatabase(t, { RELEASES })
         await deployPage(site, 'one', 'r0 r1')
@@ -99,6 +111,18 @@ describe('The database', async () => {
       })
     })
   }
+
+  it('goes back to what serves, where a rollback has left it ahead, in the release that is', async t => {
+    const site = await newSiteWithDatabase(t)
+    const one = await deployPage(site, 'one', 'r0 r1')
+    await deployPage(site, 'two', 'r0 r1 r2')
+    await site.deploy(['rollback'])
+    const { exitCode, output } = await site.deploy(['rollback', one.commit, '--database'])
+    assert.equal(exitCode, 0, output)
+    assert.deepEqual(site.steps(), [`downgrade ${site.workTree}.releases/2 to r1`])
+    assert.equal(site.read('page.txt'), 'one')
+    assert.equal(database(site), 'r1')
+  })
 
   it('goes back after a deployment that failed behind its migrations, in the release that failed', async t => {
     const site = await newSiteWithDatabase(t)

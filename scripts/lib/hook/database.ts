@@ -13,13 +13,13 @@ export async function findRevision(shell: StepsShell, command: string): Promise<
   throw new Failure(exitCode.failed, `DB_REVISION (\`${command}\`) says nothing.`)
 }
 
-/** Where the database was when a commit went live last. A rollback leaves it where it is, and so tells nothing. */
-export const recordedRevision = (newestFirst: readonly DeploymentRecord[], commit: string) =>
-  newestFirst.find(record => record.live && record.commit === commit && record.database)?.database
+/** The deployment that has moved the database last, of all or of a commit. A rollback that leaves it as it is tells nothing. */
+const lastMove = (newestFirst: readonly DeploymentRecord[], commit?: string) =>
+  newestFirst.find(({ live, database, ...of }) => live && database && (commit === undefined || of.commit === commit))
 
 /**
  * Takes the database back to where it was when the commit was live, in the only release that knows the way: the newer
- * one, be it what serves or what has failed after its migrations.
+ * one, be it what serves, what was left for an older one, or what has failed after its migrations.
  *
  * @throws Failure where that cannot be done; nothing is switched then
  */
@@ -30,17 +30,21 @@ export async function takeDatabaseBack(deployment: Deployment, site: Site): Prom
   if (!DOWNGRADE_DB || !DB_REVISION) {
     throw new Failure(exitCode.failed, 'DOWNGRADE_DB and DB_REVISION say how the database goes back, and are not set.')
   }
-  const revision = recordedRevision(await repository.records(refs), commit)
+  const records = await repository.records(refs)
+  const revision = lastMove(records, commit)?.database
   if (revision === undefined) {
     throw new Failure(exitCode.failed, `Where the database was when ${commit} was live is not recorded.`)
   }
   const isAhead = last?.outcome === 'failed' && last.touched.database
-  const newer = isAhead ? releases.holding(last.commit) : releases.serving()
+  // What serves may have been gone back to without the database, and then knows less than it does.
+  const knows = isAhead ? last.commit : lastMove(records)?.commit
+  const newer = (knows && releases.holding(knows)) || (isAhead ? undefined : releases.serving())
   if (newer === undefined) {
     throw new Failure(exitCode.failed, `The code of ${last?.commit}, which alone knows the way back, is not there.`, {
       fix: 'keep releases side by side (RELEASES=3), or take the database back by hand',
     })
   }
+  deployment.entry.database = revision
   const shell = await openShell(newer, deployment, site, commit)
   if ((await findRevision(shell, DB_REVISION)) === revision) return
   await deployment.step(
@@ -53,5 +57,4 @@ export async function takeDatabaseBack(deployment: Deployment, site: Site): Prom
     },
     'database',
   )
-  deployment.entry.database = revision
 }
