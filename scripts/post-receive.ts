@@ -204,7 +204,7 @@ async function deploy(deployment: Deployment, site: Site): Promise<void> {
 
 /** The bash hook. Each step is written down before it begins; the first that fails ends it. */
 async function goLive(commit: string, release: Release, plan: Plan, deployment: Deployment, site: Site): Promise<void> {
-  const { refs, last, releases } = site
+  const { releases } = site
   const settings = inFolder(site.settings, release.path)
   const { PATH_TO_VENV, INSTALL_DEPS, UPGRADE_DB, DB_REVISION, PATH_TO_WSGI, RESTART, HEALTH_CHECK_URL } = settings
   const { entry, log, start } = deployment
@@ -214,10 +214,11 @@ async function goLive(commit: string, release: Release, plan: Plan, deployment: 
 
   if (plan.code) {
     await deployment.step(`CHECKING OUT CODE TO GIT WORK TREE (${release.path})`, async () => {
+      const { complete } = release.state
       if (!isInPlace) release.remember({ complete: undefined, live: undefined, database: undefined })
-      const known = [refs.live, last?.commit, last?.previous, refs.failed].filter(each => each !== undefined)
       const onTouch = () => isInPlace && deployment.touch('code')
-      const checkOut = () => release.workTree.checkOut(commit, known, start, onTouch)
+      const checkOut = () =>
+        release.workTree.checkOut(commit, () => steps.findKnown(deployment, site, complete), start, onTouch)
       for (const note of await withTimeKept(PATH_TO_WSGI, checkOut)) log.say(note)
       if (!isInPlace) await steps.furnish(release, deployment, site)
     })

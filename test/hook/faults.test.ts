@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -250,6 +250,35 @@ describe('A server that cannot write', async () => {
       const { exitCode: again } = await site.deploy()
       assert.equal(again, 0)
       report('work tree read-only', 1, 'old code in place, deploy again live')
+    })
+  })
+
+  it('because the disk of the releases has become read-only before the switch: what served serves', {
+    skip,
+  }, async t => {
+    const site = await newSite(t)
+    const disk = join(site.folder, 'disk')
+    await withSmallFileSystem(disk, '10m', async () => {
+      site.configure({
+        PATH_TO_GIT_WORK_TREE: join(disk, 'www'),
+        RESTART: 'true',
+        RELEASES: '3',
+        SMOKE_TEST: `if grep -q two page.txt; then mount -o remount,ro ${disk}; fi`,
+      })
+      const good = await site.commit()
+      await site.deploy()
+      await site.commit({ 'page.txt': 'two\n' })
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 1, output)
+      assert.match(output, /^remote: SWITCHING TO RELEASE 2 failed: The system refuses: EROFS/m)
+      assert.equal(await site.live(), good)
+      assert.equal(readFileSync(join(disk, 'www/page.txt'), 'utf8'), 'one\n')
+      await $`mount -o remount,rw ${disk}`
+      site.configure({ SMOKE_TEST: '' })
+      const again = await site.deploy()
+      assert.equal(again.exitCode, 0, again.output)
+      assert.equal(readFileSync(join(disk, 'www/page.txt'), 'utf8'), 'two\n')
+      report('read-only before the switch', 1, 'old code in place, deploy again live')
     })
   })
 

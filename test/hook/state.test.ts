@@ -53,6 +53,75 @@ describe('State that is lost or damaged stops no good commit', async () => {
     })
   }
 
+  it('nor makes what serves red, where a newer commit fails', async t => {
+    for (const RELEASES of ['1', '3']) {
+      const site = await newSite(t)
+      site.configure({ RELEASES, INSTALL_DEPS: 'test ! -e bad', SMOKE_TEST: '' })
+      const good = await site.commit()
+      await site.deploy()
+      await site.commit({ bad: '' })
+      assert.equal((await site.deploy()).exitCode, 1)
+      await site.git`git checkout --quiet --detach ${good}`
+      const gitDir = join(site.repository, 'pushlive', RELEASES === '1' ? 'work-tree' : 'releases/1')
+      for (const file of ['HEAD', 'index', 'commondir', 'gitdir']) {
+        for (const name of ['emptied', 'garbled', 'removed']) {
+          damages[name]?.(join(gitDir, file))
+          const { exitCode, output } = await site.deploy()
+          assert.equal(exitCode, 0, `${file} ${name}\n${output}`)
+          assert.match(output, /IS LIVE \(already live\)/)
+          await verifyExact(site, good, `${file} ${name}\n${output}`)
+        }
+      }
+    }
+  })
+
+  it('nor makes what does not serve green: the files are looked at', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit({ 'other.txt': 'other' })
+    await site.deploy()
+    for (const change of [
+      () => rmSync(join(site.workTree, 'other.txt')),
+      () => writeFileSync(join(site.workTree, 'other.txt'), 'OTHER'),
+      () => rmSync(site.workTree, { recursive: true }),
+    ]) {
+      for (const file of ['HEAD', 'index', 'commondir']) {
+        change()
+        damages.emptied?.(join(site.repository, 'pushlive/work-tree', file))
+        const { exitCode, output } = await site.deploy()
+        assert.equal(exitCode, 0, output)
+        await verifyExact(site, commit, `${change}, ${file}\n${output}`)
+      }
+    }
+  })
+
+  it('leaves nothing of another commit in a release', async t => {
+    const site = await newSite(t)
+    site.configure({ RELEASES: '3', SMOKE_TEST: '' })
+    for (const number of [1, 2, 3]) {
+      await site.commit({ [`only-in-${number}`]: '', [`only-in-${number - 1}`]: number === 1 ? '' : undefined })
+      assert.equal((await site.deploy()).exitCode, 0)
+    }
+    damages.emptied?.(join(site.repository, 'pushlive/releases/1/HEAD'))
+    const commit = await site.commit()
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    await verifyExact(site, commit, output)
+  })
+
+  it('leaves nothing of the branch that somebody has checked out, where a newer commit fails', async t => {
+    const site = await newSite(t)
+    site.configure({ RELEASES: '3', RESTART: 'test ! -e bad', SMOKE_TEST: '' })
+    const good = await site.commit()
+    await site.deploy()
+    await site.commit({ bad: '' })
+    assert.equal((await site.deploy()).exitCode, 1)
+    await site.workTreeGit`git checkout --quiet ${site.branch}`
+    await site.git`git checkout --quiet --detach ${good}`
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    await verifyExact(site, good, output)
+  })
+
   it('in the middle of a checkout that was killed, too: whatever of it is lost', async t => {
     const site = await newSite(t)
     site.configure({ HEALTH_CHECK_TIMEOUT: '600' })

@@ -9,6 +9,9 @@ import type { Site } from './site.ts'
 import { StepsShell } from './steps-shell.ts'
 import { listNames } from './work-tree.ts'
 
+/** How far back a folder's files are looked for where its state is lost: each commit's are listed. */
+const mostRecords = 20
+
 /** A shell for a deployment's steps. @param commit whose code they are to find */
 export function newShell(
   cwd: string,
@@ -157,4 +160,21 @@ runpy.run_path(file, run_name="wsgi")`,
 export function verifyUnmoved({ path, workTree }: Release, commit: string): void {
   if (workTree.isAt(commit)) return
   throw new Failure(exitCode.failed, `${path} is not at ${commit} any more: a step has moved it.`)
+}
+
+/**
+ * The commits that may lie in a folder, the likeliest first; none before the first deployment.
+ *
+ * @param complete the one that was there last, as far as the release's state tells
+ */
+export async function findKnown(
+  { entry }: Deployment,
+  { refs, last, repository }: Site,
+  complete: string | undefined,
+): Promise<string[]> {
+  const recorded = (await repository.records(refs).catch(() => [])).slice(0, mostRecords).map(({ commit }) => commit)
+  const deployed = [refs.live, complete, last?.commit, last?.previous, refs.failed, ...recorded]
+  // Somebody may have checked out the branch by hand.
+  const all = deployed.some(Boolean) ? [...deployed, entry.commit, refs.tip] : []
+  return [...new Set(all.filter(each => each !== undefined))]
 }

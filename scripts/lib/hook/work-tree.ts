@@ -55,11 +55,37 @@ export class WorkTree {
     this.#unfinished = join(this.#gitDir, 'unfinished')
   }
 
-  /** Whether exactly this commit's files are there, completely: it looks at them. */
+  /** Whether exactly this commit's files are there, completely: it looks at them, and needs no sound state for that. */
   async holds(commit: string): Promise<boolean> {
-    if (!this.isAt(commit)) return false
-    const { ok, stdout } = await this.#git({ GIT_OPTIONAL_LOCKS: '0' })`${status}`.nothrow()
-    return ok && stdout === ''
+    if (existsSync(this.#unfinished) || (isCommitId(this.head) && this.head !== commit)) return false
+    if (this.isAt(commit) && existsSync(this.#index)) {
+      const { ok, stdout } = await this.#git({ GIT_OPTIONAL_LOCKS: '0' })`${status}`.nothrow()
+      if (ok) return stdout === ''
+    }
+    return this.#recognize(commit)
+  }
+
+  /** Makes the state anew where exactly this commit's files are there. */
+  async #recognize(commit: string): Promise<boolean> {
+    try {
+      this.#verifyOwn()
+    } catch {
+      return false
+    }
+    const index = join(this.#repository, 'pushlive', 'index')
+    const git = this.#git({ GIT_DIR: this.#repository, GIT_INDEX_FILE: index })
+    for (const file of [index, `${index}.lock`]) rmSync(file, { force: true })
+    // HEAD or the index has to tell what was there last: files of another commit would look like somebody's own.
+    const isKnown = this.head === commit
+    if (!isKnown && existsSync(this.#index)) copyFileSync(this.#index, index)
+    const compare = isKnown ? ['read-tree', commit] : ['diff-index', '--cached', '--quiet', commit]
+    const looked = await git`git ${compare} && git update-index --ignore-submodules --refresh`.nothrow()
+    if (!looked.ok) return false
+    this.#link()
+    renameSync(index, this.#index)
+    replaceStateFile(this.#head, `${commit}\n`, true)
+    replaceStateFile(join(this.path, '.git'), this.#dotGit)
+    return true
   }
 
   /** Names of tracked files that somebody has changed; of none where that cannot be told. */
@@ -133,12 +159,17 @@ export class WorkTree {
    * commit had and this one lacks are removed, untracked files stay; where these are in the way, nothing is begun. May be
    * run again after it was killed or failed at any point.
    *
-   * @param known commits that may have been put there, the likeliest first, for where the state is lost
+   * @param findKnown tells which commits may have been put there, the likeliest first, where the state is lost
    * @param onTouch is called before the first file is changed
    * @returns what its reader has to know: changes that were undone, files that were moved
    * @throws Failure with the names of what is in the way, or with git's words
    */
-  async checkOut(commit: string, known: readonly string[], start: Start, onTouch: () => void): Promise<string[]> {
+  async checkOut(
+    commit: string,
+    findKnown: () => Promise<readonly string[]>,
+    start: Start,
+    onTouch: () => void,
+  ): Promise<string[]> {
     try {
       this.#verifyOwn()
       // Python takes compiled code for a source's by its size and its time in whole seconds: what two checkouts in one
@@ -148,9 +179,10 @@ export class WorkTree {
       for (const file of [this.#index, this.#head]) rmSync(`${file}.lock`, { force: true })
 
       const isSound = this.isLinked() && isCommitId(readStateFile(this.#head)?.trim()) && existsSync(this.#index)
-      let recovered = isSound && !existsSync(this.#unfinished) ? undefined : await this.#recover(known, onTouch)
+      let recovered =
+        isSound && !existsSync(this.#unfinished) ? undefined : await this.#recover(await findKnown(), onTouch)
       const found = await this.#look(commit, start).catch(async () => {
-        recovered = await this.#recover(known, onTouch)
+        recovered = await this.#recover(await findKnown(), onTouch)
         return this.#look(commit, start)
       })
       const { changed, diff } = found
@@ -395,7 +427,7 @@ export class WorkTree {
   }
 
   #git(more: Record<string, string> = {}) {
-    const env = { ...process.env, ...ownConfiguration, ...more, GIT_DIR: this.#gitDir, GIT_WORK_TREE: this.path }
+    const env = { ...process.env, ...ownConfiguration, GIT_DIR: this.#gitDir, GIT_WORK_TREE: this.path, ...more }
     return zx({ cwd: this.path, env, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix: strict })
   }
 

@@ -58,8 +58,12 @@ export function run(main: () => Promise<number>, outputs = () => [process.stdout
     })
 }
 
+/** What a disk, a file system or a limit answers (errno(3)): that is no bug of ours. */
+const refusals = ['EROFS', 'ENOSPC', 'EDQUOT', 'EACCES', 'EPERM', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM', 'EXDEV']
+
 export function describe(error: unknown): string {
-  return error instanceof Failure
-    ? String(error)
-    : `Internal error in pushlive ${version}, please report it: ${inspect(error)}`
+  if (error instanceof Failure) return String(error)
+  const { code = '', message = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>
+  if (refusals.includes(code)) return flatten(`The system refuses: ${message}`)
+  return `Internal error in pushlive ${version}, please report it: ${inspect(error)}`
 }
