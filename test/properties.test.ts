@@ -293,7 +293,7 @@ describe('settings', () => {
           SECRET_OF_TEST: { means: 'a secret', read: wrong },
         }
         const { shown } = attempt(() => String(readSettings(settings, readEnvFile(file)).NEEDED))
-        assert.match(shown, /SECRET_OF_TEST is wrong/)
+        assert.match(shown, /SECRET_OF_TEST is wrong|would end at the #/)
         assert.ok(!shown.includes(value), 'the value is shown')
       }),
       { numRuns },

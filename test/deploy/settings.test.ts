@@ -68,6 +68,29 @@ describe('The settings of deploy', async () => {
     assert.equal((await site.deploy(['--env-file', '.env.b', 'status'], absent)).exitCode, 0)
   })
 
+  it('end at no # without a word, where bash would go on: exit 2', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const write = (line: string) => writeFileSync(join(site.clone, '.env'), `A='one\nAPP_URL=x#y\n'\n${line}\n`)
+    const deploy = () => site.deploy(['check'], { BRANCH_NAME: undefined })
+    for (const line of ['BRANCH_NAME=main#4', 'export BRANCH_NAME = main#', 'TOKEN=a#b#c\nBRANCH_NAME=main']) {
+      write(line)
+      const { exitCode, output } = await deploy()
+      assert.equal(exitCode, 2, line + output)
+      assert.match(output, /^(BRANCH_NAME|TOKEN) would end at the # in \.env\.\nTo do: put the value in quotes/m)
+    }
+    for (const line of [
+      'BRANCH_NAME=main # the one',
+      'BRANCH_NAME="main" #',
+      '# a=b#c\nBRANCH_NAME=main',
+      "BRANCH_NAME='main'#",
+    ]) {
+      write(line)
+      const { output } = await deploy()
+      assert.doesNotMatch(output, /would end|BRANCH_NAME/, line)
+    }
+  })
+
   it('may name files for the secrets, as GitLab does, and empty ones count as unset', async t => {
     const site = await newSite(t)
     const commit = await site.commit()

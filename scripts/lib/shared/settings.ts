@@ -81,18 +81,26 @@ export const seconds = (text: string): number => {
  * NAME=VALUE lines, by dotenv's parser: its `config()` would listen to `DOTENV_*` variables. Without a name the file is
  * `.env` in the current directory, which need not exist.
  *
- * @throws Failure (usage) where the file is there and cannot be read
+ * @throws Failure (usage) where the file is there and cannot be read, or says something else than it seems to
  */
 export function readEnvFile(envFile?: string): Record<string, string> {
+  const name = envFile ?? '.env'
+  let text: string
   try {
-    return dotenv.parse(readFileSync(envFile ?? '.env', 'utf8'))
+    text = readFileSync(name, 'utf8')
   } catch (cause) {
     if (envFile === undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw new Failure(exitCode.usage, `The settings file ${envFile ?? '.env'} cannot be read.`, {
-      why: String(cause),
-      cause,
-    })
+    throw new Failure(exitCode.usage, `The settings file ${name} cannot be read.`, { why: String(cause), cause })
   }
+  const values = dotenv.parse(text)
+  // bash would take `ab#cd` for five characters; dotenv takes two, and a password would be wrong without a word.
+  const cut = [...text.matchAll(/^\s*(?:export\s+)?([\w.-]+)\s*=[^\S\n]*([^\s'"`#][^#\r\n]*)(?<!\s)#/gm)]
+    .filter(([, name = '', value]) => values[name] === value)
+    .map(([, name]) => name)
+  if (cut.length === 0) return values
+  throw new Failure(exitCode.usage, `${cut.join(' and ')} would end at the # in ${name}.`, {
+    fix: 'put the value in quotes, or a blank before a # that begins a comment',
+  })
 }
 
 /** Puts a file's settings into `process.env`, where child processes find them; what the environment has wins. */
