@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { program } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('The environment of the hook and its steps', async () => {
@@ -143,6 +144,38 @@ describe('Settings of the hook that cannot be right', async () => {
       assert.equal(exitCode, 1, output)
       assert.match(output, /settings file .*\.env cannot be read/)
     }
+  })
+})
+
+describe('A push by another unix user than the one who deploys', async () => {
+  const { newSite } = await startServer({ after })
+  const skip = process.getuid?.() === 0 ? false : 'only root becomes another user'
+
+  it('is red, with what to do, and changes nothing', { skip }, async t => {
+    const site = await newSite(t)
+    const live = await site.commit()
+    await site.deploy()
+    const commit = await site.commit()
+    const { folder, clone, repository, home } = site
+    // What a group's repository looks like.
+    await site.git`chmod -R a+rwX ${clone} ${repository} && chmod a+rx ${folder} ${home}`
+    await site.git`chmod go-rwx ${repository}/pushlive ${repository}/.env`
+    writeFileSync(join(home, '.gitconfig'), '[safe]\n\tdirectory = *\n')
+    const asOther = (command: string[]) => {
+      const other = ['--reuid', '65534', '--regid', '65534', '--clear-groups', ...command]
+      return spawnSync('setpriv', other, { cwd: clone, env: site.deployEnvironment, encoding: 'utf8' })
+    }
+    const files = program('post-receive').filter(word => word.startsWith('/'))
+    if (files.some(file => asOther(['test', '-r', file]).status !== 0))
+      return t.skip('the hook lies where only root reads')
+    const push = () => asOther(['git', 'push', repository, `${commit}:refs/heads/main`]).stderr
+    const unreadable = push()
+    assert.match(unreadable, /\.env cannot be read[\s\S]*To do: run this as the user that it belongs to/)
+    await site.serverGit`chmod a+r .env && git update-ref refs/heads/main ${live}`
+    const locked = push()
+    assert.match(locked, /cannot be opened to lock it[\s\S]*To do: push as the user that the repository belongs to/)
+    assert.match(locked, new RegExp(`pushlive: ${commit} is not live`))
+    assert.equal(await site.live(), live)
   })
 })
 

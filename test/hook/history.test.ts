@@ -99,6 +99,23 @@ describe('The history', async () => {
     assert.equal(await site.live(), live)
   })
 
+  it('is gone back in by a push of the branch with a rollback, and what is not deployed is said', async t => {
+    const site = await newSite(t)
+    const one = await site.commit()
+    await site.deploy()
+    await site.commit({ 'page.txt': 'two\n' })
+    await site.deploy()
+    const three = await site.commit({ 'page.txt': 'three\n' })
+    const ask = askRef('main', { verb: 'rollback', commit: undefined }, '0123456789')
+    const { stderr } = await site.git`git push ${site.repository} ${three}:refs/heads/main ${three}:${ask}`
+    assert.match(stderr, new RegExp(`main is at ${three} now, which this rollback does not deploy`))
+    assert.match(stderr, new RegExp(`pushlive: ${one} is live`))
+    assert.equal(site.read('page.txt'), 'one\n')
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.equal(await site.live(), three)
+  })
+
   it('keeps the newest 50 logs', async t => {
     const site = await newSite(t)
     await site.commit()

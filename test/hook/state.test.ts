@@ -184,6 +184,14 @@ describe('A commit that git cannot check out', async () => {
       const { exitCode, output } = await site.deploy()
       assert.equal(exitCode, 0, output)
       await verifyExact(site, good, output)
+      // It is on the branch now, so a rollback may name it.
+      const back = await site.deploy(['rollback', bad])
+      assert.equal(back.exitCode, 1, back.output)
+      await verifyExact(site, good, back.output)
+      const next = await site.commit()
+      const again = await site.deploy()
+      assert.equal(again.exitCode, 0, again.output)
+      await verifyExact(site, next, again.output)
     })
   }
 })

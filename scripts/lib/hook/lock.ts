@@ -54,6 +54,7 @@ function open(path: string): number {
   try {
     return openSync(path, 'r')
   } catch (cause) {
-    throw new Failure(exitCode.failed, `${path} cannot be opened to lock it.`, { why: String(cause), cause })
+    const fix = 'push as the user that the repository belongs to: all deployments are made by one'
+    throw new Failure(exitCode.failed, `${path} cannot be opened to lock it.`, { why: String(cause), fix, cause })
   }
 }

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Ask, askFolder, parseAsk } from '../protocol/asks.ts'
+import { type Ask, askFolder, isRollback, parseAsk } from '../protocol/asks.ts'
 import { formatVerdict } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
 
@@ -32,6 +32,8 @@ export function findAsk(input: string, branch: string): Pushed {
   }
   const ask = asks.length === 1 ? parseAsk(asks[0]?.ref ?? '', branch) : undefined
   const refusals = ask ? [] : asks.map(line => explainRefusal(line, branch))
+  if (ask && pushed && isRollback(ask.verb))
+    refusals.push(`${branch} is at ${pushed.id} now, which this rollback does not deploy.`)
   return { ask, object: asks[0]?.id, refusals, isAsked: true }
 }
 

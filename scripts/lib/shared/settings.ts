@@ -90,7 +90,8 @@ export function readEnvFile(envFile?: string): Record<string, string> {
     text = readFileSync(name, 'utf8')
   } catch (cause) {
     if (envFile === undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw new Failure(exitCode.usage, `The settings file ${name} cannot be read.`, { why: String(cause), cause })
+    const fix = (cause as NodeJS.ErrnoException).code === 'EACCES' ? 'run this as the user that it belongs to' : ''
+    throw new Failure(exitCode.usage, `The settings file ${name} cannot be read.`, { why: String(cause), fix, cause })
   }
   const values = dotenv.parse(text)
   // bash would take `ab#cd` for five characters; dotenv takes two, and a password would be wrong without a word.
