@@ -14,6 +14,7 @@ import {
 } from './lib/deploy/clone.ts'
 import { readHistory, readSubjects, summarize } from './lib/deploy/history.ts'
 import { formatHistory, formatKept, formatLines, formatStatus } from './lib/deploy/history-text.ts'
+import { readLog } from './lib/deploy/logs.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { check, tryPush } from './lib/deploy/preflight.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
@@ -27,6 +28,7 @@ import { withSshSession } from './lib/ssh/session.ts'
 const help = `Usage: deploy [--again | --dry-run]
        deploy check
        deploy status | history [--json]
+       deploy log [COMMIT]
        deploy rollback [COMMIT] [--database]
 
 Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, and exits with
@@ -40,6 +42,7 @@ Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, a
 
 check goes through all that a deployment needs, here and on the server, and deploys nothing.
 status and history say what is and was live, who deployed it, and how long each step took.
+log shows what the server's steps printed in the newest deployment, or the newest of COMMIT.
 rollback goes back to what was live before, or to COMMIT; the next push goes forward again.
 With --database the database goes back first, by the server's DOWNGRADE_DB.
 
@@ -61,6 +64,7 @@ const commands: Readonly<Record<string, Command>> = {
   check: { run: check, options: [] },
   status: { run: status, options: ['json'] },
   history: { run: history, options: ['json'] },
+  log: { run: log, options: [], takesArgument: true },
   rollback: { run: rollback, options: ['database'], takesArgument: true },
 }
 
@@ -97,7 +101,7 @@ async function deploy(session: Session): Promise<number> {
 async function rollback(session: Session): Promise<number> {
   const { argument: name, settings, connected, options } = session
   const verb = options.database ? 'downgrade' : 'rollback'
-  const commit = name === undefined ? undefined : ((await resolveCommit(session, name)) ?? verifyId(name))
+  const commit = await findNamed(session, name)
   await connected
 
   console.log(
@@ -152,6 +156,16 @@ async function history(session: Session): Promise<number> {
   return exitCode.live
 }
 
+async function log(session: Session): Promise<number> {
+  const commit = await findNamed(session, session.argument)
+  await session.connected
+  const { text, skipped, ...of } = await readLog(session, commit)
+  console.log(`${of.commit}, deployed at ${of.started}:`)
+  if (skipped > 0) console.log(`(its first ${skipped} bytes are left out)`)
+  console.log(text)
+  return exitCode.live
+}
+
 /** For whoever sits at a terminal. */
 async function formatForPeople(
   session: Session,
@@ -168,7 +182,9 @@ async function formatForPeople(
 }
 
 /** A shallow clone lacks most commits: the hook knows what their ids mean. */
-function verifyId(name: string): string {
+async function findNamed(session: Session, name: string | undefined): Promise<string | undefined> {
+  const commit = name === undefined ? undefined : await resolveCommit(session, name)
+  if (commit !== undefined || name === undefined) return commit
   if (/^[0-9a-f]{4,64}$/i.test(name)) return name.toLowerCase()
   throw new Failure(exitCode.usage, `${name} is not a commit of this repository.`, {
     fix: 'deploy history lists what was live',

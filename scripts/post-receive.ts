@@ -67,7 +67,11 @@ async function main(): Promise<number> {
   for (const refusal of refusals) relay.say(refusal)
   let isLive = false
   if (ask?.verb === 'check' && !problem) isLive = await reportChecks(gitDir, relay)
-  else if (ask) {
+  else if (ask?.verb === 'log' || ask?.verb === 'logs') {
+    const { showLogs } = await import('./lib/hook/show-logs.ts')
+    showLogs(join(gitDir, 'pushlive/log'), ask.verb, ask.commit, relay)
+    isLive = true
+  } else if (ask) {
     const loop = new Failure(exitCode.failed, "A deployment's own step has pushed this, and would wait for itself.")
     const answering =
       problem || isFromStep ? Promise.reject(problem ?? loop) : answer(ask, object, BRANCH_NAME, gitDir, relay)

@@ -146,6 +146,54 @@ describe('deploy status and history', async () => {
   })
 })
 
+describe('deploy log', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('shows what the steps printed in the newest deployment, or in the newest of a commit', async t => {
+    const site = await newSite(t)
+    site.configure({ INSTALL_DEPS: `printf 'installing \\033[31m'; cat page.txt; ! grep -q bad page.txt` })
+    const one = await site.commit({ 'page.txt': 'one\n' })
+    await site.deploy()
+    const bad = await site.commit({ 'page.txt': 'bad\n\nLog of nothing\n' })
+    await site.deploy()
+    const newest = await site.deploy(['log'])
+    assert.equal(newest.exitCode, 0, newest.output)
+    assert.match(newest.output, new RegExp(`^${bad}, deployed at \\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z:\nCHECKING OUT CODE`))
+    assert.match(newest.output, /^INSTALLING DEPENDENCIES \.\.\.\ninstalling bad\n\nLog of nothing$/m)
+    assert.match(newest.output, /^INSTALLING DEPENDENCIES failed: /m)
+    for (const name of [one, one.slice(0, 8), 'HEAD~']) {
+      const { exitCode, output } = await site.deploy(['log', name])
+      assert.equal(exitCode, 0, output)
+      assert.match(output, new RegExp(`^${one}, deployed at .*\n(.*\n)*installing one$`, 'm'))
+    }
+    const live = await site.live()
+    assert.equal(live, one)
+    assert.equal((await site.serverGit`git for-each-ref refs/deploy-ask`).stdout, '')
+  })
+
+  it('says so where none is kept: exit 1', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    for (const args of [['log'], ['log', commit]]) {
+      const { exitCode, output } = await site.deploy(args)
+      assert.equal(exitCode, 1, output)
+      assert.match(output, /^The server has no log of/m)
+    }
+    assert.equal((await site.deploy(['log', 'no commit'])).exitCode, 2)
+  })
+
+  it('shows the end of one that is long, and how much it leaves out', async t => {
+    const site = await newSite(t)
+    site.configure({ INSTALL_DEPS: 'seq 1 300000' })
+    await site.commit()
+    await site.deploy()
+    const { exitCode, output } = await site.deploy(['log'])
+    assert.equal(exitCode, 0, output)
+    assert.match(output, /^\(its first 9\d{5} bytes are left out\)$/m)
+    assert.match(output, /^299999\n300000\nUPGRADING DATABASE STRUCTURE/m)
+  })
+})
+
 describe('At a terminal', async () => {
   const { newSite } = await startServer({ after })
 

@@ -1,11 +1,10 @@
 import { type Check, endOfChecks, parseCheck } from '../protocol/checks.ts'
 import { deployRefs } from '../protocol/record.ts'
-import { protocol } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { explainFailure, explainRejection } from '../ssh/explain-failure.ts'
+import { askHook } from './ask-hook.ts'
 import { findCommit, type Session } from './clone.ts'
-import { askRefused, misunderstanding } from './outcome.ts'
 import { type Listener, push } from './push.ts'
 import { readRefs, showOurHook } from './server-refs.ts'
 import { describeSecrets } from './settings.ts'
@@ -35,7 +34,9 @@ export async function check(session: Session): Promise<number> {
     )
     return exitCode.live
   }
-  const { checks } = await step('hook', () => askHook(session, commit), describeHook)
+  const asking = () => askHook(session, { verb: 'check', commit }, endOfChecks)
+  const { said } = await step('hook', asking, describeHook)
+  const checks = said.map(parseCheck).filter(check => check !== undefined)
   for (const check of checks) show(check)
   return checks.every(({ isOk }) => isOk) ? exitCode.live : exitCode.failed
 
@@ -53,7 +54,7 @@ export async function tryPush(session: Session, commit: string): Promise<number>
 }
 
 async function verifyTaken(session: Session, commit: string): Promise<string> {
-  await tryBranch(session, commit, silent())
+  await tryBranch(session, commit, { said: () => {}, noted: () => {} })
   return `${session.settings.BRANCH_NAME} can be pushed`
 }
 
@@ -64,30 +65,7 @@ async function tryBranch(session: Session, commit: string, listener?: Listener) 
   return tried
 }
 
-/** Makes the hook look around. @throws Failure where it gives no answer */
-async function askHook(session: Session, commit: string) {
-  const said: string[] = []
-  const asked = await push(session, { ask: { verb: 'check', commit } }, silent(said))
-  const { greeting, verdict, rejected, askedAs } = asked
-  if (greeting && greeting.protocol !== protocol) throw misunderstanding(greeting)
-  if (rejected.ask) throw askRefused(rejected.ask)
-  if (verdict) {
-    throw new Failure(exitCode.failed, `The hook would not deploy this: ${flatten(verdict.explanation)}.`)
-  }
-  if (greeting && said.includes(endOfChecks)) {
-    return { version: greeting.version, checks: said.map(parseCheck).filter(check => check !== undefined) }
-  }
-  if (!asked.isComplete) throw explainFailure(asked.words)
-  throw new Failure(exitCode.unknown, 'The hook on the server gave no answer.', {
-    why: said.join('\n'),
-    fix: `make install-hook, which renews it${greeting ? '' : `; the server keeps the unanswered ask, until somebody runs there: git update-ref -d ${askedAs}`}`,
-  })
-}
-
 const describeHook = ({ version }: { version: string }) => `pushlive post-receive ${flatten(version)}`
-
-/** Keeps what the server's programs say, and shows nothing. */
-const silent = (said: string[] = []): Listener => ({ said: line => void said.push(line), noted: () => {} })
 
 async function step<T>(what: string, action: () => Promise<T>, describe: (result: T) => string = String): Promise<T> {
   try {

@@ -105,7 +105,7 @@ is_ask() { # NAME: <verb>-<commit>-<unique>
   [ \${#unique} -ge 8 ] && [ \${#unique} -le 64 ] || return 1
   case $verb in
     deploy | again | check) is_hex "$commit" && { [ \${#commit} = 40 ] || [ \${#commit} = 64 ]; } ;;
-    rollback|downgrade) [ "$commit" = previous ] || { is_hex "$commit" && [ \${#commit} -ge 4 ] && [ \${#commit} -le 64 ]; } ;;
+    rollback | downgrade | log | logs) [ "$commit" = previous ] || { is_hex "$commit" && [ \${#commit} -ge 4 ] && [ \${#commit} -le 64 ]; } ;;
     *) return 1 ;;
   esac
 }

@@ -92,7 +92,8 @@ export class Relay {
   }
 
   async #showQuotation(quotation: Quotation) {
-    const file = openSync(quotation.file, 'r')
+    const file = openIfThere(quotation.file)
+    if (file === undefined) return
     try {
       let position = quotation.from
       let rest = Buffer.alloc(0)
@@ -133,6 +134,15 @@ export class Relay {
     // Without a reference: the program need not wait for the rest of it to end.
     const over = milliseconds && sleep(milliseconds, undefined, { ref: false })
     await (over ? Promise.race([woken, over]) : woken)
+  }
+}
+
+/** Of the logs that are kept the oldest may go at any time. */
+function openIfThere(file: string): number | undefined {
+  try {
+    return openSync(file, 'r')
+  } catch {
+    return undefined
   }
 }
 

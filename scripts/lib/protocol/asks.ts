@@ -6,21 +6,24 @@ import { isCommitId } from './record.ts'
  *
  * deploy: deploy the branch's tip, unless what is asked for serves already; again: even then; rollback: go back, to the
  * commit that is named or to what was live before; downgrade: the same, and the database too; check: only look at what a
- * deployment needs there.
+ * deployment needs there; log: show that of the commit that is named, or the newest; logs: all of them, shortened.
  */
-export const verbs = ['deploy', 'again', 'rollback', 'downgrade', 'check'] as const
+export const verbs = ['deploy', 'again', 'rollback', 'downgrade', 'check', 'log', 'logs'] as const
 export type Verb = (typeof verbs)[number]
 
 export const isRollback = (verb: string | undefined) => verb === 'rollback' || verb === 'downgrade'
 
 export interface Ask {
   readonly verb: Verb
-  /** A commit's id; for a rollback also the beginning of one. Undefined: a rollback to what was live before. */
+  /** A commit's id; where none has to be named, also the beginning of one, or undefined. */
   readonly commit: string | undefined
 }
 
-/** Stands in the name for the commit that was live before the one that is. */
+/** Stands in the name for the commit that was live before the one that is, or for none. */
 const previous = 'previous'
+
+/** Those which need no commit, or know a beginning of its id. */
+const isFree = (verb: string) => isRollback(verb) || verb === 'log' || verb === 'logs'
 
 export const askFolder = (branch: string) => `refs/deploy-ask/${branch}`
 
@@ -33,8 +36,8 @@ export function parseAsk(ref: string, branch: string): Ask | undefined {
   if (!ref.startsWith(`${askFolder(branch)}/`)) return undefined
   const name = ref.slice(askFolder(branch).length + 1)
   const [, verb, commit = ''] =
-    /^(deploy|again|rollback|downgrade|check)-([0-9a-f]{4,64}|previous)-[0-9a-z]{8,64}$/.exec(name) ?? []
-  if (verb === undefined || (!isRollback(verb) && !isCommitId(commit))) return undefined
+    /^(deploy|again|rollback|downgrade|check|logs?)-([0-9a-f]{4,64}|previous)-[0-9a-z]{8,64}$/.exec(name) ?? []
+  if (verb === undefined || (!isFree(verb) && !isCommitId(commit))) return undefined
   return { verb: verb as Verb, commit: commit === previous ? undefined : commit }
 }
 

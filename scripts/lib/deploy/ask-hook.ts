@@ -1,0 +1,31 @@
+import type { Ask } from '../protocol/asks.ts'
+import { protocol } from '../protocol/verdict.ts'
+import { flatten } from '../shared/foreign-text.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { explainFailure } from '../ssh/explain-failure.ts'
+import type { Session } from './clone.ts'
+import { askRefused, misunderstanding } from './outcome.ts'
+import { push } from './push.ts'
+
+/**
+ * Asks the hook for what changes nothing, and shows nothing of it.
+ *
+ * @param end the line that says that the answer is whole
+ * @throws Failure where the hook gives no answer, or not to the end
+ */
+export async function askHook(session: Session, ask: Ask, end: string) {
+  const said: string[] = []
+  const asked = await push(session, { ask }, { said: line => void said.push(line), noted: () => {} })
+  const { greeting, verdict, rejected, askedAs } = asked
+  if (greeting && greeting.protocol !== protocol) throw misunderstanding(greeting)
+  if (rejected.ask) throw askRefused(rejected.ask)
+  if (verdict) {
+    throw new Failure(exitCode.failed, `The hook would not deploy this: ${flatten(verdict.explanation)}.`)
+  }
+  if (greeting && said.includes(end)) return { version: greeting.version, said }
+  if (!asked.isComplete) throw explainFailure(asked.words)
+  throw new Failure(exitCode.unknown, 'The hook on the server gave no answer.', {
+    why: said.join('\n'),
+    fix: `make install-hook, which renews it${greeting ? '' : `; the server keeps the unanswered ask, until somebody runs there: git update-ref -d ${askedAs}`}`,
+  })
+}

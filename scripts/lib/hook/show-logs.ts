@@ -1,0 +1,35 @@
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { endOfLogs, formatLogTitle } from '../protocol/logs.ts'
+import type { Relay } from './relay.ts'
+
+/** What is shown of a log at most, alone or as one of all: bytes at its end, where it says what went wrong. */
+const mostBytes = { log: 1_000_000, logs: 20_000 }
+
+/** Shows logs that are kept: the newest, that of the newest deployment of a commit, or all of them. */
+export function showLogs(folder: string, verb: 'log' | 'logs', commit: string | undefined, relay: Relay): void {
+  const logs = listLogs(folder).filter(log => log.commit.startsWith(commit ?? ''))
+  for (const { file, ...title } of verb === 'logs' ? logs : logs.slice(0, 1)) {
+    const { size } = statSync(file)
+    const skipped = Math.max(0, size - mostBytes[verb])
+    relay.say(formatLogTitle({ ...title, skipped }))
+    relay.endQuote(relay.quote(file, skipped), size)
+  }
+  relay.say(endOfLogs)
+}
+
+/** Newest first. */
+function listLogs(folder: string): { commit: string; started: string; file: string }[] {
+  let names: string[] = []
+  try {
+    names = readdirSync(folder).sort().reverse()
+  } catch {
+    // Before the first deployment.
+  }
+  return names.flatMap(name => {
+    const form = /^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\d\.\d{3}Z)-([0-9a-f]{40,64})\.log$/
+    const [, year, month, dayAndHour, minute, rest, commit] = form.exec(name) ?? []
+    if (commit === undefined) return []
+    return [{ commit, started: `${year}-${month}-${dayAndHour}:${minute}:${rest}`, file: join(folder, name) }]
+  })
+}
