@@ -9,8 +9,9 @@ test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 u
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu
 # The torture has a target of its own.
 tests := $(filter-out test/torture/%, $(wildcard test/*.test.ts test/*/*.test.ts))
-# Sweeps over instants and servers take as long as all the others: the binaries show the same, in half the time.
-sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts
+# Sweeps over instants and servers take as long as all the others: the binaries show the same, in half the time. And a
+# browser is 350 MB.
+sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts test/deploy/report-browser.test.ts
 # What the binaries do; the other tests look into the sources.
 binary_tests := $(filter-out test/properties.% test/ssh/% test/shared/%, $(tests))
 # Enough to see that the binaries do what the sources do.
@@ -51,7 +52,7 @@ test: install ## run the tests: against the sources, and the essential ones agai
 	PUSHLIVE_TEST=binaries $(run_tests) $(essential_tests)
 
 test-binaries: build ## run all tests that look at what the programs do against the binaries, sweeps included
-	build/debian.sh $(test_packages)
+	build/debian.sh $(test_packages) chromium
 	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(binary_tests)
 
 # The mounts of full and read-only disks are gone with it; only root can make them.
@@ -79,6 +80,10 @@ demo: build ## deploy a small application to a throw-away server on this machine
 	build/debian.sh git openssh-server python3 uwsgi-core uwsgi-plugin-python3
 	$(node) examples/demo.ts
 
+pictures: build ## of the README, from real deployments
+	build/debian.sh openssh-server chromium
+	PUSHLIVE_TEST=binaries $(node) docs/pictures.ts
+
 setup-ssh: $(programs)/.built ## keys and known hosts between CI and server, once
 	$(programs)/setup-ssh $(ARGS)
 
@@ -88,4 +93,4 @@ install-hook: $(programs)/.built ## the hook and its settings (HOOK_ENV, or serv
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-binaries torture test-flexmeasures test-release bench demo setup-ssh install-hook clean
+.PHONY: help install build release lint test test-binaries torture test-flexmeasures test-release bench demo pictures setup-ssh install-hook clean

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { takeActionInputs } from './lib/deploy/action-inputs.ts'
 import { recognizeCi } from './lib/deploy/ci.ts'
@@ -12,7 +13,7 @@ import {
   setRemote,
   verifyBash,
 } from './lib/deploy/clone.ts'
-import { readHistory, readSubjects, summarize } from './lib/deploy/history.ts'
+import { readCommits, readHistory, summarize } from './lib/deploy/history.ts'
 import { formatHistory, formatKept, formatLines, formatStatus } from './lib/deploy/history-text.ts'
 import { readLog } from './lib/deploy/logs.ts'
 import { announce } from './lib/deploy/outcome.ts'
@@ -28,7 +29,7 @@ import { withSshSession } from './lib/ssh/session.ts'
 const help = `Usage: deploy [--again | --dry-run]
        deploy check
        deploy status | history [--json]
-       deploy log [COMMIT]
+       deploy log [COMMIT] | report [FILE]
        deploy rollback [COMMIT] [--database]
 
 Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, and exits with
@@ -42,7 +43,8 @@ Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, a
 
 check goes through all that a deployment needs, here and on the server, and deploys nothing.
 status and history say what is and was live, who deployed it, and how long each step took.
-log shows what the server's steps printed in the newest deployment, or the newest of COMMIT.
+log shows what the server's steps printed in the newest deployment, or the newest of COMMIT;
+report makes a web page of all of that, report.html or FILE.
 rollback goes back to what was live before, or to COMMIT; the next push goes forward again.
 With --database the database goes back first, by the server's DOWNGRADE_DB.
 
@@ -65,6 +67,7 @@ const commands: Readonly<Record<string, Command>> = {
   status: { run: status, options: ['json'] },
   history: { run: history, options: ['json'] },
   log: { run: log, options: [], takesArgument: true },
+  report: { run: report, options: [], takesArgument: true },
   rollback: { run: rollback, options: ['database'], takesArgument: true },
 }
 
@@ -166,6 +169,15 @@ async function log(session: Session): Promise<number> {
   return exitCode.live
 }
 
+async function report(session: Session): Promise<number> {
+  await session.connected
+  const { makeReport } = await import('./lib/deploy/report.ts')
+  const file = resolve(session.argument ?? 'report.html')
+  await makeReport(session, file)
+  console.log(`The report is in ${file}.`)
+  return exitCode.live
+}
+
 /** For whoever sits at a terminal. */
 async function formatForPeople(
   session: Session,
@@ -173,10 +185,7 @@ async function formatForPeople(
   live: DeploymentRecord | undefined,
 ): Promise<string> {
   if (records.length === 0) return formatHistory(records)
-  const subjects = await readSubjects(
-    session,
-    records.map(({ commit }) => commit),
-  )
+  const { subjects } = await readCommits(session, records)
   const { columns = 80 } = process.stdout
   return formatLines(records, live, subjects, { columns, hasColour: !process.env.NO_COLOR, now: Date.now() })
 }

@@ -102,7 +102,7 @@ function formatAge(milliseconds: number): string {
   return Number.isFinite(seconds) ? `${Math.max(0, Math.floor(seconds / length))} ${unit} ago` : 'at an unknown time'
 }
 
-const formatLength = (milliseconds: number) =>
+export const formatLength = (milliseconds: number) =>
   milliseconds < 60_000
     ? `${(milliseconds / 1000).toFixed(1)} s`
     : `${Math.floor(milliseconds / 60_000)} min ${Math.round((milliseconds % 60_000) / 1000)} s`

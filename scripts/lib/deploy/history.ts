@@ -22,13 +22,30 @@ export async function readHistory(session: Session): Promise<DeploymentRecord[]>
   })
 }
 
+/** What a clone knows of commits. */
+export interface Commits {
+  readonly subjects: ReadonlyMap<string, string>
+  /** When each was made: milliseconds since 1970. */
+  readonly committed: ReadonlyMap<string, number>
+}
+
+/** An argument list holds about 3,000 ids: Linux takes 128 kB for the command that bash gets. */
+const idsAtOnce = 1000
+
 /** What the commits are about, as far as this clone has them. */
-export async function readSubjects(session: Session, commits: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const ids = [...new Set(commits)]
-  if (ids.length === 0) return new Map()
-  const { stdout } =
-    await session.$`exec git -c log.showSignature=false log --no-walk --ignore-missing --format=${'%H %s'} ${ids} --`.nothrow()
-  return new Map(stdout.split('\n').map(line => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]))
+export async function readCommits(session: Session, records: readonly DeploymentRecord[]): Promise<Commits> {
+  const [subjects, committed] = [new Map<string, string>(), new Map<string, number>()]
+  const ids = [...new Set(records.map(({ commit }) => commit))]
+  for (let from = 0; from < ids.length; from += idsAtOnce) {
+    const some = ids.slice(from, from + idsAtOnce)
+    const { stdout } =
+      await session.$`exec git -c log.showSignature=false log --no-walk --ignore-missing --format=${'%H %ct %s'} ${some} --`.nothrow()
+    for (const [, id = '', time, subject = ''] of stdout.matchAll(/^(\S+) (\d+) (.*)$/gm)) {
+      subjects.set(id, subject)
+      committed.set(id, Number(time) * 1000)
+    }
+  }
+  return { subjects, committed }
 }
 
 /** The deployment that is live, and the last one if it failed. */

@@ -1,0 +1,67 @@
+import type { DeploymentRecord } from '../protocol/record.ts'
+import { flatten } from '../shared/foreign-text.ts'
+import { type Html, html } from './html.ts'
+
+const [width, height] = [1000, 100]
+const mostBars = 60
+/** As many as the page's style has colours for; the others share the last. */
+const colours = 8
+
+/**
+ * When deployments ended: upwards those that went live, downwards those that failed. It stretches to any width, so what
+ * is to be read stands beside it.
+ *
+ * @param oldestFirst those whose time is known
+ */
+export function drawTimeLine(oldestFirst: readonly DeploymentRecord[], now: number): Html {
+  const first = oldestFirst[0]?.ended ?? now
+  const x = (time: number) => ((time - first) / Math.max(1, now - first)) * (width - 4) + 2
+  const marks = oldestFirst.map(({ ended, live, commit }) => {
+    const what = `${live ? 'live' : 'failed'}, ${commit.slice(0, 10)}, ${formatDate(ended)}`
+    const [from, to] = live ? [10, 48] : [52, 90]
+    return html`<line class="${live ? 'live' : 'failed'}" x1="${x(ended)}" x2="${x(ended)}" y1="${from}" y2="${to}"><title>${what}</title></line>`
+  })
+  const failed = oldestFirst.filter(({ live }) => !live).length
+  const said = `${oldestFirst.length - failed} deployments went live and ${failed} failed.`
+  return html`<svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="${said}">
+<line class="axis" x1="0" x2="${width}" y1="50" y2="50"/>${marks}</svg>
+<p class="ends"><span>${formatDate(first)}</span><span>up: live, down: failed</span><span>${formatDate(now)}</span></p>`
+}
+
+/** How long each step of the last deployments took, one above the other. */
+export function drawSteps(oldestFirst: readonly DeploymentRecord[]): Html {
+  const shown = oldestFirst.slice(-mostBars).map(({ commit, steps }) => ({
+    commit,
+    steps: steps.map(step => ({ name: stepName(step.name), seconds: Number(step.seconds ?? 0) || 0 })),
+  }))
+  const names = [...new Set(shown.flatMap(({ steps }) => steps.map(({ name }) => name)))]
+  const colourOf = (name: string) => `step${Math.min(names.indexOf(name), colours - 1)}`
+  const most = Math.max(0.001, ...shown.map(({ steps }) => steps.reduce((sum, { seconds }) => sum + seconds, 0)))
+  const slot = width / Math.max(shown.length, 20)
+  const bars = shown.map(({ commit, steps }, index) => {
+    let top = height
+    return steps.map(({ name, seconds }) => {
+      const size = (seconds / most) * height
+      top -= size
+      const at = html`x="${width - (shown.length - index) * slot}" y="${top}" width="${slot * 0.8}" height="${size}"`
+      return html`<rect class="${colourOf(name)}" ${at}><title>${name}: ${seconds} s, ${commit.slice(0, 10)}</title></rect>`
+    })
+  })
+  const said = `The steps of the last ${shown.length} deployments; the longest took ${most.toFixed(1)} s.`
+  const legend = names.map(name => html`<li><span class="swatch ${colourOf(name)}"></span>${name}</li>`)
+  return html`<svg class="steps" viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="${said}">${bars}</svg>
+<p class="ends"><span>older</span><span>the longest: ${most.toFixed(1)} s</span><span>newest</span></p>
+<ul class="legend">${legend}</ul>`
+}
+
+/** Less what differs from deployment to deployment. */
+export const stepName = (name: string) =>
+  flatten(String(name))
+    .replace(/ \(.*\)$| RELEASE \d+$/, '')
+    .toLowerCase()
+
+/** To the minute, in UTC. */
+export function formatDate(milliseconds: number): string {
+  const time = new Date(milliseconds)
+  return Number.isNaN(time.getTime()) ? 'unknown' : time.toISOString().slice(0, 16).replace('T', ' ')
+}

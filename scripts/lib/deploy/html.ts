@@ -1,0 +1,23 @@
+/** Markup of ours, in which everything from outside is text. */
+export class Html {
+  readonly markup: string
+  constructor(markup: string) {
+    this.markup = markup
+  }
+}
+
+type Part = Html | string | number | undefined | false | readonly Part[]
+
+/** A template of markup: what is put into it is escaped, unless it is markup already; nothing stands for undefined. */
+export const html = (strings: TemplateStringsArray, ...parts: readonly Part[]) =>
+  new Html(strings.map((text, index) => text + render(parts[index])).join(''))
+
+function render(part: Part): string {
+  if (part === undefined || part === false) return ''
+  if (part instanceof Html) return part.markup
+  if (typeof part === 'string' || typeof part === 'number') return escapeHtml(String(part))
+  return part.map(render).join('')
+}
+
+const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+const escapeHtml = (text: string) => text.replace(/[&<>"']/g, character => entities[character] ?? '')

@@ -1,0 +1,30 @@
+import { exitCode, Failure } from '../shared/program.ts'
+import { replaceFile } from '../shared/replace-file.ts'
+import type { Session } from './clone.ts'
+import { computeFigures } from './figures.ts'
+import { readCommits, readHistory, summarize } from './history.ts'
+import { readLogs } from './logs.ts'
+import { renderReport } from './report-page.ts'
+
+/** Writes a page of all deployments. @throws Failure where the server cannot be asked, or the file not be written */
+export async function makeReport(session: Session, file: string): Promise<void> {
+  const records = await readHistory(session)
+  const { subjects, committed } = await readCommits(session, records)
+  const logs = new Map((await readLogs(session)).map(({ commit, started, text }) => [`${commit} ${started}`, text]))
+  const page = renderReport({
+    branch: session.settings.BRANCH_NAME,
+    records,
+    live: summarize(records).live,
+    subjects,
+    figures: computeFigures(records, committed, Date.now()),
+    logOf: ({ commit, started }) => logs.get(`${commit} ${formatIso(started)}`),
+  })
+  try {
+    replaceFile(file, page, 0o644)
+  } catch (cause) {
+    throw new Failure(exitCode.usage, `The report cannot be written to ${file}.`, { why: String(cause), cause })
+  }
+}
+
+/** A record is what somebody has pushed, and may tell no time. */
+const formatIso = (milliseconds: number) => (Number.isFinite(milliseconds) ? new Date(milliseconds).toISOString() : '')
