@@ -195,19 +195,32 @@ describe('With RELEASES=3', async () => {
     assert.equal(exitCode, 0, said)
     assert.equal(await site.live(), first.commit)
     assert.equal(served(site), 'first')
+    writeFileSync(join(site.workTree, 'page.txt'), 'edited')
+    await deployPage(site, 'third')
+    await deployPage(site, 'fourth')
+    writeFileSync(join(site.workTree, 'page.txt'), 'edited')
+    const back = await site.deploy(['rollback'])
+    assert.equal(back.exitCode, 0, back.output)
+    assert.match(back.output, /LOCAL CHANGES LEFT BEHIND in .*: page\.txt$/m)
+    assert.equal(served(site), 'third')
   })
 
-  it('a file in the place of the link is not lost', async t => {
-    const site = await newSiteWithReleases(t)
-    await deployPage(site, 'first')
-    rmSync(site.workTree)
-    writeFileSync(site.workTree, 'mine')
-    await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
-    assert.match(output, /www is a file/)
-    assert.equal(readFileSync(site.workTree, 'utf8'), 'mine')
-  })
+  for (const isForgotten of [false, true]) {
+    const where = isForgotten ? ', also where the journal is lost and all is put back' : ''
+    it(`a file in the place of the link is not lost${where}`, async t => {
+      const site = await newSiteWithReleases(t)
+      await deployPage(site, 'first')
+      rmSync(site.workTree)
+      writeFileSync(site.workTree, 'mine')
+      if (isForgotten) rmSync(join(site.repository, 'pushlive/journal'))
+      await site.commit()
+      const { exitCode, output } = await site.deploy()
+      assert.equal(exitCode, 1, output)
+      assert.match(output, /www is a file/)
+      assert.equal(readFileSync(site.workTree, 'utf8'), 'mine', output)
+      if (isForgotten) assert.match(output, /IS NOT BACK IN PLACE/)
+    })
+  }
 
   it('check looks at what releases need', async t => {
     const site = await newSiteWithReleases(t)

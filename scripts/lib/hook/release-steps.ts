@@ -83,9 +83,6 @@ export async function furnish(release: Release, { log }: Deployment, { settings,
   const { missing, moved } = linkShared(settings.SHARED_PATHS, release.path, shared)
   if (missing.length > 0) log.say(`NOT THERE YET IN ${shared}: ${listNames(missing)}`)
   if (moved.length > 0) log.say(`MOVED, because it is shared now: ${listNames(moved)}`)
-  const serving = releases.serving()
-  const edited = await serving?.workTree.edited()
-  if (edited) log.say(`LOCAL CHANGES LEFT BEHIND in ${serving?.path}: ${edited}`)
 }
 
 /**
@@ -101,13 +98,16 @@ export async function switchTo(
   deployment: Deployment,
   { settings, releases }: Site,
 ): Promise<Release | undefined> {
+  const { previous } = deployment.entry
   const serving = releases.serving()
   if (serving?.number === release.number) return undefined
   await deployment.step(`SWITCHING TO RELEASE ${release.number}`, async () => {
     // Where RESTART says who is told, nobody has to see another second.
     const seen = RESTART === undefined ? settings.PATH_TO_WSGI : undefined
     if (PATH_TO_WSGI && isOf(release, PATH_TO_WSGI)) await touch(PATH_TO_WSGI, shell, seen)
-    await shell.run('sync --file-system .')
+    const wasLive = previous !== undefined && serving?.workTree.isAt(previous)
+    const [edited] = await Promise.all([wasLive && serving?.workTree.edited(), shell.run('sync --file-system .')])
+    if (edited) deployment.log.say(`LOCAL CHANGES LEFT BEHIND in ${serving?.path}: ${edited}`)
     deployment.touch('code')
     deployment.touch('application')
     releases.switchTo(release)

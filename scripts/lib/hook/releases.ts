@@ -157,9 +157,14 @@ export class Releases {
     return others.find(({ path }) => usersOf(path).length === 0) ?? others[0] ?? (previous as Release)
   }
 
-  /** Leads the link to a release, in one instant. Whoever looks finds the old one or the new one, also after a power cut. */
+  /**
+   * Leads the link to a release, in one instant. Whoever looks finds the old one or the new one, also after a power cut.
+   *
+   * @throws Failure where something else than a link of ours is in its place
+   */
   switchTo(release: Release): void {
     if (this.isInPlace || this.serving()?.number === release.number) return
+    this.#verifyOurs()
     const next = join(this.#folder, 'next')
     rmSync(next, { force: true })
     symlinkSync(this.#targetOf(release.number), next)
@@ -186,12 +191,7 @@ export class Releases {
     const found = lstatSync(this.#link, { throwIfNoEntry: false })
     const serving = this.serving()
     if (this.isInPlace) return serving && serving.number > 0 ? this.#settleInPlace(serving.number) : []
-    if (found && serving === undefined) {
-      const what = found.isSymbolicLink() ? `a link to ${readlinkSync(this.#link)}, which is no release` : 'a file'
-      throw new Failure(exitCode.failed, `${this.#link} is ${what}.`, {
-        fix: 'move it away, or change PATH_TO_GIT_WORK_TREE',
-      })
-    }
+    this.#verifyOurs()
     try {
       mkdirSync(this.#folder, { recursive: true })
       accessSync(dirname(this.#link), constants.W_OK)
@@ -200,6 +200,15 @@ export class Releases {
       throw new Failure(exitCode.failed, `${this.#link} cannot be made a link to its releases.`, { why, cause })
     }
     return found?.isDirectory() ? this.#settleAsRelease() : []
+  }
+
+  #verifyOurs(): void {
+    const found = lstatSync(this.#link, { throwIfNoEntry: false })
+    if (found === undefined || this.serving()) return
+    const what = found.isSymbolicLink() ? `a link to ${readlinkSync(this.#link)}, which is no release` : 'a file'
+    throw new Failure(exitCode.failed, `${this.#link} is ${what}.`, {
+      fix: 'move it away, or change PATH_TO_GIT_WORK_TREE',
+    })
   }
 
   #settleAsRelease(): string[] {
