@@ -2,6 +2,8 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, write
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { $ as zx } from 'zx/core'
+import { kill } from './kills.ts'
+import { processes } from './processes.ts'
 import { program } from './programs.ts'
 import { type CleansUp, newKeyPair, type Sshd, type SshdOptions, startSshd } from './sshd.ts'
 
@@ -44,7 +46,11 @@ export type Site = Awaited<ReturnType<typeof newSite>>
 /** A bare repository with the hook and its settings, a work tree, and a clone with one commit that is not pushed yet. */
 async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', name = 'site' }: SiteOptions = {}) {
   const folder = mkdtempSync(join(tmpdir(), `${name}-`))
-  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  t.after(() => {
+    // A step that waits for what does not come any more, since its hook was killed.
+    for (const { pid, cwd } of processes()) if (cwd.startsWith(`${folder}/`)) kill(pid)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  })
   const repository = join(folder, 'app.git')
   const workTree = join(folder, 'www')
   const clone = join(folder, 'clone')
