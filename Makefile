@@ -9,13 +9,11 @@ test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 u
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu
 # The torture has a target of its own.
 tests := $(filter-out test/torture/%, $(wildcard test/*.test.ts test/*/*.test.ts))
-# Sweeps over instants and servers take as long as all the others: the binaries show the same, in half the time. And a
-# browser is 350 MB.
-sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts test/deploy/report-browser.test.ts
-# What the binaries do; the other tests look into the sources.
-binary_tests := $(filter-out test/properties.% test/ssh/% test/shared/%, $(tests))
-# Enough to see that the binaries do what the sources do.
-essential_tests := test/build/build.test.ts test/deploy/outcome.test.ts test/hook/deployment.test.ts test/hook/verdict.test.ts
+# Sweeps over instants, states and servers take as long as all the others. And a browser is 350 MB.
+sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts test/hook/state.test.ts \
+  test/deploy/report-browser.test.ts
+# Enough to see that the sources do what the binaries do.
+essential_tests := test/deploy/outcome.test.ts test/hook/deployment.test.ts test/hook/verdict.test.ts
 # npm puts the Node that is pinned in package-lock.json first on PATH.
 node := npm exec --offline --no -- node
 # What hangs ends itself, and is named.
@@ -45,15 +43,15 @@ lint: install ## check style and types
 	npm run --silent lint
 	npm run --silent typecheck
 
-test: install ## run the tests: against the sources, and the essential ones against the binaries, too
+test: install ## run the tests: against the binaries, and the essential ones against the sources, too
 	build/debian.sh $(test_packages)
 	npm run --silent build
-	PUSHLIVE_TEST=sources $(run_tests) $(filter-out $(sweeps), $(tests))
-	PUSHLIVE_TEST=binaries $(run_tests) $(essential_tests)
+	PUSHLIVE_TEST=binaries $(run_tests) $(filter-out $(sweeps), $(tests))
+	PUSHLIVE_TEST=sources $(run_tests) $(essential_tests)
 
-test-binaries: build ## run all tests that look at what the programs do against the binaries, sweeps included
+test-sweeps: build ## run the tests that go through many instants, states and servers
 	build/debian.sh $(test_packages) chromium
-	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(binary_tests)
+	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(sweeps)
 
 # The mounts of full and read-only disks are gone with it; only root can make them.
 own_mounts := $(if $(filter 0,$(shell id -u)),unshare --mount --propagation private)
@@ -93,4 +91,4 @@ install-hook: $(programs)/.built ## the hook and its settings (HOOK_ENV, or serv
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-binaries torture test-flexmeasures test-release bench demo pictures setup-ssh install-hook clean
+.PHONY: help install build release lint test test-sweeps torture test-flexmeasures test-release bench demo pictures setup-ssh install-hook clean
