@@ -6,7 +6,7 @@ programs := dist/$(platform)
 # What the tests use of Debian's.
 test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3 nginx-light e2fsprogs
 # Strip knows one kind of machine each.
-release_packages := xz-utils binutils binutils-aarch64-linux-gnu
+release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3-venv
 # The torture has a target of its own.
 tests := $(filter-out test/torture/%, $(wildcard test/*.test.ts test/*/*.test.ts))
 # Sweeps over instants, states and servers take as long as all the others. And a browser is 350 MB.
@@ -66,9 +66,9 @@ test-flexmeasures: build ## deploy FlexMeasures itself: pushes to a real server
 	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)
 	PUSHLIVE_TEST=binaries $(node) --test test/flexmeasures/test.ts
 
-test-release: release ## build the release again elsewhere, start it on arm64, push with it on old and new Debians
-	build/debian.sh openssh-client debootstrap qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross
-	$(node) --test test/release/test.ts
+test-release: release build ## build the release again elsewhere, start it on arm64, push with it on old and new Debians
+	build/debian.sh openssh-server debootstrap qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross man-db
+	PUSHLIVE_TEST=binaries $(node) --test test/release/test.ts
 
 bench: build ## the same pushes through plain bash and through the binaries
 	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)

@@ -4,7 +4,8 @@ import { parseArgs } from 'node:util'
 import { findBase, host, nameOf, root, type Target } from './base.ts'
 import { makeBinary, makeCodeCache, offerBase } from './binary.ts'
 import { bundleForBinary, bundleForNode } from './bundle.ts'
-import { completeRelease } from './release.ts'
+import { makePackages } from './packages/packages.ts'
+import { completeRelease, compressAll } from './release.ts'
 import { readVersion } from './version.ts'
 
 const programs = ['deploy', 'setup-ssh', 'post-receive']
@@ -13,7 +14,9 @@ const released: Target[] = [
   { os: 'linux', arch: 'arm64' },
 ]
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { release: { type: 'boolean' } } })
+// Uncompressed: what xz makes of the binaries takes most of a release's time.
+const options = { release: { type: 'boolean' }, uncompressed: { type: 'boolean' } } as const
+const { values, positionals } = parseArgs({ allowPositionals: true, options })
 const targets = [host, ...released].filter(target => positionals.includes(nameOf(target)))
 const unknown = positionals.filter(name => !targets.some(target => nameOf(target) === name))
 if (unknown.length > 0) {
@@ -35,20 +38,28 @@ copyFileSync(join(import.meta.dirname, 'action.yml'), join(action, 'action.yml')
 
 if (values.release) {
   const release = join(work, 'release')
+  bundleForBinary('build/packages/pushlive.ts', version, bundleOf('pushlive'))
   // A release's files lie side by side where they are downloaded.
-  for (const target of released) await build(target, program => join(release, `${program}-${nameOf(target)}`))
-  await completeRelease(release, work)
+  const placeOf = (program: string, target: Target) =>
+    join(program === 'pushlive' ? work : release, `${program}-${nameOf(target)}`)
+  for (const target of released) {
+    await build(target, [...programs, 'pushlive'], program => placeOf(program, target))
+  }
+  const inOne = new Map(released.map(target => [target, placeOf('pushlive', target)]))
+  if (!values.uncompressed) compressAll(release)
+  await makePackages(release, inOne, action, version, work)
+  completeRelease(release, work)
   rmSync(join(dist, 'release'), { recursive: true, force: true })
   renameSync(release, join(dist, 'release'))
 } else {
   for (const target of targets.length > 0 ? targets : [host]) {
-    await build(target, program => join(dist, nameOf(target), program))
+    await build(target, programs, program => join(dist, nameOf(target), program))
   }
   rmSync(join(dist, 'action'), { recursive: true, force: true })
   renameSync(action, join(dist, 'action'))
 }
 
-async function build(target: Target, placeOf: (program: string) => string) {
+async function build(target: Target, programs: readonly string[], placeOf: (program: string) => string) {
   const base = findBase(target, work)
   offerBase(base, target, work)
   // By its name and not by trial: whether this machine has an emulator must not change what is built.

@@ -1,15 +1,20 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { copyPackage } from './base.ts'
 
-/** Adds to a folder of binaries what a release has besides: each compressed, what is in them, and all checksums. */
-export async function completeRelease(folder: string, work: string): Promise<void> {
-  // One thread: the blocks of more would show in the result.
-  const compress = (binary: string) => promisify(execFile)('xz', ['--keep', '-6', '--threads=1', join(folder, binary)])
-  await Promise.all(readdirSync(folder).map(compress))
+/** Compresses each file of a folder, as many at once as there are cores. */
+export function compressAll(folder: string): void {
+  // One thread each: the blocks of more would show in the result. -6 takes four times as long for 4 of 32 MB less.
+  const xz = ['xz', '--keep', '-1', '--threads=1']
+  const each = ['--null', '--max-args=1', `--max-procs=${availableParallelism()}`]
+  execFileSync('xargs', [...each, ...xz], { cwd: folder, input: readdirSync(folder).join('\0') })
+}
+
+/** Adds to a release the list of what is in it, and all checksums. */
+export function completeRelease(folder: string, work: string): void {
   writeFileSync(join(folder, 'sbom.cdx.json'), listComponents(work))
   const files = readdirSync(folder).sort()
   writeFileSync(join(folder, 'SHA256SUMS'), files.map(file => `${sha256(join(folder, file))}  ${file}\n`).join(''))

@@ -1,13 +1,26 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { after, describe, it } from 'node:test'
+import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
+import { startServer } from '../lib/site.ts'
 import { findFreePort } from '../lib/sshd.ts'
 
 const root = join(import.meta.dirname, '../..')
 const release = join(root, 'dist/release')
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const programs = ['deploy', 'setup-ssh', 'post-receive']
 const platforms = ['linux-x64', 'linux-arm64']
 const $ = zx({ cwd: release, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -32,9 +45,9 @@ describe('The release', () => {
   })
 
   for (const file of platforms.flatMap(platform => programs.map(program => `${program}-${platform}`))) {
-    it(`has ${file} in 110 MB, and compressed in 28 MB`, async () => {
+    it(`has ${file} in 110 MB, and compressed in 32 MB`, async () => {
       assert.ok(sizeOf(file) < 110e6, `${sizeOf(file)} bytes`)
-      assert.ok(sizeOf(`${file}.xz`) < 28e6, `${sizeOf(`${file}.xz`)} bytes`)
+      assert.ok(sizeOf(`${file}.xz`) < 32e6, `${sizeOf(`${file}.xz`)} bytes`)
       await $`cmp ${file} <(xz --decompress --stdout ${file}.xz)`
     })
   }
@@ -44,12 +57,10 @@ describe('The release', () => {
     const isBuilt = (path: string) => ['node_modules', 'dist'].includes(basename(path))
     cpSync(root, other, { recursive: true, filter: path => !isBuilt(path) })
     const env = { ...process.env, HOME: join(folder, 'home'), TZ: 'Asia/Tokyo', LC_ALL: 'C', LANGUAGE: 'de' }
-    for (const platform of platforms) await $({ cwd: other, env })`make build PLATFORM=${platform}`
-    for (const platform of platforms) {
-      for (const program of programs) {
-        await $`cmp ${program}-${platform} ${join(other, 'dist', platform, program)}`
-      }
-    }
+    const elsewhere = $({ cwd: other, env })
+    await elsewhere`umask 077; make install; npm run --silent build -- --release --uncompressed`
+    const all = readdirSync(release).filter(file => !/\.xz$|^SHA256SUMS$/.test(file))
+    for (const file of all) await $`cmp ${file} ${join(other, 'dist/release', file)}`
   })
 
   it('has binaries for arm64 that start there', async () => {
@@ -59,6 +70,94 @@ describe('The release', () => {
         await emulated`/usr/bin/qemu-aarch64-static ${join(release, `${program}-linux-arm64`)} --version`
       assert.match(stdout, new RegExp(`^pushlive ${program} \\d`))
     }
+    const wheel = await unpackWheel('aarch64', join(folder, 'arm64'))
+    const { stdout } = await emulated`/usr/bin/qemu-aarch64-static ${wheel} deploy --version`
+    assert.match(stdout, /^pushlive deploy \d/)
+    await $`cmp ${wheel} <(dpkg-deb --fsys-tarfile ${`pushlive_${version}_arm64.deb`} | tar -xO ./usr/bin/pushlive)`
+  })
+})
+
+describe('A package', async () => {
+  const { newSite } = await startServer({ after })
+
+  /** Deploys a good commit and a bad one. @param pushlive a command, in words */
+  async function verifyDeploys(t: TestContext, pushlive: readonly string[]) {
+    const site = await newSite(t)
+    const job = zx({ cwd: site.clone, env: site.deployEnvironment, quiet: true, nothrow: true })
+    const commit = await site.commit()
+    const good = await job`exec ${pushlive} deploy`
+    assert.equal(good.exitCode, 0, good.text())
+    assert.equal(await site.live(), commit)
+    await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    const bad = await job`exec ${pushlive} deploy`
+    assert.equal(bad.exitCode, 1, bad.text())
+    assert.equal(await site.live(), commit)
+    const { exitCode, stdout } = await job`exec ${pushlive} setup-ssh --version`
+    assert.equal(exitCode, 0)
+    assert.match(stdout, /^pushlive setup-ssh \d/)
+    const wrong = await job`exec ${pushlive} no-such-program`
+    assert.equal(wrong.exitCode, 2)
+    assert.match(wrong.stderr, /no-such-program.*\nTo do: pushlive deploy \| setup-ssh/)
+  }
+
+  const nodes = [process.execPath, '/usr/bin/node'].filter(node => isNewEnough(node))
+  for (const node of nodes) {
+    it(`for npm deploys, with ${node === process.execPath ? 'the Node of the binaries' : "Debian's Node"}`, async t => {
+      const place = join(folder, 'npm')
+      await $`npm install --silent --offline --prefix ${place} ${join(release, `pushlive-${version}.tgz`)}`
+      const pushlive = join(place, 'node_modules/.bin/pushlive')
+      assert.match((await $`${pushlive} --version`).stdout, new RegExp(`^pushlive ${version} `))
+      await verifyDeploys(t, [node, '--', pushlive])
+    })
+  }
+
+  it('for Python deploys, installed by pip', async t => {
+    const venv = join(folder, 'venv')
+    await $`python3 -m venv ${venv}`
+    await $`${venv}/bin/pip install --quiet --no-index ${join(release, wheelOf('x86_64'))}`
+    await verifyDeploys(t, [join(venv, 'bin/pushlive')])
+  })
+
+  it('for Python deploys, by uv', async () => {
+    const venv = join(folder, 'uv')
+    await $`python3 -m venv ${venv}`
+    await $`${venv}/bin/pip install --quiet --require-hashes --requirement ${join(import.meta.dirname, 'requirements.txt')}`
+    const env = { ...process.env, UV_CACHE_DIR: join(folder, 'uv-cache'), UV_TOOL_DIR: join(folder, 'uv-tools') }
+    const { stdout } = await $({
+      env,
+    })`${venv}/bin/uv tool run --offline --from ${wheelOf('x86_64')} pushlive --version`
+    assert.match(stdout, new RegExp(`^pushlive ${version} `))
+  })
+
+  it('is an action, to be unpacked into a repository', async () => {
+    await $`tar -xzf pushlive-action.tar.gz -C ${folder}`
+    await $`cmp ${join(folder, 'deploy.cjs')} deploy.cjs`
+    assert.match(readFileSync(join(folder, 'action.yml'), 'utf8'), /using: node24/)
+  })
+
+  it('for Debian has a man page without a fault, and completes what there is', async () => {
+    const place = join(folder, 'deb')
+    await $`dpkg-deb --extract ${`pushlive_${version}_amd64.deb`} ${place}`
+    const page = await $({ env: { PATH: process.env.PATH, MANROFFSEQ: '', MANWIDTH: '100', LC_ALL: 'C.UTF-8' } })`
+      man --warnings --local-file ${place}/usr/share/man/man1/pushlive.1.gz`
+    assert.equal(page.stderr, '')
+    for (const words of ['deploy rollback [COMMIT] [--database]', '--print-secrets DIR', '--keep-settings'])
+      assert.ok(page.stdout.includes(words), page.stdout)
+    const complete = async (...words: string[]) => {
+      const { stdout } = await $({ env: { PATH: `${place}/usr/bin:${process.env.PATH}` } })`
+        source ${place}/usr/share/bash-completion/completions/pushlive
+        COMP_WORDS=(pushlive ${words}) COMP_CWORD=${words.length}
+        compopt() { :; }
+        _pushlive
+        echo "\${COMPREPLY[*]}"`
+      return stdout.trim()
+    }
+    assert.equal(await complete('de'), 'deploy')
+    assert.equal(await complete('deploy', 'ro'), 'rollback')
+    assert.equal(await complete('deploy', 'rollback', '--da'), '--database')
+    assert.equal(await complete('setup-ssh', '--g'), '--github')
+    assert.equal(await complete('post-receive', 'i'), 'install')
+    assert.equal(await complete('post-receive', 'install', '/srv', '--k'), '--keep-settings')
   })
 })
 
@@ -66,7 +165,7 @@ const skip = process.getuid?.() === 0 ? false : 'only root may make a root'
 
 describe('On a Debian that has nothing but git and openssh', { concurrency: 2, skip }, () => {
   for (const suite of ['bullseye', 'bookworm', 'trixie']) {
-    it(`${suite}: a push lands, one that fails changes nothing`, { timeout: 5 * 60_000 }, async () => {
+    it(`${suite}: a push lands, one that fails changes nothing`, { timeout: 8 * 60_000 }, async () => {
       const machine = join(folder, suite)
       await $`debootstrap --variant=minbase --include=git,openssh-server ${suite} ${machine}`
       mkdirSync(join(machine, 'programs'))
@@ -74,18 +173,42 @@ describe('On a Debian that has nothing but git and openssh', { concurrency: 2, s
         copyFileSync(join(release, `${program}-linux-x64`), join(machine, 'programs', program))
       }
       copyFileSync(join(import.meta.dirname, 'push.sh'), join(machine, 'push.sh'))
-      const port = await findFreePort()
+      copyFileSync(join(release, `pushlive_${version}_amd64.deb`), join(machine, 'pushlive.deb'))
       const inside = $({ nothrow: true, env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin' } })
-      const { exitCode, stdout, stderr } =
-        await inside`exec setpriv --pdeathsig TERM chroot ${machine} bash /push.sh ${port}`
-      const said = `${stdout}${stderr}`
-      console.log(said)
-      assert.equal(exitCode, 0, said)
-      assert.match(said, /^[0-9a-f]{40} IS LIVE.*\nexit code 0, page: good, installed: good$/m)
-      assert.match(said, /^remote: UPGRADING DATABASE STRUCTURE failed/m)
-      assert.match(said, /^exit code 1, page: good, installed: good$/m)
+      const installed = await inside`chroot ${machine} dpkg --install /pushlive.deb`
+      assert.equal(installed.exitCode, 0, installed.text())
+      for (const prefix of ['/programs/', '/usr/bin/pushlive ']) {
+        const port = await findFreePort()
+        const { exitCode, stdout, stderr } =
+          await inside`exec setpriv --pdeathsig TERM chroot ${machine} bash /push.sh ${port} ${prefix}`
+        const said = `${stdout}${stderr}`
+        console.log(said)
+        assert.equal(exitCode, 0, said)
+        assert.match(said, /^[0-9a-f]{40} IS LIVE.*\nexit code 0, page: good, installed: good$/m)
+        assert.match(said, /^remote: UPGRADING DATABASE STRUCTURE failed/m)
+        assert.match(said, /^exit code 1, page: good, installed: good$/m)
+      }
+      const removed = await inside`chroot ${machine} dpkg --purge pushlive`
+      assert.equal(removed.exitCode, 0, removed.text())
     })
   }
 })
+
+const wheelOf = (architecture: string) => `pushlive-${version}-py3-none-manylinux_2_28_${architecture}.whl`
+
+/** @returns the binary in it */
+async function unpackWheel(architecture: string, place: string): Promise<string> {
+  await $`python3 -m zipfile --extract ${wheelOf(architecture)} ${place}`
+  const binary = join(place, `pushlive-${version}.data/scripts/pushlive`)
+  chmodSync(binary, 0o755)
+  return binary
+}
+
+/** Whether a Node is there, and has what the packages ask for. */
+function isNewEnough(node: string): boolean {
+  const { status, stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' })
+  const [, major, minor] = /^v(\d+)\.(\d+)/.exec(stdout) ?? []
+  return status === 0 && (Number(major) > 20 || (Number(major) === 20 && Number(minor) >= 16))
+}
 
 const sizeOf = (file: string) => statSync(join(release, file)).size
