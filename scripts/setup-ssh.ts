@@ -23,12 +23,12 @@ Lets the CI push to STAGING_REMOTE_REPO, and only that: learns the server's host
 it at the server through your own ssh access, tries it, and says what the CI needs. Where the server is reached through
 PROXY_JUMP, it does the same there. It can run any number of times, and never overwrites or replaces a key. Exits with
   0  the server accepts the key
-  1  the server accepts the key, but gh could not store the secrets
+  1  the server accepts the key, but gh could not store what the CI needs
   2  settings or usage are wrong, or the host keys have not been confirmed
   3  the server could not be reached, shows another host key, or does not accept the key yet
 
-  --github OWNER/REPO  store the CI's secrets there, through gh
-  --print-secrets DIR  write the CI's secrets to files in a new folder of mode 700
+  --github OWNER/REPO  store what the CI needs there, through gh: the key as a secret, the rest as variables
+  --print-secrets DIR  write the same to files in a new folder of mode 700
   --ssh-dir DIR        in place of ~/.ssh; your own access then goes by DIR/config
   --env-file FILE      settings, in place of .env
   --version

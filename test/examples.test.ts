@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
-import { parse } from 'yaml'
 import { $ as zx } from 'zx/core'
 import { waitFor } from './lib/events.ts'
 import { processes } from './lib/processes.ts'
-import { program, testsBinaries } from './lib/programs.ts'
+import { testsBinaries } from './lib/programs.ts'
 import { type Site, startServer } from './lib/site.ts'
 import { findFreePort } from './lib/sshd.ts'
 import {
@@ -142,99 +141,6 @@ describe('examples/flexmeasures', () => {
     const units = restart.split(' ').filter(word => word.startsWith('flexmeasures'))
     assert.equal(units.length, 2)
     for (const unit of units) assert.match(readExample(`flexmeasures/${unit}.service`, {}), /^ExecStart=/m)
-  })
-})
-
-interface Job {
-  readonly steps?: readonly { readonly uses?: string; readonly run?: string; readonly env?: Record<string, string> }[]
-  readonly needs?: string
-  readonly if?: string
-  readonly uses?: string
-  readonly secrets?: Record<string, string>
-  readonly concurrency?: { readonly 'cancel-in-progress': boolean }
-}
-
-interface Workflow {
-  readonly on: Record<string, unknown>
-  readonly jobs: Record<'test' | 'deploy', Job>
-}
-
-describe('The workflows', async () => {
-  const { newSite } = await startServer({ after })
-  const lintAndTest: Workflow = parse(readExample('lint-and-test.yml', {}))
-  const deploy: Workflow = parse(readExample('deploy.yml', {}))
-
-  /** A clone with both workflows, and deploy as they want it. */
-  async function newRepository(t: TestContext) {
-    const site = await newSite(t)
-    const $ = zx({ quiet: true, input: `#!/bin/sh\nexec '${program('deploy').join("' '")}' "$@"\n` })
-    const packed = join(site.clone, '.github/deploy-linux-x64.xz')
-    mkdirSync(join(site.clone, '.github/workflows'), { recursive: true })
-    await $`xz --stdout > ${packed}`
-    for (const name of ['lint-and-test.yml', 'deploy.yml']) {
-      cpSync(join(import.meta.dirname, '../examples', name), join(site.clone, '.github/workflows', name))
-    }
-    site.write({ Makefile: 'install-deps upgrade-db lint:\n\ntest:\n\t@test ! -e broken\n' })
-    return site
-  }
-
-  /** Runs a job's `run` steps as GitHub does: each in a bash of its own, until one fails. */
-  async function runJob(site: Site, { steps = [] }: Job) {
-    const { SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS, STAGING_REMOTE_REPO, ...machine } = site.deployEnvironment
-    const secrets: Record<string, string> = { SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS, STAGING_REMOTE_REPO }
-    const resolve = (value: string) =>
-      // A variable that nobody has set is empty.
-      value.replace(/\$\{\{ (?:secrets|vars)\.(\w+) \}\}/g, (_, name) => secrets[name] ?? '')
-    let output = ''
-    for (const { run, env = {} } of steps) {
-      if (run === undefined) continue
-      const ownEnv = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, resolve(value)]))
-      const $ = zx({
-        cwd: site.clone,
-        env: { ...machine, RUNNER_TEMP: site.home, ...ownEnv },
-        nothrow: true,
-        quiet: true,
-      })
-      const step = await $`bash -e -c ${run}`
-      output += step.stdout + step.stderr
-      if (!step.ok) return { exitCode: step.exitCode, output }
-    }
-    return { exitCode: 0, output }
-  }
-
-  it('deploy what passes', async t => {
-    const site = await newRepository(t)
-    const commit = await site.commit()
-    const tested = await runJob(site, lintAndTest.jobs.test)
-    assert.equal(tested.exitCode, 0, tested.output)
-    const deployed = await runJob(site, deploy.jobs.deploy)
-    assert.equal(deployed.exitCode, 0, deployed.output)
-    assert.equal(await site.live(), commit)
-  })
-
-  it('go red when a test fails, and when a deployment does', async t => {
-    const site = await newRepository(t)
-    await site.commit({ broken: '' })
-    assert.notEqual((await runJob(site, lintAndTest.jobs.test)).exitCode, 0)
-    await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
-    assert.equal((await runJob(site, deploy.jobs.deploy)).exitCode, 1)
-  })
-
-  it('deploy only after the tests, only a push to main, and one at a time', () => {
-    const { needs, if: condition, uses } = lintAndTest.jobs.deploy
-    assert.equal(needs, 'test')
-    assert.equal(condition, "github.event_name == 'push' && github.ref == 'refs/heads/main'")
-    assert.equal(uses, './.github/workflows/deploy.yml')
-    assert.deepEqual(Object.keys(deploy.on), ['workflow_call'])
-    assert.equal(deploy.jobs.deploy.concurrency?.['cancel-in-progress'], false)
-  })
-
-  it('hand over just the secrets that deploy wants, and use no action but the checkout', () => {
-    const { workflow_call } = deploy.on as { workflow_call: { secrets: Record<string, unknown> } }
-    assert.deepEqual(Object.keys(lintAndTest.jobs.deploy.secrets ?? {}), Object.keys(workflow_call.secrets))
-    const steps = [lintAndTest, deploy].flatMap(({ jobs }) => Object.values(jobs).flatMap(job => job.steps ?? []))
-    const actions = new Set(steps.flatMap(({ uses }) => uses?.split('@')[0] ?? []))
-    assert.deepEqual([...actions], ['actions/checkout'])
   })
 })
 

@@ -5,9 +5,12 @@ import type { Site } from './site.ts'
 export type Kill = (site: Site) => void
 
 /** Ends a process at once, if it has not ended by itself. */
-export function kill(pid: number): void {
+export const kill = (pid: number) => send(pid, 'SIGKILL')
+
+/** Sends a signal to a process, if it has not ended by itself. */
+export function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, signal)
   } catch {
     // It has.
   }

@@ -601,7 +601,8 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     assert.match(table, /^secrets of the CI +created +seita\/flexmeasures$/m)
     const names = ['STAGING_REMOTE_REPO', 'KNOWN_DEPLOYMENT_HOSTS', 'SSH_DEPLOYMENT_KEY']
     const calls = readFileSync(join(folder, 'arguments'), 'utf8')
-    assert.equal(calls, names.map(name => `secret set ${name} -R seita/flexmeasures\n`).join(''))
+    const kinds = ['variable', 'variable', 'secret']
+    assert.equal(calls, names.map((name, i) => `${kinds[i]} set ${name} -R seita/flexmeasures\n`).join(''))
     const stored = names.map(name => readFileSync(join(folder, `stdin-${name}`), 'utf8'))
     assert.deepEqual(stored, [site.url, site.sshd.knownHosts, readFileSync(site.deployKey, 'utf8')])
     for (const line of keyLines(stored[2] ?? '')) assert.ok(!result.stdout.includes(line))
@@ -611,7 +612,7 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const refused = await site.setupSsh({ env: { PATH: installGh(site, 1).PATH }, args: ['--github', 'a/b'] })
     assert.equal(refused.exitCode, 1)
-    assert.match(refused.stdout, /gh secret set STAGING_REMOTE_REPO: HTTP 403: no/)
+    assert.match(refused.stdout, /gh variable set STAGING_REMOTE_REPO: HTTP 403: no/)
     assert.match(refused.table, /^secrets of the CI +TO DO/m)
 
     const PATH = join(site.folder, 'bin without gh')

@@ -14,17 +14,20 @@ export interface CiSecrets {
   readonly PROXY_JUMP?: string
 }
 
+/** What GitHub calls it. The key alone is a secret: an address that is one is *** in all logs, also where it helps. */
+const kindOf = (name: string) => (name === 'SSH_DEPLOYMENT_KEY' ? 'secret' : 'variable')
+
 /**
- * Stores the secrets in a GitHub repository. The values go through gh's input: everybody on the machine can read a
- * process's arguments.
+ * Stores them in a GitHub repository. The values go through gh's input: everybody on the machine can read a process's
+ * arguments.
  *
  * @returns why it could not be done, if so
  */
 export async function storeAtGithub(secrets: CiSecrets, repository: string): Promise<string | undefined> {
   for (const [name, value] of Object.entries(secrets)) {
-    const stored = await feed($({ stdio: 'pipe' })`gh secret set ${name} -R ${repository}`, value)
+    const stored = await feed($({ stdio: 'pipe' })`gh ${kindOf(name)} set ${name} -R ${repository}`, value)
     if (stored.exitCode === 127) return 'gh is not installed'
-    if (!stored.ok) return `gh secret set ${name}: ${stored.stderr.trim()}`
+    if (!stored.ok) return `gh ${kindOf(name)} set ${name}: ${stored.stderr.trim()}`
   }
   return undefined
 }

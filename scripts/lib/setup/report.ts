@@ -50,7 +50,7 @@ export function describeHandOut(
   if (folder) rows.push(['secrets in files', 'created', `${folder}: delete it once they are stored`])
   if (repository && !problem) rows.push(['secrets of the CI', 'created', repository])
   else {
-    const where = 'store the secrets above (GitHub: Settings, Secrets and variables, Actions)'
+    const where = 'store what is above: the key as a secret, the others as variables'
     rows.push(['secrets of the CI', 'TO DO', where])
   }
   return rows

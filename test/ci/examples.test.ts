@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it, type TestContext } from 'node:test'
+import { waitFor } from '../lib/events.ts'
+import { send } from '../lib/kills.ts'
+import { type Process, processes } from '../lib/processes.ts'
+import { type Site, startServer } from '../lib/site.ts'
+import { appUrl, installed, type Runner, runners, use } from './runners.ts'
+
+/** On the server a migration may fail or wait; in the CI itself all pass. */
+const makefile = ({ test = 'true', upgrade = 'true' }) => `\
+install-deps lint:
+\t@true
+
+test:
+\t@${test}
+
+upgrade-db:
+\t@${upgrade}
+`
+
+describe('The example for', { concurrency: 2 }, async () => {
+  const { newSite } = await startServer({ after })
+
+  async function newRepository(t: TestContext, runner: Runner) {
+    const site = await newSite(t)
+    use(runner, site)
+    return { site, commit: await site.commit({ Makefile: makefile({}) }) }
+  }
+
+  async function runPipeline(site: Site, { start }: Runner) {
+    const { exitCode, stdout, stderr } = await start(site)
+    return { exitCode, output: `${stdout}${stderr}` }
+  }
+
+  async function newestOf(site: Site) {
+    const { output } = await site.deploy(['history', '--json'])
+    return JSON.parse(output)[0]
+  }
+
+  for (const [name, runner] of Object.entries(runners)) {
+    describe(name, { skip: isMissing(name) }, () => {
+      it('deploys what passes, and says to later jobs and to the history what it was', async t => {
+        const { site, commit } = await newRepository(t, runner)
+        const { exitCode, output } = await runPipeline(site, runner)
+        assert.equal(exitCode, 0, output)
+        assert.equal(await site.live(), commit, output)
+        assert.match(output, new RegExp(`${commit} IS LIVE`))
+        if (runner.hasOutputs) assert.match(output, new RegExp(`${commit} is live at ${appUrl} after [\\d.]+ s`))
+        const { by, run } = await newestOf(site)
+        assert.equal(by, runner.origin.by, output)
+        if (runner.origin.run) assert.match(run, runner.origin.run)
+      })
+
+      it('is red where a migration fails, and what served serves; where a test fails, nothing is deployed', async t => {
+        const { site, commit } = await newRepository(t, runner)
+        assert.equal((await site.deploy()).exitCode, 0)
+        await site.commit({ Makefile: makefile({ upgrade: 'false' }) })
+        const failed = await runPipeline(site, runner)
+        assert.notEqual(failed.exitCode, 0, failed.output)
+        assert.match(failed.output, /IS NOT LIVE/)
+        assert.match(failed.output, /UPGRADING DATABASE STRUCTURE failed/)
+        assert.doesNotMatch(failed.output, /is live at/)
+        const untested = await site.commit({ Makefile: makefile({ test: 'false' }) })
+        const stopped = await runPipeline(site, runner)
+        assert.notEqual(stopped.exitCode, 0, stopped.output)
+        assert.ok(!stopped.output.includes(`PUSHING ${untested}`), stopped.output)
+        assert.equal(await site.live(), commit)
+      })
+
+      it('is green where a newer commit has overtaken it', async t => {
+        const { site, commit } = await newRepository(t, runner)
+        const newer = await site.commit({ 'page.txt': 'newer\n' })
+        assert.equal((await site.deploy()).exitCode, 0)
+        await site.git`git reset --quiet --hard ${commit}`
+        const { exitCode, output } = await runPipeline(site, runner)
+        assert.equal(exitCode, 0, output)
+        assert.match(output, new RegExp(`IS LIVE.*part of ${newer}`))
+        assert.equal(await site.live(), newer)
+      })
+
+      it('that is cancelled in the middle ends well on the server, and the next run is green', async t => {
+        const { site } = await newRepository(t, runner)
+        const upgrade = 'touch "$$STEPS.running"; while ! test -e "$$STEPS.go"; do sleep 0.1; done'
+        const commit = await site.commit({ Makefile: makefile({ upgrade }) })
+        const job = runner.start(site)
+        await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+        // As a CI does, to all that belongs to the job.
+        const belongs = ({ cwd }: Process) => [site.clone, site.home].some(folder => cwd.startsWith(folder))
+        for (const { pid } of processes().filter(belongs)) send(pid, 'SIGINT')
+        const { exitCode, stdout, stderr } = await job
+        assert.notEqual(exitCode, 0, `${stdout}${stderr}`)
+        site.write({ '../steps.go': '' })
+        await waitFor('it is live', async () => (await site.live()) === commit)
+        const { exitCode: again, output } = await runPipeline(site, runner)
+        assert.equal(again, 0, output)
+        assert.match(output, new RegExp(`${commit} IS LIVE`))
+      })
+
+      if (runner.language !== 'github') return
+      it('takes nothing that a recipe prints for a command', async t => {
+        const { site } = await newRepository(t, runner)
+        const commands = [
+          'set-output name=commit',
+          'add-mask',
+          'error',
+          'set-env name=COMMIT',
+          'stop-commands',
+          'group',
+        ]
+        const lines = [
+          ...commands.map(each => `::${each}::evil`),
+          '##[set-output name=commit;]evil',
+          '::add-mask::LIVE',
+        ]
+        const upgrade = `printf '%s\\n' ${lines.map(line => `'${line}'`).join(' ')}`
+        const commit = await site.commit({ Makefile: makefile({ upgrade }) })
+        const { exitCode, output } = await runPipeline(site, runner)
+        assert.equal(exitCode, 0, output)
+        assert.match(output, new RegExp(`${commit} is live at ${appUrl} after`))
+        for (const line of lines) assert.ok(output.includes(`| remote:     ${line}`), `${line}\n${output}`)
+      })
+    })
+  }
+})
+
+/** bb-run needs a newer Python than Debian 12 has. */
+function isMissing(name: string): string | false {
+  return name.startsWith('Bitbucket') && !existsSync(join(installed, 'bin/bb-run')) && 'bb-run needs Python >= 3.12'
+}
