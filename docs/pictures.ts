@@ -1,5 +1,5 @@
-// Makes docs/report.png: the report of a history that is deployed for it.
-import { writeFileSync } from 'node:fs'
+// Makes docs/report.png, the report of a history that is deployed for it, and README's chart, of a GitHub run's summary.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startBrowser } from '../test/lib/browser.ts'
 import { startServer } from '../test/lib/site.ts'
@@ -30,12 +30,32 @@ try {
     if (count === 12) await site.deploy(['rollback'])
   }
   await site.deploy(['report'])
+
+  site.configure({
+    RELEASES: '3',
+    INSTALL_DEPS: 'sleep 6',
+    UPGRADE_DB: 'sleep 3',
+    SMOKE_TEST: 'sleep 1',
+    RESTART: 'true',
+  })
+  const summary = join(site.folder, 'summary')
+  await site.commit({ version: '19' })
+  await site.deploy([], { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: summary })
+  const chart = /```mermaid\n[\s\S]*?```/
+  const [drawn = ''] = chart.exec(readFileSync(summary, 'utf8')) ?? []
+  const readme = join(import.meta.dirname, '../README.md')
+  writeFileSync(
+    readme,
+    readFileSync(readme, 'utf8').replace(chart, () => drawn),
+  )
+
   const { openPage } = await startBrowser(t)
   const page = await openPage()
-  await page.show(1000, 'light')
+  // What lies outside is not painted.
+  await page.show(1000, 'light', 1150)
   await page.open(`file://${join(site.clone, 'report.html')}`)
   const clip = { x: 0, y: 0, width: 1000, height: 1150, scale: 1 }
-  const { data } = await page.call<{ data: string }>('Page.captureScreenshot', { clip, captureBeyondViewport: true })
+  const { data } = await page.call<{ data: string }>('Page.captureScreenshot', { clip })
   writeFileSync(join(import.meta.dirname, 'report.png'), Buffer.from(data, 'base64'))
 } finally {
   for (const cleanup of cleanups.reverse()) await cleanup()

@@ -96,10 +96,10 @@ export async function startBrowser(t: CleansUp) {
         return result.value
       },
       /** Pixels, and which of the two schemes. */
-      async show(width: number, scheme: 'light' | 'dark') {
+      async show(width: number, scheme: 'light' | 'dark', height = 800) {
         await call('Emulation.setDeviceMetricsOverride', {
           width,
-          height: 800,
+          height,
           deviceScaleFactor: 1,
           mobile: width < 600,
         })
