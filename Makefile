@@ -7,8 +7,8 @@ programs := dist/$(platform)
 test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3 nginx-light e2fsprogs
 # Strip knows one kind of machine each.
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3-venv
-# The torture and the CIs have targets of their own.
-tests := $(filter-out test/torture/% test/ci/%, $(wildcard test/*.test.ts test/*/*.test.ts))
+# The torture, the CIs and the fleet have targets of their own.
+tests := $(filter-out test/torture/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts))
 # Sweeps over instants, states and servers take as long as all the others. And a browser is 350 MB.
 sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts test/hook/state.test.ts \
   test/deploy/report-browser.test.ts
@@ -76,6 +76,17 @@ test-ci: build $(runners)/.installed ## run the examples for CIs: in act, Gitea'
 	build/debian.sh openssh-server rsync
 	PUSHLIVE_TEST=binaries $(node) --test --test-timeout=120000 test/ci/*.test.ts
 
+ansible := dist/ansible
+$(ansible)/.installed: test/fleet/requirements.txt
+	build/debian.sh python3-venv
+	python3 -m venv $(ansible)
+	$(ansible)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+test-fleet: build $(ansible)/.installed ## set up three servers by Ansible, and deploy to them
+	build/debian.sh openssh-server python3-apt
+	PUSHLIVE_TEST=binaries $(own_mounts) test/fleet/with-own-etc $(node) --test --test-timeout=300000 test/fleet/fleet.test.ts
+
 test-release: release build ## build the release again elsewhere, start it on arm64, push with it on old and new Debians
 	build/debian.sh openssh-server debootstrap qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross man-db
 	PUSHLIVE_TEST=binaries $(node) --test test/release/test.ts
@@ -101,4 +112,4 @@ install-hook: $(programs)/.built ## the hook and its settings (HOOK_ENV, or serv
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-sweeps torture test-flexmeasures test-ci test-release bench demo pictures setup-ssh install-hook clean
+.PHONY: help install build release lint test test-sweeps torture test-flexmeasures test-ci test-fleet test-release bench demo pictures setup-ssh install-hook clean
