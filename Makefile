@@ -9,15 +9,15 @@ test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 u
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3-venv
 # The torture, the CIs and the fleet have targets of their own.
 tests := $(filter-out test/torture/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts))
-# Sweeps over instants, states and servers take as long as all the others. And a browser is 350 MB.
+# Sweeps over instants, states, servers and shells take as long as all the others. And a browser is 350 MB.
 sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts test/hook/state.test.ts \
-  test/deploy/report-browser.test.ts
+  test/setup/login-shells.test.ts test/deploy/report-browser.test.ts
 # Enough to see that the sources do what the binaries do.
-essential_tests := test/deploy/outcome.test.ts test/hook/deployment.test.ts test/hook/verdict.test.ts
+essential_tests := test/deploy/outcome.test.ts test/hook/deployment.test.ts
 # npm puts the Node that is pinned in package-lock.json first on PATH.
 node := npm exec --offline --no -- node
-# What hangs ends itself, and is named.
-run_tests := $(node) --import ./test/lib/compile-cache.mjs --test --test-concurrency=4 --test-timeout=120000
+# What hangs ends itself, and is named. Most files wait for a second to pass here and there, so more run than there are cores.
+run_tests := $(node) --import ./test/lib/compile-cache.mjs --test --test-concurrency=6 --test-timeout=120000
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -49,7 +49,7 @@ test: install ## run the tests: against the binaries, and the essential ones aga
 	PUSHLIVE_TEST=binaries $(run_tests) $(filter-out $(sweeps), $(tests))
 	PUSHLIVE_TEST=sources $(run_tests) $(essential_tests)
 
-test-sweeps: build ## run the tests that go through many instants, states and servers
+test-sweeps: build ## run the tests that go through many instants, states, servers and shells
 	build/debian.sh $(test_packages) chromium
 	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(sweeps)
 
