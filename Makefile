@@ -16,7 +16,7 @@ sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/release
 essential_tests := test/deploy/outcome.test.ts test/hook/deployment.test.ts
 # npm puts the Node that is pinned in package-lock.json first on PATH.
 node := npm exec --offline --no -- node
-# What hangs ends itself, and is named. Most files wait for a second to pass here and there, so more run than there are cores.
+# What hangs ends itself, and is named. More run than there are cores, since each waits for a second to pass here and there.
 run_tests := $(node) --import ./test/lib/compile-cache.mjs --test --test-concurrency=6 --test-timeout=120000
 
 help: ## list the targets

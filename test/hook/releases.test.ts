@@ -299,12 +299,12 @@ describe('With RELEASES=3', async () => {
   })
 
   describe('the virtual environment', () => {
-    // Python makes one in seconds.
-    it("is each release's own, made and filled where there is none, and kept", async t => {
+    // One test for all of it: Python takes seconds for each environment.
+    it("is each release's own, made where there is none, and kept; a lost one is filled anew, changed or not", async t => {
       const site = await newSiteWithReleases(t, {
         PATH_TO_VENV: '.venv',
         INSTALL_DEPS_IF_CHANGED: 'deps.txt',
-        INSTALL_DEPS: 'python -c "import sys; print(sys.prefix)" >> "$STEPS"',
+        INSTALL_DEPS: 'python -c "import sys; print(sys.prefix)" | tee --append .venv/installed >> "$STEPS"',
         UPGRADE_DB: '',
         RESTART: '',
       })
@@ -312,12 +312,18 @@ describe('With RELEASES=3', async () => {
       await site.commit({ 'deps.txt': '' })
       for (const page of ['a', 'b', 'c']) await deployPage(site, page)
       assert.deepEqual(site.steps(), [1, 2, 3].map(venv))
+
+      rmSync(venv(1), { recursive: true })
       await deployPage(site, 'd')
       assert.equal(servedRelease(site), 1)
-      assert.deepEqual(site.steps(), [])
-      rmSync(venv(2), { recursive: true })
+      assert.deepEqual(site.steps(), [venv(1)])
+      assert.equal(site.read('.venv/installed'), `${venv(1)}\n`)
+
+      await site.commit({ 'deps.txt': 'another' })
       await deployPage(site, 'e')
+      assert.equal(servedRelease(site), 2)
       assert.deepEqual(site.steps(), [venv(2)])
+      assert.equal(site.read('.venv/installed'), `${venv(2)}\n${venv(2)}\n`)
     })
 
     for (const [name, settings] of Object.entries({
