@@ -24,7 +24,8 @@ help: ## list the targets
 
 install: node_modules/.installed ## install what building and testing need, from npm
 node_modules/.installed: package.json package-lock.json
-	npm ci --ignore-scripts --no-audit --no-fund
+# Not its warnings: packages that want a newer Node run with the pinned one.
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 build: install ## compile the three programs to dist/; PLATFORM=linux-arm64 for other machines than this
