@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -231,6 +231,41 @@ describe('A server that cannot write', async () => {
       report('disk full', 1, 'old code in place, next push live')
     })
   })
+
+  for (const [when, settings, words] of [
+    ['before the push', {}, /The server did not get all objects/],
+    ['while a step runs', { INSTALL_DEPS: 'cat /dev/zero > "$FILLER" || true' }, /pushlive\/journal cannot be written/],
+    ['before the outcome is written down', { RESTART: 'cat /dev/zero > "$FILLER" || true' }, /RECORDING .* failed/],
+  ] as const) {
+    it(`because the repository's disk is full ${when}: its word is true, and with room again a push goes live`, {
+      skip,
+    }, async t => {
+      const site = await newSite(t)
+      const aside = join(site.folder, 'aside')
+      renameSync(site.repository, aside)
+      await withSmallFileSystem(site.repository, '4m', async () => {
+        await $`cp --archive ${aside}/. ${site.repository}`
+        const filler = join(site.repository, 'filler')
+        site.configure({ FILLER: filler, RESTART: 'true' })
+        await site.commit()
+        assert.equal((await site.deploy()).exitCode, 0)
+        site.configure(settings)
+        if (when === 'before the push') await $`cat /dev/zero > ${filler} || true`
+        await site.commit({ 'page.txt': 'two\n' })
+        const { exitCode, output } = await site.deploy()
+        assert.notEqual(exitCode, 0, output)
+        assert.match(output, words)
+        assert.equal(site.read('page.txt'), /IS NOT BACK IN PLACE/.test(output) ? 'two\n' : 'one\n', output)
+        rmSync(filler)
+        site.configure({ INSTALL_DEPS: undefined, RESTART: 'true' })
+        const commit = await site.commit({ 'page.txt': 'three\n' })
+        const again = await site.deploy()
+        assert.equal(again.exitCode, 0, again.output)
+        await verifyRight(site, commit, again.output)
+        report(`repository's disk full ${when}`, 1, 'a push goes live once there is room')
+      })
+    })
+  }
 
   it('because the work tree is read-only: nothing is lost, and the next push after that goes live', {
     skip,

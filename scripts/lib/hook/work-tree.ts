@@ -210,27 +210,25 @@ export class WorkTree {
   /** What differs in the folder from HEAD, and between HEAD and a commit. @throws ProcessOutput where git cannot tell */
   async #look(commit: string, start: Start): Promise<{ changed: string[]; diff: Difference[] }> {
     for (let isAgain = false; ; isAgain = true) {
-      const looking = this.#gated()`
-        git ls-files -z -v
-        printf '=\\0'
-        ${status}
-        printf '=\\0'
-        git diff-tree -r -z --no-renames HEAD ${commit}`
-      const { stdout } = await start('git status', looking)
-      const words = stdout.split('\0')
+      // Side by side: most of what they take is their start.
+      const reading = this.#git()`
+        git ls-files -z -v; printf '=\\0'; git diff-tree -r -z --no-renames HEAD ${commit}`.nothrow()
+      const looked = await start('git status', this.#gated()`${status}`)
+      const read = await reading
+      if (!read.ok) throw read
+      const words = read.stdout.split('\0')
       const endOfFiles = words.indexOf('=')
-      const end = words.indexOf('=', endOfFiles + 1)
       // Files that were marked as unchanged, or left out as sparse, git would not look at.
       const isMarked = words.slice(0, endOfFiles).some(file => /^[a-zS]/.test(file))
       if (isMarked && !isAgain) {
         await start('git read-tree', this.#gated()`rm -f -- "$GIT_DIR/index" && git read-tree HEAD`)
         continue
       }
-      const changes = words.slice(endOfFiles + 1, end)
+      const changes = looked.stdout.split('\0').slice(0, -1)
       // What somebody has staged is taken out of the index: a file that was added is an untracked one again.
       const isStaged = changes.some(change => change[0] !== ' ')
       if (!isStaged || isAgain) {
-        return { changed: changes.map(change => change.slice(3)), diff: readDifferences(words.slice(end + 1)) }
+        return { changed: changes.map(change => change.slice(3)), diff: readDifferences(words.slice(endOfFiles + 1)) }
       }
       await start('git read-tree', this.#gated()`git read-tree HEAD`)
     }
