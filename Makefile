@@ -85,8 +85,8 @@ $(ansible)/.installed: test/fleet/requirements.txt
 	@touch $@
 
 test-fleet: build $(ansible)/.installed ## set up three servers by Ansible, and deploy to them
-	build/debian.sh openssh-server python3-apt
-	PUSHLIVE_TEST=binaries $(own_mounts) test/fleet/with-own-etc $(node) --test --test-timeout=300000 test/fleet/fleet.test.ts
+	build/debian.sh openssh-server python3-apt uwsgi-core uwsgi-plugin-python3 nginx-light postgresql python3-psycopg2
+	PUSHLIVE_TEST=binaries $(own_mounts) test/fleet/with-own-etc $(node) --test --test-concurrency=1 --test-timeout=300000 test/fleet/*.test.ts
 
 test-release: release build ## build the release again elsewhere, start it on arm64, push with it on old and new Debians
 	build/debian.sh openssh-server debootstrap qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross man-db

@@ -8,8 +8,12 @@ import { type CleansUp, findFreePort } from '../lib/sshd.ts'
 // PostgreSQL's own user cannot enter every folder that a test is started in.
 const $ = zx({ cwd: '/', quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
-/** A PostgreSQL cluster with an empty database of FlexMeasures', on a unix socket that nobody else can reach. */
-export async function startPostgres(t: CleansUp, folder: string) {
+/**
+ * A PostgreSQL cluster with an empty database of FlexMeasures', on a unix socket that nobody else can reach.
+ *
+ * @param port of 127.0.0.1, where other users of this machine are to reach it, too
+ */
+export async function startPostgres(t: CleansUp, folder: string, port?: number) {
   const own = join(folder, 'pg')
   const data = join(own, 'data')
   const [newest] = readdirSync('/usr/lib/postgresql').sort((a, b) => Number(b) - Number(a))
@@ -21,8 +25,10 @@ export async function startPostgres(t: CleansUp, folder: string) {
   const cluster = ['-U', 'flexmeasures', '-A', 'trust', '-E', 'UTF8', '--locale', 'C.UTF-8', '--no-sync']
   await $`setpriv ${asItsUser} ${programs}/initdb -D ${data} ${cluster}`
 
-  const server = [`${programs}/postgres`, '-D', data, '-k', own, '-c', 'listen_addresses=', '-F']
-  const client = ['-h', own, '-U', 'flexmeasures']
+  const address = port === undefined ? '' : '127.0.0.1'
+  const number = port === undefined ? [] : ['-p', `${port}`]
+  const server = [`${programs}/postgres`, '-D', data, '-k', own, '-c', `listen_addresses=${address}`, ...number, '-F']
+  const client = ['-h', own, ...number, '-U', 'flexmeasures']
   // SIGQUIT: at once, whoever is connected.
   await startServer(t, [...asItsUser, ...server], 'SIGQUIT', async () => {
     return (await $`${programs}/pg_isready --quiet ${client}`.nothrow()).ok
@@ -30,7 +36,7 @@ export async function startPostgres(t: CleansUp, folder: string) {
   await $`${programs}/createdb ${client} flexmeasures`
   const psql = [`${programs}/psql`, ...client, '-XAtq', '-v', 'ON_ERROR_STOP=1', 'flexmeasures']
   return {
-    uri: `postgresql://flexmeasures@/flexmeasures?host=${own}`,
+    uri: `postgresql://flexmeasures@${address && `${address}:${port}`}/flexmeasures${address ? '' : `?host=${own}`}`,
     runFile: (file: string) => $`${psql} -f ${file}`,
     query: async (sql: string) => (await $`${psql} -c ${sql}`).stdout.trim(),
   }

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { $ as zx } from 'zx/core'
+import { environmentOf, type Site, startServer } from '../test/lib/site.ts'
+import type { CleansUp } from '../test/lib/sshd.ts'
+
+const { values } = parseArgs({
+  options: { hosts: { type: 'string', default: '50' }, runs: { type: 'string', default: '3' } },
+})
+const count = Number(values.hosts)
+const runs = Number(values.runs)
+const root = join(import.meta.dirname, '..')
+const ansible = join(root, 'dist/ansible/bin')
+const $ = zx({ quiet: true })
+
+const cleanups: (() => void | Promise<void>)[] = []
+const t: CleansUp = { after: fn => void cleanups.push(fn) }
+
+/** The same by Ansible's own git module: what a playbook without pushlive does, in its order and with its batches. */
+const playbookWithGit = `
+- hosts: pushlive
+  serial: "{{ pushlive_serial }}"
+  gather_facts: false
+  tasks:
+    - ansible.builtin.git: { repo: "{{ forge }}", dest: "{{ work_tree }}", version: main }
+    - ansible.builtin.command: { cmd: make install-deps, chdir: "{{ work_tree }}" }
+    - ansible.builtin.command: { cmd: make upgrade-db, chdir: "{{ work_tree }}" }
+    - ansible.builtin.file: { path: "{{ work_tree }}/wsgi.py", state: touch }
+`
+
+/** How Ansible is set up where it has to be fast: ansible.com's own advice. */
+const configuration = '[defaults]\nhost_key_checking = true\n[connection]\npipelining = true\n'
+
+async function main() {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-fleet-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  chmodSync(folder, 0o755)
+  const { sshd, key, newSite } = await startServer(t, {
+    config: ['KexAlgorithms +curve25519-sha256', 'MaxStartups 300'],
+  })
+  const home = join(folder, 'home')
+  mkdirSync(home)
+  const clientConfig = sshd.clientConfig(key.file)
+  const sites: Site[] = []
+  for (let number = 0; number < count; number++) sites.push(await newSite(t, { name: `host${number}` }))
+  const [first] = sites as [Site]
+  const forge = join(folder, 'forge.git')
+  await $`git init --quiet --bare --initial-branch=main ${forge}`
+  const inventory = {
+    pushlive: {
+      hosts: Object.fromEntries(
+        sites.map((site, number) => [
+          `host${number}`,
+          { pushlive_remote: site.url, work_tree: join(site.folder, 'by-ansible') },
+        ]),
+      ),
+      vars: {
+        ansible_host: '127.0.0.1',
+        ansible_port: sshd.port,
+        ansible_user: sshd.user,
+        ansible_ssh_common_args: `-F ${clientConfig}`,
+        ansible_python_interpreter: '/usr/bin/python3',
+        server_user: sshd.user,
+        forge,
+        pushlive_known_hosts: sshd.knownHosts,
+        pushlive_key: key.file,
+        pushlive_clone: first.clone,
+        pushlive_deploy: join(root, 'dist', `${process.platform}-${process.arch}`, 'deploy'),
+      },
+    },
+  }
+  writeFileSync(join(folder, 'inventory.yml'), JSON.stringify(inventory))
+  const nothing = join(folder, 'nothing')
+  writeFileSync(nothing, '#!/bin/sh\necho "{}"\n', { mode: 0o755 })
+  writeFileSync(join(folder, 'git.yml'), playbookWithGit)
+  writeFileSync(join(folder, 'ansible.cfg'), configuration)
+  await $`${ansible}/ansible-galaxy collection build ${root}/ansible --output-path ${folder}
+    ${ansible}/ansible-galaxy collection install --offline -p ${folder}/collections ${folder}/pushlive-pushlive-1.0.0.tar.gz`
+
+  async function play(playbook: string, serial: number, more: object = {}): Promise<number> {
+    const env = {
+      ...environmentOf(home),
+      LC_ALL: 'C.UTF-8',
+      ANSIBLE_CONFIG: join(folder, 'ansible.cfg'),
+      ANSIBLE_COLLECTIONS_PATH: join(folder, 'collections'),
+      ANSIBLE_LOCALHOST_WARNING: 'false',
+    }
+    const variables = JSON.stringify({ pushlive_serial: serial, ...more })
+    const started = performance.now()
+    const played = await $({ env, cwd: folder, nothrow: true })`
+      ${ansible}/ansible-playbook -i inventory.yml --forks ${Math.max(serial, 5)} ${playbook} -e ${variables}`
+    assert.equal(played.exitCode, 0, played.text())
+    return (performance.now() - started) / 1000
+  }
+
+  const change = async () => {
+    await first.commit({ 'page.txt': `${performance.now()}\n` })
+    await first.git`git push --quiet ${forge} HEAD:main`
+  }
+  const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN
+
+  first.write({ Makefile: 'install-deps:\n\t@true\n\nupgrade-db:\n\t@true\n' })
+  await change()
+  await play('pushlive.pushlive.deploy', 25)
+  await play('git.yml', 25)
+  console.log(
+    `| hosts at once | pushlive, s | ansible.builtin.git, s | ratio | the playbook alone, s |\n|---|---|---|---|---|`,
+  )
+  for (const serial of [1, 5, 10, 25, 50].filter(serial => serial <= count)) {
+    const times: { pushlive: number; git: number; alone: number }[] = []
+    for (let run = 0; run < runs; run++) {
+      await change()
+      const pushlive = await play('pushlive.pushlive.deploy', serial)
+      const git = await play('git.yml', serial)
+      // All that is not deploy.
+      times.push({
+        pushlive,
+        git,
+        alone: await play('pushlive.pushlive.deploy', serial, { pushlive_deploy: nothing }),
+      })
+    }
+    const [pushlive, git, alone] = (['pushlive', 'git', 'alone'] as const).map(name =>
+      median(times.map(each => each[name])).toFixed(1),
+    )
+    const ratio = median(times.map(each => each.pushlive / each.git)).toFixed(2)
+    console.log(`| ${serial} | ${pushlive} | ${git} | ${ratio} | ${alone} |`)
+  }
+  console.log(`\n${count} hosts on one machine of ${cpus().length} cores; medians of ${runs}.`)
+}
+
+try {
+  await main()
+} finally {
+  for (const cleanup of cleanups.reverse()) await cleanup()
+}
