@@ -92,9 +92,21 @@ test-release: release build ## build the release again elsewhere, start it on ar
 	build/debian.sh openssh-server debootstrap qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross man-db
 	PUSHLIVE_TEST=binaries $(node) --test test/release/test.ts
 
-bench: build ## the same pushes through plain bash and through the binaries
-	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)
+peers := dist/peers
+$(peers)/.installed: bench/peers/requirements.txt
+	build/debian.sh python3-venv
+	python3 -m venv $(peers)
+	$(peers)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+bench: build $(peers)/.installed ## the same pushes through plain bash, the binaries, and other tools
+	build/debian.sh openssh-server capistrano ruby-ed25519 ruby-bcrypt-pbkdf $(shell cat test/flexmeasures/debian-packages)
 	PUSHLIVE_TEST=binaries $(node) bench/bench.ts $(ARGS)
+	PUSHLIVE_TEST=binaries $(node) bench/peers.ts $(ARGS)
+
+bench-fleet: build $(ansible)/.installed ## fifty hosts, by batch size, beside Ansible's own git module
+	build/debian.sh openssh-server
+	PUSHLIVE_TEST=binaries $(node) bench/fleet.ts $(ARGS)
 
 demo: build ## deploy a small application to a throw-away server on this machine
 	build/debian.sh git openssh-server python3 uwsgi-core uwsgi-plugin-python3
@@ -113,4 +125,4 @@ install-hook: $(programs)/.built ## the hook and its settings (HOOK_ENV, or serv
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-sweeps torture test-flexmeasures test-ci test-fleet test-release bench demo pictures setup-ssh install-hook clean
+.PHONY: help install build release lint test test-sweeps torture test-flexmeasures test-ci test-fleet test-release bench bench-fleet demo pictures setup-ssh install-hook clean

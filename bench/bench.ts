@@ -22,6 +22,7 @@ import { drawChart, formatReport, formatResult, type Memory, type Result } from 
 import {
   type Deployable,
   type Kind,
+  lengthenHistory,
   prepareSites,
   readPeak,
   runTimed,
@@ -127,7 +128,7 @@ async function main() {
       }
     },
   )
-  for (const files of [100, 1000, 20_000, 50_000]) {
+  for (const files of [100, 1000, 20_000, 100_000]) {
     const scenario = `${files.toLocaleString('en')} files, one changed`
     await compare({ scenario, atMost: files === 20_000 ? 1.15 : undefined }, async () =>
       deployChange(await bothSites({ files })),
@@ -158,7 +159,45 @@ async function main() {
     return kind => burst(sites[kind])
   })
 
-  const memory = await measureMemory(small)
+  for (const deployments of [1_000, 10_000]) {
+    const name = deployments.toLocaleString('en')
+    const prepareBoth = async () => {
+      const sites = { bash: await newSite('pushlive'), pushlive: await newSite('pushlive') }
+      await lengthenHistory(sites.bash.site, 10)
+      await lengthenHistory(sites.pushlive.site, deployments)
+      return sites
+    }
+    await compare({ scenario: `deployment ${name}`, baseline: 'deployment 10', atMost: 1.05 }, async () =>
+      deployChange(await prepareBoth()),
+    )
+    for (const command of ['status', 'report']) {
+      const scenario = `deploy ${command} after ${name} deployments`
+      await compare({ scenario, baseline: 'after 10', count: Math.min(runs, 5) }, async () => {
+        const sites = await prepareBoth()
+        return kind => sites[kind].deploy({ args: [command] })
+      })
+    }
+  }
+  await compare({ scenario: 'RELEASES=30', baseline: 'RELEASES=3', atMost: 1.05 }, async () => {
+    const settings = { RESTART: 'true', SMOKE_TEST: '' }
+    const deploy = deployChange({
+      bash: await newSite('pushlive', { settings: { ...settings, RELEASES: '3' } }),
+      pushlive: await newSite('pushlive', { settings: { ...settings, RELEASES: '30' } }),
+    })
+    for (let release = 1; release <= 30; release++) await deploy('pushlive')
+    return deploy
+  })
+  await compare({ scenario: 'steps that print 1 GB', count: Math.min(runs, 3) }, async () => {
+    const print = 'yes 0123456789012345678901234567890123456789012345678901234567890 | head --bytes 1G'
+    const mend = (hook: string) => hook.replace('make install-deps', print)
+    return deployChange(await bothSites({ settings: { INSTALL_DEPS: print }, mend }))
+  })
+  await compare({ scenario: '50 pushes at once', baseline: '10 pushes', count: Math.min(runs, 5) }, async () => {
+    const site = await newSite('pushlive')
+    return kind => burst(site, kind === 'bash' ? 10 : 50)
+  })
+
+  const memory = values.only === '' ? await measureMemory(small) : []
   const machine = `${cpus().length} cores, ${cpus()[0]?.model}; round trips are delayed by a proxy.`
   const report = formatReport(results, memory, machine)
   console.log(report)
@@ -186,10 +225,10 @@ async function buildEmptyProgram(): Promise<string> {
   return binary
 }
 
-/** Ten pushes, each as soon as the server has taken the one before; until the last has its verdict. */
-async function burst({ site, deploy }: Deployable): Promise<number> {
+/** Pushes, each as soon as the server has taken the one before; until the last has its verdict. */
+async function burst({ site, deploy }: Deployable, pushes = 10): Promise<number> {
   const commits: string[] = []
-  for (let count = 0; count < 10; count++) commits.push(await site.commit({ 'part-0/0': `${performance.now()}\n` }))
+  for (let count = 0; count < pushes; count++) commits.push(await site.commit({ 'part-0/0': `${performance.now()}\n` }))
   await sleep(1000)
   const started = performance.now()
   const pushing: Promise<number>[] = []

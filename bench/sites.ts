@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Site, startServer } from '../test/lib/site.ts'
@@ -119,6 +119,20 @@ export async function runTimed(command: string, { cwd, env, args = [], input, on
 /** Kilobytes, of what /proc says about a process. */
 export function readPeak(file: string): number {
   return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(file, 'utf8'))?.[1])
+}
+
+/** As if its last deployment had been so many: their records and git's log of them. What was served stays. */
+export async function lengthenHistory({ repository, serverGit }: Site, deployments: number): Promise<void> {
+  const ref = 'refs/deploy/main/history'
+  const message = (await serverGit`git log -1 --format=%B ${ref}`).stdout.trim()
+  const commits = Array.from({ length: deployments }, (_, number) => {
+    const before = number === 0 ? `from ${ref}^0\n` : ''
+    const bytes = Buffer.byteLength(message)
+    return `commit ${ref}\ncommitter pushlive <pushlive@localhost> ${1_700_000_000 + number} +0000\ndata ${bytes}\n${message}\n${before}\n`
+  })
+  await serverGit({ input: commits.join('') })`git fast-import --quiet`
+  const [line = ''] = readFileSync(join(repository, 'logs', ref), 'utf8').split('\n')
+  appendFileSync(join(repository, 'logs', ref), `${line}\n`.repeat(deployments))
 }
 
 /**

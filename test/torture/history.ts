@@ -208,9 +208,11 @@ export interface History {
   readonly actions: readonly Action[]
 }
 
-export const history: fc.Arbitrary<History> = fc.record({
-  ifChanged: fc.boolean(),
-  releases: fc.boolean(),
-  live: fc.oneof({ arbitrary: fc.constant(true), weight: 5 }, { arbitrary: fc.boolean(), weight: 1 }),
-  actions: fc.array(action, { minLength: 1, maxLength: 8, size: 'max' }),
-})
+/** @param maxLength of how many actions at most */
+export const histories = (maxLength: number): fc.Arbitrary<History> =>
+  fc.record({
+    ifChanged: fc.boolean(),
+    releases: fc.boolean(),
+    live: fc.oneof({ arbitrary: fc.constant(true), weight: 5 }, { arbitrary: fc.boolean(), weight: 1 }),
+    actions: fc.array(action, { minLength: 1, maxLength, size: 'max' }),
+  })

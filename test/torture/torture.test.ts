@@ -2,18 +2,20 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { newKeyPair, startSshd } from '../lib/sshd.ts'
-import { history } from './history.ts'
+import { histories } from './history.ts'
 import { Broken, live } from './promise.ts'
 
 /**
  * Random histories of a server and its three clones, with faults, judged by what the application answers.
  * PUSHLIVE_TORTURE_RUNS: how many; _SEED and _PATH: what a failure has printed, which replays it; _SURVEY: go on after
- * a failure without shrinking it, and list them all; _SHRINK: seconds that shrinking may take.
+ * a failure without shrinking it, and list them all; _LENGTH: actions of a history at most, fewer where what breaks often
+ * would hide the rest; _SHRINK: seconds that shrinking may take.
  */
 const { PUSHLIVE_TORTURE_RUNS, PUSHLIVE_TORTURE_SEED, PUSHLIVE_TORTURE_PATH, PUSHLIVE_TORTURE_SURVEY } = process.env
 const runs = Number(PUSHLIVE_TORTURE_RUNS ?? 10)
 const seed = Number(PUSHLIVE_TORTURE_SEED ?? Math.floor(Math.random() * 1e9))
 const path = PUSHLIVE_TORTURE_PATH
+const history = histories(Number(process.env.PUSHLIVE_TORTURE_LENGTH ?? 8))
 const shrinkMilliseconds = Number(process.env.PUSHLIVE_TORTURE_SHRINK ?? 180) * 1000
 
 // Side by side, because most of the time they wait for the next second or for a step.
