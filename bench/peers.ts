@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises'
@@ -8,157 +8,17 @@ import { parseArgs } from 'node:util'
 import { waitFor } from '../test/lib/events.ts'
 import { kill } from '../test/lib/kills.ts'
 import { processes } from '../test/lib/processes.ts'
-import { type Site, startServer } from '../test/lib/site.ts'
+import { startServer } from '../test/lib/site.ts'
 import { type CleansUp, newKeyPair, type Sshd } from '../test/lib/sshd.ts'
-import { binaries, startSlowLink } from './sites.ts'
+import { startSlowLink } from './sites.ts'
+import { type Peer, peers, type Target } from './tools.ts'
 
 const { values } = parseArgs({
   options: { runs: { type: 'string', default: '10' }, only: { type: 'string', default: '' } },
 })
 const runs = Number(values.runs)
-const here = join(import.meta.dirname, 'peers')
-const venv = join(import.meta.dirname, '../dist/peers/bin')
 const cleanups: (() => void | Promise<void>)[] = []
 const t: CleansUp = { after: fn => void cleanups.push(fn) }
-
-const read = (command: string, ...args: string[]) => execFileSync(command, args, { encoding: 'utf8' })
-const versionIn = (text: string) => /\d+(\.\d+)+/.exec(text)?.[0] ?? ''
-
-/** What a deployment of a peer's is started with. */
-interface Target {
-  readonly site: Site
-  readonly port: number
-  readonly key: string
-  readonly knownHosts: string
-  /** A bare repository on the server's disk, for those that fetch. */
-  readonly forge: string
-  /** Where those that fetch deploy to. */
-  readonly folder: string
-}
-
-interface Command {
-  readonly command: string
-  readonly args?: readonly string[]
-  readonly cwd?: string
-  readonly env?: NodeJS.ProcessEnv
-}
-
-interface Peer {
-  readonly version: () => string
-  /** Whether it is given the commit, and fetches nothing. */
-  readonly isPushed?: boolean
-  readonly setUp?: (site: Site) => void
-  readonly deploy: (target: Target) => Command
-  readonly rollback?: (target: Target) => Command
-  /** Where the files are served from. */
-  readonly live: (target: Target) => string
-}
-
-const pushlive = (settings: Record<string, string>): Peer => {
-  const program = (args: readonly string[]) => (target: Target) => {
-    const KNOWN_DEPLOYMENT_HOSTS = readFileSync(target.knownHosts, 'utf8')
-    const env = { ...target.site.deployEnvironment, STAGING_REMOTE_REPO: urlOf(target), KNOWN_DEPLOYMENT_HOSTS }
-    return { command: join(binaries, 'deploy'), args, cwd: target.site.clone, env }
-  }
-  return {
-    version: () => versionIn(read(join(binaries, 'deploy'), '--version')),
-    isPushed: true,
-    setUp: site => {
-      site.configure(settings)
-      cpSync(join(binaries, 'post-receive'), join(site.repository, 'hooks/post-receive'))
-    },
-    deploy: program([]),
-    rollback: program(['rollback']),
-    live: ({ site }) => site.workTree,
-  }
-}
-
-const urlOf = ({ site, port }: Target) => site.url.replace(/:\d+\//, `:${port}/`)
-const fetching = ({ site, port, key, knownHosts, forge, folder }: Target) => ({
-  ...site.deployEnvironment,
-  FORGE: forge,
-  DEPLOY_TO: folder,
-  SSH_USER: new URL(site.url).username,
-  SSH_PORT: `${port}`,
-  SSH_KEY: key,
-  SSH_KNOWN_HOSTS: knownHosts,
-})
-const inFolder = ({ folder }: Target) => folder
-
-/** Each as its own documentation sets it up, with the same four steps: code, install-deps, upgrade-db, touch. */
-const peers: Record<string, Peer> = {
-  'plain bash': {
-    version: () => versionIn(read('bash', '--version')),
-    isPushed: true,
-    setUp: site => {
-      rmSync(join(site.repository, 'hooks/update'))
-      cpSync(join(here, '../bash/post-receive'), join(site.repository, 'hooks/post-receive'))
-      mkdirSync(site.workTree)
-    },
-    deploy: target => {
-      const options = ['-i', target.key, '-o', `UserKnownHostsFile=${target.knownHosts}`, '-o', 'IdentitiesOnly=yes']
-      const GIT_SSH_COMMAND = ['ssh', ...options].join(' ')
-      const env = { ...target.site.deployEnvironment, GIT_SSH_COMMAND, STAGING_REMOTE_REPO: urlOf(target) }
-      return { command: join(here, '../bash/DEPLOY.sh'), cwd: target.site.clone, env }
-    },
-    live: ({ site }) => site.workTree,
-  },
-  pushlive: pushlive({}),
-  'pushlive, RELEASES=3': pushlive({ RELEASES: '3', SMOKE_TEST: '' }),
-  Capistrano: {
-    version: () => versionIn(read('cap', '--version')),
-    // It writes a log beside its configuration.
-    setUp: site => cpSync(join(here, 'capistrano'), join(site.folder, 'capistrano'), { recursive: true }),
-    deploy: target => ({
-      command: 'cap',
-      args: ['production', 'deploy'],
-      cwd: join(target.site.folder, 'capistrano'),
-      env: fetching(target),
-    }),
-    rollback: target => ({
-      command: 'cap',
-      args: ['production', 'deploy:rollback'],
-      cwd: join(target.site.folder, 'capistrano'),
-      env: fetching(target),
-    }),
-    live: ({ folder }) => join(folder, 'current'),
-  },
-  Ansible: {
-    version: () => versionIn(read(join(venv, 'ansible'), '--version')),
-    deploy: target => {
-      const { site, key, knownHosts, port, folder } = target
-      const options = `-o UserKnownHostsFile=${knownHosts} -o IdentitiesOnly=yes -o ControlMaster=auto -o ControlPersist=60s`
-      const env = {
-        ...fetching(target),
-        LC_ALL: 'C.UTF-8',
-        ANSIBLE_PIPELINING: '1',
-        ANSIBLE_SSH_ARGS: options,
-        // A job of a CI finds no connection of the one before.
-        ANSIBLE_SSH_CONTROL_PATH_DIR: join(folder, `../cp-${performance.now()}`),
-        ANSIBLE_PYTHON_INTERPRETER: '/usr/bin/python3',
-      }
-      const host = ['--inventory', '127.0.0.1,', '--user', new URL(site.url).username]
-      const args = [...host, '--key-file', key, '-e', `ansible_port=${port}`, join(here, 'playbook.yml')]
-      return { command: join(venv, 'ansible-playbook'), args, env }
-    },
-    live: inFolder,
-  },
-  Fabric: {
-    version: () => versionIn(read(join(venv, 'fab'), '--version')),
-    deploy: target => ({ command: join(venv, 'fab'), args: ['deploy'], cwd: here, env: fetching(target) }),
-    live: inFolder,
-  },
-  pyinfra: {
-    version: () => versionIn(read(join(venv, 'pyinfra'), '--version')),
-    deploy: target => ({
-      command: join(venv, 'pyinfra'),
-      args: ['-y', 'inventory.py', 'deploy.py'],
-      cwd: here,
-      env: fetching(target),
-    }),
-    live: inFolder,
-  },
-}
 
 /** What a deployment prints of itself, and what a recipe is told by the commit: how long it takes, and what fails. */
 const makefile = (log: string) => `\
@@ -229,9 +89,13 @@ async function prepare(peer: Peer, server: Awaited<ReturnType<typeof startServer
       return page
     },
 
-    start(action: 'deploy' | 'rollback' = 'deploy', port = server.sshd.port) {
-      // For the port that the link has.
-      writeFileSync(knownHosts, server.sshd.knownHosts.replaceAll(`:${server.sshd.port} `, `:${port} `))
+    /** @param hosts the known ones, for the port that a link to sshd has */
+    start(
+      action: 'deploy' | 'rollback' = 'deploy',
+      port = server.sshd.port,
+      hosts = server.sshd.knownHosts.replaceAll(`:${server.sshd.port} `, `:${port} `),
+    ) {
+      writeFileSync(knownHosts, hosts)
       const { command, args = [], cwd, env } = (peer[action] as Peer['deploy'])({ ...target, port })
       const started = performance.now()
       const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
@@ -388,6 +252,16 @@ async function observe(peer: Deployed, canRollBack: boolean): Promise<Record<str
   found['the client killed'] =
     `${goesOn ? 'the server finishes' : 'steps are left out'}, serves ${serves}${goesOn || serves === 'old' ? '' : ' WITHOUT ITS STEPS'}; the next ${isMended ? 'goes live' : 'is refused'}`
 
+  const served = peer.page()
+  const other = await newKeyPair(peer.target.site.folder)
+  await peer.commit()
+  await sleep(1000)
+  const [host = ''] = readFileSync(peer.target.knownHosts, 'utf8').split(' ')
+  const stranger = peer.start('deploy', undefined, `${host} ${other.publicKey.split(' ').slice(0, 2).join(' ')}\n`)
+  found['a server with another host key'] =
+    `${colour(await stranger.ended)}, ${peer.page() === served ? 'nothing is sent' : 'IT GETS THE CODE'}`
+  await deployGood()
+
   if (canRollBack) {
     const previous = peer.page()
     await deployGood()
@@ -448,8 +322,8 @@ async function main() {
   const report = `${sections.join('\n\n')}\n`
   console.log(report)
   if (values.only !== '') return
-  writeFileSync(join(here, '../peers.md'), report)
-  const readme = join(here, '../../README.md')
+  writeFileSync(join(import.meta.dirname, 'peers.md'), report)
+  const readme = join(import.meta.dirname, '../README.md')
   const marked = /(?<=<!-- bench.peers\.md -->\n).*(?=<!-- end -->)/s
   writeFileSync(
     readme,
