@@ -84,9 +84,13 @@ $(ansible)/.installed: test/fleet/requirements.txt
 	$(ansible)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-test-fleet: build $(ansible)/.installed ## set up three servers by Ansible, and deploy to them
+test-fleet: build $(ansible)/.installed ## set up servers by Ansible, and deploy to them
 	build/debian.sh openssh-server python3-apt uwsgi-core uwsgi-plugin-python3 nginx-light postgresql python3-psycopg2
-	PUSHLIVE_TEST=binaries $(own_mounts) test/fleet/with-own-etc $(node) --test --test-concurrency=1 --test-timeout=300000 test/fleet/*.test.ts
+	PUSHLIVE_TEST=binaries $(own_mounts) test/fleet/with-own-etc $(node) --test --test-concurrency=1 --test-timeout=300000 test/fleet/fleet.test.ts test/fleet/under-load.test.ts
+
+test-fleet-debians: build $(ansible)/.installed ## the same role on Debian 11, 12 and 13
+	build/debian.sh openssh-server debootstrap
+	PUSHLIVE_TEST=binaries $(node) --test --test-timeout=480000 test/fleet/debians.test.ts
 
 test-release: release build ## build the release again elsewhere, start it on arm64, push with it on old and new Debians
 	build/debian.sh openssh-server debootstrap qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross man-db
@@ -125,4 +129,4 @@ install-hook: $(programs)/.built ## the hook and its settings (HOOK_ENV, or serv
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-sweeps torture test-flexmeasures test-ci test-fleet test-release bench bench-fleet demo pictures setup-ssh install-hook clean
+.PHONY: help install build release lint test test-sweeps torture test-flexmeasures test-ci test-fleet test-fleet-debians test-release bench bench-fleet demo pictures setup-ssh install-hook clean

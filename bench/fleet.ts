@@ -4,6 +4,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { $ as zx } from 'zx/core'
+import { ansible, installCollection } from '../test/fleet/fleet.ts'
 import { environmentOf, type Site, startServer } from '../test/lib/site.ts'
 import type { CleansUp } from '../test/lib/sshd.ts'
 
@@ -13,7 +14,6 @@ const { values } = parseArgs({
 const count = Number(values.hosts)
 const runs = Number(values.runs)
 const root = join(import.meta.dirname, '..')
-const ansible = join(root, 'dist/ansible/bin')
 const $ = zx({ quiet: true })
 
 const cleanups: (() => void | Promise<void>)[] = []
@@ -77,8 +77,7 @@ async function main() {
   writeFileSync(nothing, '#!/bin/sh\necho "{}"\n', { mode: 0o755 })
   writeFileSync(join(folder, 'git.yml'), playbookWithGit)
   writeFileSync(join(folder, 'ansible.cfg'), configuration)
-  await $`${ansible}/ansible-galaxy collection build ${root}/ansible --output-path ${folder}
-    ${ansible}/ansible-galaxy collection install --offline -p ${folder}/collections ${folder}/pushlive-pushlive-1.0.0.tar.gz`
+  await installCollection(folder, join(folder, 'collections'))
 
   async function play(playbook: string, serial: number, more: object = {}): Promise<number> {
     const env = {

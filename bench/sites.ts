@@ -105,8 +105,13 @@ export async function runTimed(command: string, { cwd, env, args = [], input, on
   const child = spawn(command, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] })
   if (child.pid) onStart?.(child.pid)
   child.stdin.end(input)
-  const said: Buffer[] = []
-  for (const output of [child.stdout, child.stderr]) output.on('data', chunk => said.push(chunk))
+  // The last of it: it may be a gigabyte.
+  let said: Buffer[] = []
+  for (const output of [child.stdout, child.stderr]) {
+    output.on('data', chunk => {
+      said = [...said.slice(-50), chunk]
+    })
+  }
   const exitCode = await new Promise(resolve => child.on('close', resolve))
   const seconds = (performance.now() - started) / 1000
   // git push ends with 0 also where the bash hook failed.

@@ -7,7 +7,7 @@ import { program } from '../lib/programs.ts'
 import { environmentOf } from '../lib/site.ts'
 import { type CleansUp, newKeyPair, type Sshd, startSshd } from '../lib/sshd.ts'
 
-export const root = join(import.meta.dirname, '../..')
+const root = join(import.meta.dirname, '../..')
 export const ansible = join(root, 'dist/ansible/bin')
 const $ = zx({ quiet: true, nothrow: true })
 
@@ -40,9 +40,7 @@ export async function startFleet(t: CleansUp, names: readonly string[]) {
     hosts.push({ name, user, sshd })
   }
   await git`git init --quiet --initial-branch=main`
-  const built = await $`${ansible}/ansible-galaxy collection build ${root}/ansible --output-path ${folder}
-    ${ansible}/ansible-galaxy collection install --offline -p ${folder}/collections ${folder}/pushlive-pushlive-1.0.0.tar.gz`
-  assert.equal(built.exitCode, 0, built.text())
+  await installCollection(folder, join(folder, 'collections'))
 
   const shared = {
     ansible_python_interpreter: '/usr/bin/python3',
@@ -130,6 +128,13 @@ export async function startFleet(t: CleansUp, names: readonly string[]) {
     },
   }
   return fleet
+}
+
+/** Packs the collection and installs it, as its users do. */
+export async function installCollection(folder: string, collections: string): Promise<void> {
+  const built = await $`${ansible}/ansible-galaxy collection build ${root}/ansible --output-path ${folder}
+    ${ansible}/ansible-galaxy collection install --offline -p ${collections} ${folder}/pushlive-pushlive-1.0.0.tar.gz`
+  assert.equal(built.exitCode, 0, built.text())
 }
 
 const inRepository = (user: string) =>
