@@ -78,10 +78,13 @@ test-ci: build $(runners)/.installed ## run the examples for CIs: in act, Gitea'
 	PUSHLIVE_TEST=binaries $(node) --test --test-timeout=120000 test/ci/*.test.ts
 
 ansible := dist/ansible
+peers := dist/peers
 $(ansible)/.installed: test/fleet/requirements.txt
+$(peers)/.installed: bench/peers/requirements.txt
+$(ansible)/.installed $(peers)/.installed:
 	build/debian.sh python3-venv
-	python3 -m venv $(ansible)
-	$(ansible)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 test-fleet: build $(ansible)/.installed ## set up servers by Ansible, and deploy to them
@@ -95,13 +98,6 @@ test-fleet-debians: build $(ansible)/.installed ## the same role on Debian 11, 1
 test-release: release build ## build the release again elsewhere, start it on arm64, push with it on old and new Debians
 	build/debian.sh openssh-server debootstrap qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross man-db
 	PUSHLIVE_TEST=binaries $(node) --test test/release/test.ts
-
-peers := dist/peers
-$(peers)/.installed: bench/peers/requirements.txt
-	build/debian.sh python3-venv
-	python3 -m venv $(peers)
-	$(peers)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
-	@touch $@
 
 bench: build $(peers)/.installed ## the same pushes through plain bash, the binaries, and other tools
 	build/debian.sh openssh-server capistrano ruby-ed25519 ruby-bcrypt-pbkdf $(shell cat test/flexmeasures/debian-packages)

@@ -4,34 +4,25 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { $ as zx } from 'zx/core'
-import { ansible, installCollection } from '../test/fleet/fleet.ts'
-import { environmentOf, type Site, startServer } from '../test/lib/site.ts'
+import { ansible, ansibleEnvironment, installCollection } from '../test/fleet/fleet.ts'
+import { type Site, startServer } from '../test/lib/site.ts'
 import type { CleansUp } from '../test/lib/sshd.ts'
+import { median } from './report.ts'
+import { binaries } from './sites.ts'
 
 const { values } = parseArgs({
   options: { hosts: { type: 'string', default: '50' }, runs: { type: 'string', default: '3' } },
 })
 const count = Number(values.hosts)
 const runs = Number(values.runs)
-const root = join(import.meta.dirname, '..')
+/** The same by Ansible's own git module, as a playbook without pushlive does it. */
+const playbookWithGit = join(import.meta.dirname, 'peers/playbook.yml')
 const $ = zx({ quiet: true })
 
 const cleanups: (() => void | Promise<void>)[] = []
 const t: CleansUp = { after: fn => void cleanups.push(fn) }
 
-/** The same by Ansible's own git module: what a playbook without pushlive does, in its order and with its batches. */
-const playbookWithGit = `
-- hosts: pushlive
-  serial: "{{ pushlive_serial }}"
-  gather_facts: false
-  tasks:
-    - ansible.builtin.git: { repo: "{{ forge }}", dest: "{{ work_tree }}", version: main }
-    - ansible.builtin.command: { cmd: make install-deps, chdir: "{{ work_tree }}" }
-    - ansible.builtin.command: { cmd: make upgrade-db, chdir: "{{ work_tree }}" }
-    - ansible.builtin.file: { path: "{{ work_tree }}/wsgi.py", state: touch }
-`
-
-/** How Ansible is set up where it has to be fast: ansible.com's own advice. */
+/** How Ansible is set up where it has to be fast: its documentation's advice. */
 const configuration = '[defaults]\nhost_key_checking = true\n[connection]\npipelining = true\n'
 
 async function main() {
@@ -64,28 +55,24 @@ async function main() {
         ansible_ssh_common_args: `-F ${clientConfig}`,
         ansible_python_interpreter: '/usr/bin/python3',
         server_user: sshd.user,
-        forge,
         pushlive_known_hosts: sshd.knownHosts,
         pushlive_key: key.file,
         pushlive_clone: first.clone,
-        pushlive_deploy: join(root, 'dist', `${process.platform}-${process.arch}`, 'deploy'),
+        pushlive_deploy: join(binaries, 'deploy'),
       },
     },
   }
   writeFileSync(join(folder, 'inventory.yml'), JSON.stringify(inventory))
   const nothing = join(folder, 'nothing')
   writeFileSync(nothing, '#!/bin/sh\necho "{}"\n', { mode: 0o755 })
-  writeFileSync(join(folder, 'git.yml'), playbookWithGit)
   writeFileSync(join(folder, 'ansible.cfg'), configuration)
   await installCollection(folder, join(folder, 'collections'))
 
   async function play(playbook: string, serial: number, more: object = {}): Promise<number> {
     const env = {
-      ...environmentOf(home),
-      LC_ALL: 'C.UTF-8',
+      ...ansibleEnvironment(home, join(folder, 'collections')),
       ANSIBLE_CONFIG: join(folder, 'ansible.cfg'),
-      ANSIBLE_COLLECTIONS_PATH: join(folder, 'collections'),
-      ANSIBLE_LOCALHOST_WARNING: 'false',
+      FORGE: forge,
     }
     const variables = JSON.stringify({ pushlive_serial: serial, ...more })
     const started = performance.now()
@@ -99,12 +86,11 @@ async function main() {
     await first.commit({ 'page.txt': `${performance.now()}\n` })
     await first.git`git push --quiet ${forge} HEAD:main`
   }
-  const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN
 
   first.write({ Makefile: 'install-deps:\n\t@true\n\nupgrade-db:\n\t@true\n' })
   await change()
   await play('pushlive.pushlive.deploy', 25)
-  await play('git.yml', 25)
+  await play(playbookWithGit, 25)
   console.log(
     `| hosts at once | pushlive, s | ansible.builtin.git, s | ratio | the playbook alone, s |\n|---|---|---|---|---|`,
   )
@@ -113,7 +99,7 @@ async function main() {
     for (let run = 0; run < runs; run++) {
       await change()
       const pushlive = await play('pushlive.pushlive.deploy', serial)
-      const git = await play('git.yml', serial)
+      const git = await play(playbookWithGit, serial)
       // All that is not deploy.
       times.push({
         pushlive,

@@ -10,6 +10,7 @@ import { kill } from '../test/lib/kills.ts'
 import { processes } from '../test/lib/processes.ts'
 import { startServer } from '../test/lib/site.ts'
 import { type CleansUp, newKeyPair, type Sshd } from '../test/lib/sshd.ts'
+import { median } from './report.ts'
 import { startSlowLink } from './sites.ts'
 import { type Peer, peers, type Target } from './tools.ts'
 
@@ -126,7 +127,6 @@ interface Ended {
   readonly output: string
 }
 
-const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN
 const ratio = (some: readonly number[], others: readonly number[]) =>
   median(some.map((each, index) => each / (others[index] ?? Number.NaN))).toFixed(2)
 

@@ -16,7 +16,7 @@ export interface Memory {
   readonly atMost: number | undefined
 }
 
-const median = (numbers: readonly number[]) => {
+export const median = (numbers: readonly number[]) => {
   const sorted = [...numbers].sort((a, b) => a - b)
   const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]]
   return ((low ?? Number.NaN) + (high ?? Number.NaN)) / 2

@@ -8,7 +8,7 @@ import { waitFor } from '../lib/events.ts'
 import { program } from '../lib/programs.ts'
 import { environmentOf } from '../lib/site.ts'
 import { findFreePort, newKeyPair } from '../lib/sshd.ts'
-import { ansible, installCollection } from './fleet.ts'
+import { ansible, ansibleEnvironment, installCollection } from './fleet.ts'
 
 const $ = zx({ quiet: true, nothrow: true })
 const skip = userInfo().uid === 0 ? false : 'only root may make a root'
@@ -61,12 +61,7 @@ describe('The role makes a server of a Debian that has nothing but Python and ss
       }
       const inventory = join(machine, 'inventory.yml')
       writeFileSync(inventory, JSON.stringify({ pushlive: { hosts: { [suite]: {} }, vars } }))
-      const env = {
-        ...environmentOf(home),
-        LC_ALL: 'C.UTF-8',
-        ANSIBLE_NOCOLOR: '1',
-        ANSIBLE_COLLECTIONS_PATH: collections,
-      }
+      const env = ansibleEnvironment(home, collections)
       const play = async (playbook: string, ...args: string[]) => {
         const run = $({ env, cwd: machine })
         const played = await run`${ansible}/ansible-playbook -i ${inventory} pushlive.pushlive.${playbook} ${args}`

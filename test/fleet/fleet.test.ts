@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { restrictionTo } from '../../scripts/lib/setup/authorized-key.ts'
 import { parseRemote, type Remote } from '../../scripts/lib/ssh/remote.ts'
-import { ansible, type Host, startFleet } from './fleet.ts'
+import { ansible, type Host, skip, startFleet } from './fleet.ts'
 
 const $ = zx({ quiet: true, nothrow: true })
-// with-own-etc has emptied it.
-const skip = userInfo().uid === 0 && readdirSync('/home').length === 0 ? false : 'make test-fleet makes users, as root'
 
 /** Fails on the host that the file fail-on names; a migration counts itself, and fails beside another one. */
 const Makefile = `\

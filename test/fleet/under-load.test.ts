@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { startPostgres } from '../flexmeasures/servers.ts'
@@ -8,11 +7,8 @@ import { waitFor } from '../lib/events.ts'
 import { kill } from '../lib/kills.ts'
 import { processes } from '../lib/processes.ts'
 import { findFreePort } from '../lib/sshd.ts'
-import { ask, readExample, startWebServer, waitForPage } from '../lib/web-server.ts'
-import { type Host, startFleet } from './fleet.ts'
-
-// with-own-etc has emptied it.
-const skip = userInfo().uid === 0 && readdirSync('/home').length === 0 ? false : 'make test-fleet makes users, as root'
+import { askAllTheTime, readExample, sampleWsgi, startWebServer, waitForPage } from '../lib/web-server.ts'
+import { type Host, skip, startFleet } from './fleet.ts'
 
 /** A deployment tells the database that it has begun, waits while a file says so, and fails on the host of fail-on. */
 const Makefile = `\
@@ -80,7 +76,7 @@ describe('Three servers and a worker behind nginx, on one PostgreSQL, asked all 
     fleet.commit({
       Makefile,
       'migrate.sql': migration,
-      'wsgi.py': `${readExample('app/wsgi.py', {}).split('from app')[0]}from app import application  # noqa: E402\n`,
+      'wsgi.py': sampleWsgi(),
       'app.py': application,
       version: `${version}`,
       'fail-on': `${failOn}\n`,
@@ -124,24 +120,13 @@ http {
     writeFileSync(join(folder, 'nginx.conf'), config)
     await startWebServer(suite, url, ['/usr/sbin/nginx', '-c', join(folder, 'nginx.conf'), '-e', 'stderr'])
   }
+
   /** Asks through nginx while something happens: no request may fail. */
   async function underLoad(action: () => Promise<void>): Promise<void> {
-    let isOver = false
-    const failed: string[] = []
-    let requests = 0
-    const asking = [1, 2, 3].map(async () => {
-      while (!isOver) {
-        const answer = await ask(url)
-        requests++
-        if (answer?.status !== 200) failed.push(`${answer?.status} ${answer?.text}`)
-      }
-    })
-    await action().finally(() => {
-      isOver = true
-    })
-    await Promise.all(asking)
-    assert.deepEqual(failed, [], `${failed.length} of ${requests} requests failed`)
-    assert.ok(requests > 100, `${requests} requests`)
+    const answers = await askAllTheTime([url, url, url], action)
+    const failed = answers.filter(answer => answer?.status !== 200)
+    assert.deepEqual(failed, [], `${failed.length} of ${answers.length} requests failed`)
+    assert.ok(answers.length > 100, `${answers.length} requests`)
   }
 
   const pages = async (version: number) => {
@@ -152,7 +137,6 @@ http {
     configure({ isFirst: true })
     const made = await play('server')
     assert.equal(made.exitCode, 0, made.output)
-    chmodSync(folder, 0o755)
     const live = await commit(1)
     const { exitCode, output } = await play('deploy')
     assert.equal(exitCode, 0, output)

@@ -7,7 +7,7 @@ import { announcementsSideBySide, kills } from '../lib/kills.ts'
 import { testsBinaries } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { type CleansUp, findFreePort } from '../lib/sshd.ts'
-import { ask, readExample, startWebServer, writeApacheConfig } from '../lib/web-server.ts'
+import { askAllTheTime, readExample, sampleWsgi, startWebServer, writeApacheConfig } from '../lib/web-server.ts'
 
 /** Debian's, which its uWSGI and mod_wsgi are made for. */
 const python = '/usr/bin/python3'
@@ -60,7 +60,7 @@ type Failing = 'install' | 'upgrade' | 'import' | 'health'
 
 function appFiles(version: number, failing?: Failing): Record<string, string> {
   return {
-    'wsgi.py': `${readExample('app/wsgi.py', {}).split('from app')[0]}from app import application  # noqa: E402\n`,
+    'wsgi.py': sampleWsgi(),
     'app.py': application
       .replace('VERSION_OF_THE_CODE', failing === 'import' ? 'missing' : `${version}`)
       .replace('HEALTHY', failing === 'health' ? 'False' : 'True'),
@@ -151,18 +151,8 @@ describe('With RELEASES=3, what a client sees while it asks all the time of', { 
       /** Asks while something happens; only what was live at its beginning, or is switched to, may answer. */
       const live = new Set([version()])
       async function underLoad(scenario: string, action: () => Promise<void>) {
-        let isOver = false
-        const answers: string[] = []
-        const asking = [url, `${url}slow`].map(async page => {
-          while (!isOver) {
-            const answer = await ask(page)
-            answers.push(answer?.status === 200 ? answer.text : `failed: ${answer?.status} ${answer?.text}`)
-          }
-        })
-        await action().finally(() => {
-          isOver = true
-        })
-        await Promise.all(asking)
+        const asked = await askAllTheTime([url, `${url}slow`], action)
+        const answers = asked.map(each => (each?.status === 200 ? each.text : `failed: ${each?.status} ${each?.text}`))
         const failed = answers.filter(each => each.startsWith('failed'))
         const mixed = answers.filter(each => !failed.includes(each) && new Set(each.split(' ')).size > 1)
         const undeclared = answers.filter(

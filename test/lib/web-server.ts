@@ -31,6 +31,10 @@ export function sampleApp(version = 1): Record<string, string> {
   return files
 }
 
+/** The wsgi.py of examples/app, for an application that is not made by a function. */
+export const sampleWsgi = () =>
+  `${readExample('app/wsgi.py', {}).split('from app')[0]}from app import application  # noqa: E402\n`
+
 /** What the page of examples/app says. */
 export const samplePage = (version: number, migrations = version) => `version ${version}, ${migrations} migration(s)\n`
 
@@ -87,6 +91,23 @@ export async function ask(url: string): Promise<{ status: number; text: string }
   } catch {
     return undefined
   }
+}
+
+/** Asks for each of the pages again and again while something happens. @returns all answers */
+export async function askAllTheTime(
+  pages: readonly string[],
+  action: () => Promise<void>,
+): Promise<Awaited<ReturnType<typeof ask>>[]> {
+  let isOver = false
+  const answers: Awaited<ReturnType<typeof ask>>[] = []
+  const asking = pages.map(async page => {
+    while (!isOver) answers.push(await ask(page))
+  })
+  await action().finally(() => {
+    isOver = true
+  })
+  await Promise.all(asking)
+  return answers
 }
 
 /** Waits until a page says just this. @throws Error that says what it says instead */
