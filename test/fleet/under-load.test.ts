@@ -69,7 +69,8 @@ describe('Three servers and a worker behind nginx, on one PostgreSQL, asked all 
         ...(host === worker ? { RESTART: 'true' } : { PATH_TO_WSGI: `/home/${host.user}/www/wsgi.py` }),
         ...(host !== worker && !isFirst && { HEALTH_CHECK_URL: `http://127.0.0.1:${ports.get(host)}/` }),
       }),
-      { pushlive_serial: [1, 2] },
+      // Room for the worker in the second batch, in which it must not be.
+      { pushlive_serial: [1, 3] },
       [worker.name],
     )
   const commit = (version: number, failOn = 'none') =>
@@ -155,6 +156,12 @@ http {
       const { exitCode, output } = await play('deploy')
       assert.equal(exitCode, 0, output)
       assert.deepEqual(await serving(), [live, live, live, live], output)
+      // The first, the two others, the worker.
+      assert.deepEqual(output.match(/^PLAY \[Deploy.*?\]/gm), [
+        'PLAY [Deploy]',
+        'PLAY [Deploy]',
+        'PLAY [Deploy to workers]',
+      ])
     })
     await pages(2)
     const [ofOne, ofTwo, ofThree, ofWorker] = await Promise.all(fleet.hosts.map(fleet.lastDeployment))
