@@ -2,11 +2,20 @@ import fc from 'fast-check'
 
 /** What a history is made of: plain values, each with a meaning in any state, so that any of them can be left out. */
 export type Action =
-  | { readonly do: 'run'; readonly calls: readonly Call[]; readonly fault: Fault | undefined }
+  | Run
   | { readonly do: 'work by hand'; readonly work: Work; readonly place: number }
   | { readonly do: 'damage'; readonly how: Damage; readonly file: number }
-  | { readonly do: 'clock'; readonly hours: number }
   | { readonly do: 'housekeeping'; readonly what: Housekeeping }
+
+export interface Run {
+  readonly do: 'run'
+  readonly calls: readonly Call[]
+  readonly fault: Fault | undefined
+  /** How far the server's clock is wrong meanwhile; after another run, this sets it forward or back. */
+  readonly hoursAhead: number
+  /** All calls once more, without the fault: a job is run again, a rollback did not go far enough. */
+  readonly isRepeated: boolean
+}
 
 /** One run of deploy, for the commit that its clone has then. */
 export interface Call {
@@ -138,7 +147,8 @@ const call: fc.Arbitrary<Call> = fc.record({
   verb: fc.oneof(
     { arbitrary: fc.constant('deploy' as const), weight: 6 },
     { arbitrary: fc.constantFrom(...verbs), weight: 4 },
-    { arbitrary: fc.constant('rollback' as const), weight: 1 },
+    { arbitrary: fc.constant('rollback' as const), weight: 2 },
+    { arbitrary: fc.constant('again' as const), weight: 1 },
   ),
   commit: fc.option(commit, { nil: undefined, freq: 2 }),
   to: fc.nat(20),
@@ -161,6 +171,11 @@ const run = fc.record({
     { arbitrary: fc.array(call, { minLength: 1, maxLength: 4 }), weight: 1 },
   ),
   fault: fc.oneof({ arbitrary: fc.constant(undefined), weight: 3 }, { arbitrary: fault, weight: 2 }),
+  hoursAhead: fc.oneof(
+    { arbitrary: fc.constant(0), weight: 4 },
+    { arbitrary: fc.constantFrom(1, -1, 48, -48), weight: 1 },
+  ),
+  isRepeated: fc.oneof({ arbitrary: fc.constant(false), weight: 4 }, { arbitrary: fc.constant(true), weight: 1 }),
 })
 
 const action: fc.Arbitrary<Action> = fc.oneof(
@@ -183,10 +198,6 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       file: fc.nat(40),
     }),
     weight: 3,
-  },
-  {
-    arbitrary: fc.record({ do: fc.constant('clock' as const), hours: fc.constantFrom(0, -1, 1, -48, 48) }),
-    weight: 1,
   },
   {
     arbitrary: fc.record({

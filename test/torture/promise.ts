@@ -29,6 +29,8 @@ const deployed = (commit?: CommitOptions): Action => ({
   do: 'run',
   calls: [{ clone: 0, verb: 'deploy', commit, to: 0 }],
   fault: undefined,
+  hoursAhead: 0,
+  isRepeated: false,
 })
 
 /** What keeps the hook from running, or from reading its settings, from before the push on. */
@@ -83,8 +85,10 @@ interface Called extends Ended {
 }
 
 function newModel(server: Server, told: string[]) {
-  /** What was live one after another, as a rollback counts; undefined after what only the server knows the outcome of. */
-  let line: Commit[] | undefined = []
+  /** The last of what was live one after another, as a rollback counts; empty after what only the server knows. */
+  let line: Commit[] = []
+  /** Nothing was live before the first of the line. */
+  let isWholeLine = true
   const everServed = new Set<Commit>()
   let outputs = ''
   /** What was answered for last. */
@@ -101,18 +105,20 @@ function newModel(server: Server, told: string[]) {
   }
 
   async function act(action: Action) {
-    if (action.do === 'run') await run(action.calls, action.fault)
-    else if (action.do === 'work by hand') {
+    if (action.do === 'run') {
+      server.setClock(action.hoursAhead)
+      if (action.hoursAhead !== 0) tell(`== the clock is ${action.hoursAhead} hours ahead`)
+      await run(action.calls, action.fault)
+      const onceMore = action.calls.map(call => ({ ...call, commit: undefined }))
+      if (action.isRepeated) await run(onceMore, undefined)
+    } else if (action.do === 'work by hand') {
       tell(`== by hand: ${action.work}${action.work === 'untracked file' ? ` ${action.place}` : ''}`)
       await server.workByHand(action.work, action.place)
     } else if (action.do === 'damage') {
       const file = server.damage(action.how, action.file)
       tell(`== damage: ${action.how} ${file}`)
       isDamaged = true
-      if (file?.includes('/refs/')) line = undefined
-    } else if (action.do === 'clock') {
-      tell(`== the clock goes ${action.hours} hours wrong`)
-      server.setClock(action.hours)
+      if (file?.includes('/refs/')) forgetLine()
     } else {
       tell(`== ${action.what}`)
       await server.keepHouse(action.what)
@@ -290,8 +296,8 @@ function newModel(server: Server, told: string[]) {
       }
     }
     if (call.verb === 'rollback') {
-      const expected = line?.at(-2)
-      const isKnown = line && line.at(-1) === before.served && before.problems.length === 0
+      const expected = line.at(-2)
+      const isKnown = (expected || isWholeLine) && line.at(-1) === before.served && before.problems.length === 0
       if (isKnown && (!expected || server.collisions(expected).length === 0)) {
         if (expected) {
           verify(code === 0, 'a rollback does not go back', `${what}; expected ${shortName(expected)}`)
@@ -354,17 +360,22 @@ function newModel(server: Server, told: string[]) {
 
   /** Follows what is live, as far as one call alone leaves no doubt. */
   function keepLine(only: Called | undefined, after: Look, begun: readonly string[]) {
-    if (only === undefined) {
-      line = undefined
-      return
-    }
+    if (only === undefined) return forgetLine()
     const { call, code } = only
-    if (code === 5 || typeof code === 'string') line = undefined
-    if (line === undefined || code !== 0 || call.verb === 'check' || after.served === undefined) return
+    if (code === 5 || typeof code === 'string') forgetLine()
+    if (code !== 0 || call.verb === 'check' || after.served === undefined) return
     if (line.at(-1) === after.served || begun.length === 0) return
     const at = line.lastIndexOf(after.served)
-    if (call.verb.startsWith('rollback') && at !== -1) line.length = at + 1
-    else line.push(after.served)
+    if (call.verb.startsWith('rollback')) {
+      if (at !== -1) line.length = at + 1
+      else if (isWholeLine) line.push(after.served)
+      else line = [after.served]
+    } else line.push(after.served)
+  }
+
+  function forgetLine() {
+    line = []
+    isWholeLine = false
   }
 
   const chosenBy = (output: string) => {
