@@ -11,7 +11,6 @@ import {
   resolveCommit,
   type Session,
   setRemote,
-  verifyBash,
 } from './lib/deploy/clone.ts'
 import { readCommits, readHistory, summarize } from './lib/deploy/history.ts'
 import { formatHistory, formatKept, formatLines, formatStatus } from './lib/deploy/history-text.ts'
@@ -78,12 +77,12 @@ async function main(): Promise<number> {
   if (asked === undefined) return exitCode.live
   const { command, options, argument } = asked
   const settings = readDeploySettings(options['env-file'])
-  verifyBash()
   const { STAGING_REMOTE_REPO: remote, SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: knownHosts } = settings
   const secrets = remote.host === undefined ? {} : { key, knownHosts, jump: settings.PROXY_JUMP, remote }
-  return withSshSession(secrets, (env, connected) =>
-    command.run({ settings, options, ci: recognizeCi(), argument, connected, ...openClone(remote.url, env) }),
-  )
+  return withSshSession(secrets, async (env, connected) => {
+    const clone = await openClone(remote.url, env)
+    return command.run({ settings, options, ci: recognizeCi(), argument, connected, ...clone })
+  })
 }
 
 /** DEPLOY.sh, and then what it could not know: whether the commit is live. */

@@ -201,6 +201,15 @@ const failures: Record<string, Failing> = {
       return {}
     },
   },
+  'a machine without ssh': {
+    says: /^There is no ssh program here\.[\s\S]*^To do: install it/m,
+    words: /spawn ssh ENOENT/,
+    async arrange(site) {
+      const bin = mkdtempSync(join(site.folder, 'bin-'))
+      await $`ln -s $(command -v bash) $(command -v git) ${bin}`
+      return { PATH: bin }
+    },
+  },
   'a key for another repository only': {
     says: /^The server lets this key reach another repository only\./m,
     words: /This key may only push to \/another\.git/,

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { type Shell, $ as zx } from 'zx/core'
+import type { Shell } from 'zx/core'
 import { quote } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { isForeignClone } from '../ssh/explain-failure.ts'
@@ -29,16 +29,18 @@ export interface Options {
   readonly json?: boolean | undefined
 }
 
-/** All commands run in bash. @throws Failure (usage) where there is none, as with an empty PATH */
-export function verifyBash(): void {
-  if (zx.quote !== undefined) return // zx has found one
-  throw new Failure(exitCode.usage, 'There is no bash program here.', {
-    fix: 'install bash (Alpine: apk add bash), or let PATH lead to it',
-  })
-}
-
-/** @param env what the ssh session adds to the environment */
-export function openClone(url: string, env: Readonly<Record<string, string>>) {
+/**
+ * @param env what the ssh session adds to the environment
+ * @throws Failure (usage) where there is no bash, as with an empty PATH: all commands run in it
+ */
+export async function openClone(url: string, env: Readonly<Record<string, string>>) {
+  // While the connection is made.
+  const { $: zx } = await import('zx/core')
+  if (zx.quote === undefined) {
+    throw new Failure(exitCode.usage, 'There is no bash program here.', {
+      fix: 'install bash (Alpine: apk add bash), or let PATH lead to it',
+    })
+  }
   const server = `pushlive-${newUnique()}`
   return {
     $: zx({ env: { ...process.env, ...env }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] }),

@@ -60,7 +60,7 @@ const causes: readonly Cause[] = [
     'run deploy as a user who is; in a container: echo "ci:x:$(id -u):$(id -g)::/tmp:/bin/sh" >> /etc/passwd, as root',
   ],
   [
-    /exec: ssh: not found|cannot run ssh:/,
+    /spawn ssh ENOENT|cannot run ssh:/,
     exitCode.unreachable,
     'There is no ssh program here.',
     'install it (Debian: apt-get install openssh-client)',

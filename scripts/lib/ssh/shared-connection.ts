@@ -1,12 +1,9 @@
-import { spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ProcessPromise, $ as zx } from 'zx/core'
 import { harmless } from '../shared/foreign-text.ts'
 import { explainConnectionFailure, isNotShareable } from './explain-failure.ts'
 import type { Remote } from './remote.ts'
-
-const $ = zx({ quiet: true, nothrow: true })
 
 /**
  * One connection to the server for all the git commands of a run (ssh_config(5), ControlMaster). An ssh of ours holds
@@ -18,9 +15,9 @@ export class SharedConnection {
   readonly socket: string
   /** @throws Failure (unreachable); ssh having no way to share a connection here is none */
   readonly opened: Promise<void>
-  readonly #ssh: readonly string[]
+  readonly #ssh: readonly [string, ...string[]]
   readonly #log: string
-  readonly #opening: ProcessPromise
+  readonly #opening: ChildProcess
   #isOpen = false
   #seen = 0
 
@@ -29,16 +26,25 @@ export class SharedConnection {
    * @param folder a private one, for the socket and what ssh says
    * @param persist whether ssh ends by itself when we were killed. It does not show what a jump says then.
    */
-  constructor(ssh: readonly string[], folder: string, { user, host, port }: Remote, { persist }: { persist: boolean }) {
+  constructor(
+    ssh: readonly [string, ...string[]],
+    folder: string,
+    { user, host, port }: Remote,
+    { persist }: { persist: boolean },
+  ) {
     this.socket = join(folder, 'ssh')
     this.#log = join(folder, 'log')
     this.#ssh = [...ssh, '-S', this.socket]
+    const [program, ...options] = this.#ssh
     const log = openSync(this.#log, 'ax', 0o600)
     const background = ['-f', '-N', '-M', ...(persist ? ['-o', 'ControlPersist=60'] : []), '-E', this.#log]
-    const destination = [...(port ? ['-p', port] : []), '--', user ? `${user}@${host}` : (host as string)]
+    const destination = [...(port ? ['-p', `${port}`] : []), '--', user ? `${user}@${host}` : (host as string)]
     // A file and no pipe: the ssh that goes into the background may keep it open.
-    const start = $({ stdio: ['ignore', log, log], env: { ...process.env, LC_ALL: 'C' } })
-    this.#opening = start`exec ${this.#ssh} ${background} ${destination}`
+    // Not by zx: every deployment waits for this, and zx is loaded meanwhile.
+    this.#opening = spawn(program, [...options, ...background, ...destination], {
+      stdio: ['ignore', log, log],
+      env: { ...process.env, LC_ALL: 'C' },
+    })
     closeSync(log)
     this.opened = this.#open()
     // Whoever fails before it waits for the connection has something else to say.
@@ -46,17 +52,19 @@ export class SharedConnection {
   }
 
   async #open(): Promise<void> {
-    const { ok } = await this.#opening
-    this.#isOpen = ok
-    const words = this.#newWords()
-    if (!ok && !isNotShareable(words)) throw explainConnectionFailure(words)
+    const ended = await new Promise<number | null | Error>(resolve => {
+      this.#opening.on('error', resolve).on('exit', resolve)
+    })
+    this.#isOpen = ended === 0
+    const words = ended instanceof Error ? ended.message : this.#newWords()
+    if (!this.#isOpen && !isNotShareable(words)) throw explainConnectionFailure(words)
   }
 
   /** Ends the connection, and shows what ssh has said of it since it was made. Waits: the program may be about to end. */
   close(): void {
-    const [ssh, ...options] = this.#ssh as [string, ...string[]]
-    if (this.#isOpen) spawnSync(ssh, [...options, '-O', 'exit', '--', 'any'], { stdio: 'ignore' })
-    else this.#opening.child?.kill()
+    const [program, ...options] = this.#ssh
+    if (this.#isOpen) spawnSync(program, [...options, '-O', 'exit', '--', 'any'], { stdio: 'ignore' })
+    else this.#opening.kill()
     process.stderr.write(harmless(this.#newWords()))
   }
 
