@@ -48,7 +48,7 @@ export async function live({ ifChanged, releases, live, actions }: History, sshd
   const told: string[] = []
   try {
     const model = newModel(server, told)
-    if (live) await model.act(deployed(plainCommit))
+    for (let commit = 1; commit <= live; commit++) await model.act(deployed(plainCommit))
     for (const action of actions) await model.act(action)
     server.makeRoom()
     if (server.heads[0]) await model.act(deployed())
