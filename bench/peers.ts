@@ -136,7 +136,9 @@ type Times = Record<string, number[]>
 async function measure(all: Record<string, Deployed>, action: 'deploy' | 'rollback', port: number): Promise<Times> {
   const times: Times = {}
   for (let run = 0; run <= runs; run++) {
-    for (const [name, peer] of Object.entries(all)) {
+    // Up and down, because whoever comes first has an advantage.
+    const order = Object.entries(all)
+    for (const [name, peer] of run % 2 ? order : order.reverse()) {
       if (action === 'rollback' && !peers[name]?.rollback) continue
       await peer.commit()
       // pushlive never checks out twice within one second, and Capistrano's releases are named by it.
@@ -276,7 +278,8 @@ async function main() {
   const isWanted = (name: string) => name.includes(values.only)
   if (!Object.keys(peers).some(isWanted)) return
   const names = Object.keys(peers).filter(name => isWanted(name) || name === 'plain bash' || name === 'pushlive')
-  const versions = names.map(name => `${name} ${peers[name]?.version()}`)
+  // One tool may stand there twice, with other settings.
+  const versions = [...new Set(names.map(name => `${name.replace(/,.*/, '')} ${peers[name]?.version()}`))]
   const sections: string[] = []
 
   const bashrcs = { none: '', 'one of 50 ms': 'sleep 0.05\ncase $- in *i*) ;; *) return ;; esac\n' }
@@ -289,7 +292,7 @@ async function main() {
     for (const name of names) all[name] = await prepare(peers[name] as Peer, server)
     columns[`deploy, .bashrc: ${account}`] = await measure(all, 'deploy', server.sshd.port)
     if (bashrc) continue
-    columns['deploy, 50 ms round trip'] = await measure(all, 'deploy', await slow(server.sshd))
+    columns['deploy, 50 ms round trip'] = await measure(all, 'deploy', (await slow(server.sshd)).port)
     columns.rollback = await measure(all, 'rollback', server.sshd.port)
     for (const name of names) {
       observed.push([name, await observe(all[name] as Deployed, peers[name]?.rollback !== undefined)])

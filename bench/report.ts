@@ -8,6 +8,16 @@ export interface Result {
   readonly pairs: readonly (readonly [baseline: number, pushlive: number])[]
 }
 
+/** How long pushlive takes as something grows. */
+export interface Growth {
+  readonly what: string
+  readonly sizes: readonly number[]
+  /** Seconds for each size, round by round. */
+  readonly rounds: readonly (readonly number[])[]
+  /** The ratio of the largest to the smallest that is aimed at. */
+  readonly atMost: number | undefined
+}
+
 /** Peaks of resident memory, in kB. */
 export interface Memory {
   readonly program: string
@@ -33,11 +43,30 @@ export function formatResult(result: Result): string {
   return `| ${scenario} | ${baseline} | ${times.join(' | ')} | ${ratioOf(result).toFixed(2)} | ${atMost} | ${pairs.length} |`
 }
 
-export function formatReport(results: readonly Result[], memory: readonly Memory[], machine: string): string {
+const timesOf = ({ sizes, rounds }: Growth) => sizes.map((_, index) => median(rounds.map(round => round[index] ?? 0)))
+
+export function formatGrowth(growth: Growth): string {
+  const { what, sizes, rounds, atMost = '' } = growth
+  const list = (numbers: readonly number[]) => numbers.map(each => each.toLocaleString('en')).join(' / ')
+  const ratio = median(rounds.map(round => (round.at(-1) ?? 0) / (round[0] ?? 0))).toFixed(2)
+  const times = timesOf(growth).map(seconds => Math.round(seconds * 1000))
+  return `| ${what} | ${list(sizes)} | ${list(times)} | ${ratio} | ${atMost} | ${rounds.length} |`
+}
+
+export function formatReport(
+  results: readonly Result[],
+  growths: readonly Growth[],
+  memory: readonly Memory[],
+  machine: string,
+): string {
   return `\
 | scenario | baseline | baseline, ms | pushlive, ms | ratio | aim | pairs |
 |---|---|---|---|---|---|---|
 ${results.map(formatResult).join('\n')}
+
+| what grows | sizes | pushlive, ms | largest / smallest | aim | rounds |
+|---|---|---|---|---|---|
+${growths.map(formatGrowth).join('\n')}
 
 | peak of resident memory | bash, MB | pushlive, MB | aim, MB |
 |---|---|---|---|
@@ -70,6 +99,40 @@ export function drawChart(results: readonly Result[]): string {
 <text x="${left}" y="18">time of pushlive / plain bash (line: 1; dashed: aim)</text>
 <path d="M${(left + scale).toFixed(1)} 26V${bottom - 6}" stroke="#333"/>
 ${rows.join('\n')}
+</svg>
+`
+}
+
+/** A panel for each, both axes logarithmic; dashed, what is proportional to the size. */
+export function drawGrowths(growths: readonly Growth[]): string {
+  const columns = 2
+  const [width, height] = [390, 210]
+  const [left, right, top, bottom] = [20, 60, 40, 30]
+  const panels = growths.map((growth, index) => {
+    const times = timesOf(growth)
+    const [smallest = 1, largest = 1] = [growth.sizes[0], growth.sizes.at(-1)]
+    const [fastest, slowest] = [Math.min(...times), Math.max(...times, Math.min(...times) * 10)]
+    const scale = (value: number, from: number, to: number) => Math.log(value / from) / Math.log(to / from)
+    const x = (size: number) => left + scale(size, smallest, largest) * (width - left - right)
+    const y = (seconds: number) => height - bottom - scale(seconds, fastest, slowest) * (height - top - bottom)
+    const points = times.map((seconds, at) => ({ size: growth.sizes[at] ?? 1, seconds }))
+    const path = points.map(({ size, seconds }) => `${x(size).toFixed(1)} ${y(seconds).toFixed(1)}`).join('L')
+    // As far as it stays within the panel.
+    const end = Math.min(largest, (smallest * slowest) / (times[0] ?? 1))
+    const proportional = `M${x(smallest)} ${y(times[0] ?? 1).toFixed(1)}L${x(end).toFixed(1)} ${y(((times[0] ?? 1) * end) / smallest).toFixed(1)}`
+    const marks = points.map(({ size, seconds }) => {
+      const [px, py] = [x(size).toFixed(1), y(seconds)]
+      const label = seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`
+      return `<circle cx="${px}" cy="${py.toFixed(1)}" r="3" fill="#3b6ea5"/><text x="${px}" y="${(py - 7).toFixed(1)}">${label}</text><text x="${px}" y="${height - 8}" text-anchor="middle" fill="#666">${size.toLocaleString('en')}</text>`
+    })
+    const [column, row] = [index % columns, Math.floor(index / columns)]
+    return `<g transform="translate(${column * width} ${row * height})"><text x="${left}" y="20" font-weight="bold">${growth.what}</text><path d="M${left} ${height - bottom}H${width - right}" stroke="#333"/><path d="${proportional}" stroke="#b00" stroke-dasharray="3 2"/><path d="M${path}" stroke="#3b6ea5" stroke-width="2" fill="none"/>${marks.join('')}</g>`
+  })
+  const rows = Math.ceil(growths.length / columns)
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${columns * width} ${rows * height}" font-family="sans-serif" font-size="12">
+<title>How long pushlive takes as something grows</title>
+<rect width="100%" height="100%" fill="#fff"/>
+${panels.join('\n')}
 </svg>
 `
 }

@@ -143,21 +143,34 @@ export async function lengthenHistory({ repository, serverGit }: Site, deploymen
 /**
  * A way to sshd on which a round trip takes longer, by so many milliseconds. Not netem, which needs root and a kernel
  * that has it; this lacks the delay of TCP's own handshake, for both alike.
+ *
+ * @returns its port, and how often a client has said something after an answer, since that was asked for last
  */
-export async function startSlowLink(t: CleansUp, port: number, roundTrip: number): Promise<number> {
+export async function startSlowLink(t: CleansUp, port: number, roundTrip: number) {
+  let roundTrips = 0
   const server = createServer(client => {
     const upstream = connect(port, '127.0.0.1')
+    let isAnswered = true
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
     ] as const) {
       from.setNoDelay(true)
-      from.on('data', chunk => setTimeout(() => to.writable && to.write(chunk), roundTrip / 2))
+      from.on('data', chunk => {
+        if (from === client && isAnswered) roundTrips++
+        isAnswered = from === upstream
+        setTimeout(() => to.writable && to.write(chunk), roundTrip / 2)
+      })
       from.on('end', () => setTimeout(() => to.end(), roundTrip / 2))
       from.on('error', () => to.destroy())
     }
   })
   t.after(() => void server.close())
   await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
-  return (server.address() as { port: number }).port
+  const takeRoundTrips = () => {
+    const taken = roundTrips
+    roundTrips = 0
+    return taken
+  }
+  return { port: (server.address() as { port: number }).port, takeRoundTrips }
 }
