@@ -48,10 +48,7 @@ const results: Result[] = []
 const growths: Growth[] = []
 const cleanups: (() => void | Promise<void>)[] = []
 const t: CleansUp = { after: fn => void cleanups.push(fn) }
-const folder = mkdtempSync(join(tmpdir(), 'bench-'))
-// PostgreSQL's own user has to get through.
-chmodSync(folder, 0o755)
-t.after(() => rmSync(folder, { recursive: true, force: true }))
+const folder = newFolder()
 
 const network = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => /^(SSL_CERT_FILE|(https?|all|no)_proxy)$/i.test(name)),
@@ -98,6 +95,14 @@ async function grow(
   const growth = { what, sizes, atMost, rounds: await inTurn(all, count) }
   growths.push(growth)
   console.error(formatGrowth(growth))
+}
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  // PostgreSQL's own user has to get through.
+  chmodSync(folder, 0o755)
+  return folder
 }
 
 async function main() {
@@ -287,6 +292,7 @@ async function burst({ site, deploy }: Deployable, pushes = 10): Promise<number>
 
 /** FlexMeasures' own steps, on one database and, but for releases, in one virtual environment. */
 async function bothFlexMeasures(newSite: Awaited<ReturnType<typeof prepareSites>>, RELEASES?: string) {
+  const folder = newFolder()
   const venv = join(folder, 'venv')
   await makeVirtualEnvironment(venv)
   const postgres = await startPostgres(t, folder)
