@@ -235,6 +235,14 @@ describe('A server that cannot write', async () => {
   for (const [when, settings, words] of [
     ['before the push', {}, /The server did not get all objects/],
     ['while a step runs', { INSTALL_DEPS: 'cat /dev/zero > "$FILLER" || true' }, /pushlive\/journal cannot be written/],
+    [
+      'but for half of what is to be written',
+      {
+        INSTALL_DEPS: 'cat /dev/zero > "$FILLER" || truncate --size=-4096 "$FILLER"',
+        UPGRADE_DB: `true ${'long '.repeat(1500)}`,
+      },
+      /^remote: UPGRADING .* failed: .*pushlive\/journal cannot be written/m,
+    ],
     ['before the outcome is written down', { RESTART: 'cat /dev/zero > "$FILLER" || true' }, /RECORDING .* failed/],
   ] as const) {
     it(`because the repository's disk is full ${when}: its word is true, and with room again a push goes live`, {
@@ -253,11 +261,11 @@ describe('A server that cannot write', async () => {
         if (when === 'before the push') await $`cat /dev/zero > ${filler} || true`
         await site.commit({ 'page.txt': 'two\n' })
         const { exitCode, output } = await site.deploy()
-        assert.notEqual(exitCode, 0, output)
+        assert.equal(exitCode, when === 'before the push' ? 4 : 1, output)
         assert.match(output, words)
         assert.equal(site.read('page.txt'), /IS NOT BACK IN PLACE/.test(output) ? 'two\n' : 'one\n', output)
         rmSync(filler)
-        site.configure({ INSTALL_DEPS: undefined, RESTART: 'true' })
+        site.configure({ INSTALL_DEPS: undefined, UPGRADE_DB: undefined, RESTART: 'true' })
         const commit = await site.commit({ 'page.txt': 'three\n' })
         const again = await site.deploy()
         assert.equal(again.exitCode, 0, again.output)

@@ -4,7 +4,7 @@ import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Journal, JournalEntry, Touched } from './journal.ts'
 import type { DeploymentLog } from './log.ts'
-import { go, identifyProcess } from './processes.ts'
+import { abandon, go, identifyProcess } from './processes.ts'
 
 /** One deployment under way: each of its steps is announced, written down, and then done. */
 export class Deployment {
@@ -57,11 +57,23 @@ export class Deployment {
     this.#journal.write(this.entry)
   }
 
-  /** Writes a command down, which waits for that, and lets it begin. */
+  /**
+   * Writes a command down, which waits for that, and lets it begin.
+   *
+   * @throws Failure where it cannot be written down; the command has done nothing then
+   */
   readonly start = (text: string, command: ProcessPromise): ProcessPromise => {
+    const { command: before } = this.entry
     const id = identifyProcess(command.pid)
     this.entry.command = id && { ...id, text: flatten(text) }
-    this.#journal.write(this.entry)
+    try {
+      this.#journal.write(this.entry)
+    } catch (error) {
+      // What is written next may fit without it.
+      this.entry.command = before
+      abandon(command)
+      throw error
+    }
     return go(command)
   }
 

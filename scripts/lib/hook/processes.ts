@@ -27,6 +27,14 @@ export function go(command: ProcessPromise): ProcessPromise {
   return command
 }
 
+/** Ends a command that waits for its go, and will not get it. */
+export function abandon(command: ProcessPromise): void {
+  command.nothrow()
+  const pipe = command.child?.stdio[3] as NodeJS.WritableStream | null | undefined
+  pipe?.on('error', () => {})
+  pipe?.end()
+}
+
 export function identifyProcess(pid: number | undefined): ProcessId | undefined {
   const found = pid === undefined ? undefined : readProcess(pid)
   return found && { pid: found.pid, started: found.started }

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
 
@@ -16,7 +16,8 @@ export function replaceStateFile(file: string, content: string, isLasting = fals
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
     const fd = openSync(temporary, 'w', 0o600)
     try {
-      writeSync(fd, content)
+      // Not writeSync, which is content with what fits on the disk.
+      writeFileSync(fd, content)
       if (isLasting) fsyncSync(fd)
     } finally {
       closeSync(fd)

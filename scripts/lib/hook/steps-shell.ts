@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type ProcessPromise, $ as zx } from 'zx/core'
+import { type ProcessOutput, type ProcessPromise, $ as zx } from 'zx/core'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { DeploymentLog } from './log.ts'
@@ -79,11 +79,18 @@ export class StepsShell {
       timeout && setTimeout(() => end(`did not end within ${timeout} s (STEP_TIMEOUT) and was killed`), timeout * 1000)
     signal?.addEventListener('abort', onAbort)
     if (signal?.aborted) onAbort()
-    const { exitCode: code, signal: killedBy, stdout: printed } = await start(command, step)
-    await ending
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
-    const lastLines = output.end()
+    let lastLines = ''
+    let result: ProcessOutput
+    try {
+      result = await start(command, step)
+      await ending
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+      // Until then nothing else is shown, not even the verdict.
+      lastLines = output.end()
+    }
+    const { exitCode: code, signal: killedBy, stdout: printed } = result
     if (code === 0 && !ended) return printed
     const how = ended || (killedBy ? `was killed by ${killedBy}` : `exited with ${code}`)
     throw new Failure(exitCode.failed, `\`${flatten(command)}\` ${how}.`, { why: lastLines })
