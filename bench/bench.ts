@@ -219,10 +219,13 @@ async function main() {
     return site
   }
   const deployments = [10, 1_000, 10_000]
-  await grow({ what: 'deployments before', sizes: deployments, atMost: 1.05, count: runs }, async size => {
-    const site = await deployedBefore(size)
-    return () => changeOne(site)
-  })
+  await grow(
+    { what: 'deployments before', sizes: deployments, atMost: 1.05, count: Math.max(runs, 20) },
+    async size => {
+      const site = await deployedBefore(size)
+      return () => changeOne(site)
+    },
+  )
   for (const command of ['status', 'report']) {
     await grow({ what: `deployments that deploy ${command} reads`, sizes: deployments }, async size => {
       const { deploy } = await deployedBefore(size)

@@ -78,7 +78,7 @@ Times are medians; the ratio is the median of the ratios of the pairs, each run 
 
 /** A bar for each scenario: how long pushlive takes where its baseline takes 1. A bar of more than 2 ends there. */
 export function drawChart(results: readonly Result[]): string {
-  const [left, space, right, height] = [300, 360, 60, 26]
+  const [left, space, right, height] = [330, 360, 60, 26]
   const scale = space / 2
   const rows = results.map((result, index) => {
     const { scenario, baseline, atMost } = result
