@@ -36,6 +36,8 @@ const deployed = (commit?: CommitOptions): Action => ({
 /** What keeps the hook from running, or from reading its settings, from before the push on. */
 const beforehand = ['no x bit', 'no hook', 'cut hook', 'no .env', '.env is a folder']
 const withoutHook = ['no x bit', 'no hook', 'cut hook']
+/** What a hook that runs, and a connection that holds, have to answer through. */
+const isSilencing = ({ kind }: Fault) => withoutHook.includes(kind) || /^(kill|cut) /.test(kind)
 
 /**
  * Lives a history, and looks after each action whether the promise was kept. At its end one deploy finds out what is
@@ -207,6 +209,7 @@ function newModel(server: Server, told: string[]) {
     verify(!output.includes('Internal error'), 'an internal error', what)
     const killed = typeof code === 'string' || code > 128
     verify(killed ? /^kill (deploy|everything)/.test(`${fault?.kind}`) : code <= 5, 'no exit code of ours', what)
+    verify(code !== 5 || (fault !== undefined && isSilencing(fault)), 'no verdict though the hook could give one', what)
     if (call.verb === 'check') {
       if (called.length === 1) verify(begun.length === 0, 'check deploys', what)
       return
