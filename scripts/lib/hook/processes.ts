@@ -20,19 +20,21 @@ export const goPipe = 'pipe'
 export type Start = (text: string, command: ProcessPromise) => ProcessPromise
 
 export function go(command: ProcessPromise): ProcessPromise {
-  const pipe = command.child?.stdio[3] as NodeJS.WritableStream | null | undefined
-  // Where the command could not be started, its own result says so.
-  pipe?.on('error', () => {})
-  pipe?.end('\n')
+  goPipeOf(command)?.end('\n')
   return command
 }
 
 /** Ends a command that waits for its go, and will not get it. */
 export function abandon(command: ProcessPromise): void {
   command.nothrow()
+  goPipeOf(command)?.end()
+}
+
+function goPipeOf(command: ProcessPromise) {
   const pipe = command.child?.stdio[3] as NodeJS.WritableStream | null | undefined
+  // Where the command could not be started, its own result says so.
   pipe?.on('error', () => {})
-  pipe?.end()
+  return pipe
 }
 
 export function identifyProcess(pid: number | undefined): ProcessId | undefined {
