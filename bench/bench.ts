@@ -248,8 +248,9 @@ async function main() {
   })
 
   const memory = values.only === '' ? await measureMemory(small) : []
-  const trips = `${median(roundTrips.bash)} round trips for bash and ${median(roundTrips.pushlive)} for pushlive`
-  const machine = `${cpus().length} cores, ${cpus()[0]?.model}; a proxy delays the round trips, and counts them: ${trips}.`
+  const [bash, pushlive] = [median(roundTrips.bash), median(roundTrips.pushlive)]
+  const counted = `, and counts them: ${bash} round trips for bash and ${pushlive} for pushlive`
+  const machine = `${cpus().length} cores, ${cpus()[0]?.model}; a proxy delays the round trips${bash ? counted : ''}.`
   const report = formatReport(results, growths, memory, machine)
   console.log(report)
   if (values.only !== '') return

@@ -239,7 +239,7 @@ describe('A server that cannot write', async () => {
       'but for half of what is to be written',
       {
         INSTALL_DEPS: 'cat /dev/zero > "$FILLER" || truncate --size=-4096 "$FILLER"',
-        UPGRADE_DB: `true ${'long '.repeat(1500)}`,
+        UPGRADE_DB: `touch upgraded; true ${'long '.repeat(1500)}`,
       },
       /^remote: UPGRADING .* failed: .*pushlive\/journal cannot be written/m,
     ],
@@ -263,6 +263,8 @@ describe('A server that cannot write', async () => {
         const { exitCode, output } = await site.deploy()
         assert.equal(exitCode, when === 'before the push' ? 4 : 1, output)
         assert.match(output, words)
+        // What cannot be written down is not done.
+        assert.equal(existsSync(join(site.workTree, 'upgraded')), false, output)
         assert.equal(site.read('page.txt'), /IS NOT BACK IN PLACE/.test(output) ? 'two\n' : 'one\n', output)
         rmSync(filler)
         site.configure({ INSTALL_DEPS: undefined, UPGRADE_DB: undefined, RESTART: 'true' })

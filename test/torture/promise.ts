@@ -36,7 +36,7 @@ const deployed = (commit?: CommitOptions): Action => ({
 /** What keeps the hook from running, or from reading its settings, from before the push on. */
 const beforehand = ['no x bit', 'no hook', 'cut hook', 'no .env', '.env is a folder']
 const withoutHook = ['no x bit', 'no hook', 'cut hook']
-/** What a hook that runs, and a connection that holds, have to answer through. */
+/** Whether nobody may be left to answer, or to be answered. Through all else, such as a full disk, the hook answers. */
 const isSilencing = ({ kind }: Fault) => withoutHook.includes(kind) || /^(kill|cut) /.test(kind)
 
 /**
