@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { waitFor } from '../lib/events.ts'
 import { type Site, startServer } from '../lib/site.ts'
@@ -66,6 +69,22 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
       assert.equal(await site.live(), good)
     })
   }
+
+  it('shows the last answer where the application has fallen silent since', async t => {
+    const site = await newSite(t)
+    let requests = 0
+    const server = createServer((_, response) => {
+      if (requests++ === 0) response.writeHead(500).end('no such table: users')
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    t.after(() => server.close().closeAllConnections())
+    const { port } = server.address() as AddressInfo
+    site.configure({ HEALTH_CHECK_URL: `http://127.0.0.1:${port}/`, HEALTH_CHECK_TIMEOUT: '3' })
+    await site.commit({ 'page.txt': 'one\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.match(output, /it answered 500 .*\n.*no such table: users\n.*then it did not answer: /)
+  })
 
   it('is not passed by an answer that names the commit before', async t => {
     const site = await newSite(t)

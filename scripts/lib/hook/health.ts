@@ -9,30 +9,43 @@ const shownBytes = 500
  * for the application; and an answer that names the previous commit and not this one is the old code's.
  *
  * @param timeout seconds
- * @throws Failure with the last answer
+ * @throws Failure with the last answer, and with why there was none after it
  */
 export async function verifyHealthy(url: string, timeout: number, commit: string, previous = commit): Promise<void> {
   // Not Date.now(): somebody may set the clock.
   const end = process.uptime() + timeout
+  let answered: string | undefined
   for (;;) {
-    const why = await ask(url, Math.max((end - process.uptime()) * 1000, 1), commit, previous)
-    if (why === undefined) return
+    const { isHealthy, answer, silence } = await ask(
+      url,
+      Math.max((end - process.uptime()) * 1000, 1),
+      commit,
+      previous,
+    )
+    if (isHealthy) return
+    answered = answer ?? answered
     if (process.uptime() + pollMilliseconds / 1000 > end) {
+      // The time that is left to the last request may be too short for any answer: the one before it tells more.
+      const why = [answered, silence].filter(Boolean).join('\nthen ')
       throw new Failure(exitCode.failed, `The application did not answer 2xx within ${timeout} s.`, { why })
     }
     await sleep(pollMilliseconds)
   }
 }
 
-/** @returns nothing when it answered 2xx, else the answer in words */
-async function ask(url: string, milliseconds: number, commit: string, previous: string): Promise<string | undefined> {
+/** What a request has brought: an answer in words, or why there is none. */
+type Asked = { isHealthy?: true; answer?: string; silence?: string }
+
+async function ask(url: string, milliseconds: number, commit: string, previous: string): Promise<Asked> {
   try {
     const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(Math.ceil(milliseconds)) })
     const body = await response.text()
-    if (!response.ok) return `it answered ${response.status} ${response.statusText}\n${body.slice(0, shownBytes)}`
-    return body.includes(previous) && !body.includes(commit) ? `it is still ${previous} that answers` : undefined
+    if (!response.ok)
+      return { answer: `it answered ${response.status} ${response.statusText}\n${body.slice(0, shownBytes)}` }
+    if (body.includes(previous) && !body.includes(commit)) return { answer: `it is still ${previous} that answers` }
+    return { isHealthy: true }
   } catch (error) {
     const { message, cause } = error as Error
-    return `it did not answer: ${cause instanceof Error ? cause.message || String(cause) : message}`
+    return { silence: `it did not answer: ${cause instanceof Error ? cause.message || String(cause) : message}` }
   }
 }
