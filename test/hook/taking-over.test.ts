@@ -22,12 +22,13 @@ describe('After the switch to another release', async () => {
     const service = ['python3', join(import.meta.dirname, '../lib/service.py'), pidfile]
     const serve = ['python3', '-m', 'http.server', '--bind', '127.0.0.1', `${port}`]
     await startWebServer(t, url, ['env', `SERVICE_CWD=${site.workTree}`, ...service, ...serve])
-    site.configure({ HEALTH_CHECK_URL: url, HEALTH_CHECK_TIMEOUT: '3' })
+    site.configure({ HEALTH_CHECK_URL: url })
     return { site, url, restart: `kill -HUP "$(cat '${pidfile}')"` }
   }
 
   it('a server that stays in the old one makes the deployment red, and the old one is live as before', async t => {
     const { site } = await newServedSite(t)
+    site.configure({ HEALTH_CHECK_TIMEOUT: '3' })
     const first = await site.live()
     await site.commit({ 'page.txt': 'two\n' })
     const { exitCode, output } = await site.deploy()
