@@ -265,7 +265,9 @@ async function goLive(commit: string, release: Release, plan: Plan, deployment: 
   }
   if (plan.application && HEALTH_CHECK_URL) {
     const other = commit === entry.commit ? entry.previous : entry.commit
-    await deployment.step(`CHECKING HEALTH (${HEALTH_CHECK_URL})`, async () => {
+    // Without a password or a token that is in it.
+    const { origin, pathname } = HEALTH_CHECK_URL
+    await deployment.step(`CHECKING HEALTH (${origin}${pathname})`, async () => {
       if (RESTART === undefined) await sleep(noticeMilliseconds)
       await verifyHealthy(HEALTH_CHECK_URL, settings.HEALTH_CHECK_TIMEOUT, commit, other)
       if (left === undefined) return

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { waitFor } from '../lib/events.ts'
@@ -35,6 +35,14 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
         error => error.cause?.code !== 'ECONNREFUSED',
       ),
     )
+  }
+
+  /** A server that answers as it is told, in this process. */
+  async function serve(t: { after(fn: () => void): void }, answer: RequestListener): Promise<URL> {
+    const server = createServer(answer)
+    t.after(() => server.close().closeAllConnections())
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
   }
 
   /** For what is red only when the time is up; what is green has the default's minute, on the busiest machine. */
@@ -73,17 +81,31 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
   it('shows the last answer where the application has fallen silent since', async t => {
     const site = await newSite(t)
     let requests = 0
-    const server = createServer((_, response) => {
+    const url = await serve(t, (_, response) => {
       if (requests++ === 0) response.writeHead(500).end('no such table: users')
     })
-    await once(server.listen(0, '127.0.0.1'), 'listening')
-    t.after(() => server.close().closeAllConnections())
-    const { port } = server.address() as AddressInfo
-    site.configure({ HEALTH_CHECK_URL: `http://127.0.0.1:${port}/`, ...soon })
+    site.configure({ HEALTH_CHECK_URL: `${url}`, ...soon })
     await site.commit({ 'page.txt': 'one\n' })
     const { exitCode, output } = await site.deploy()
     assert.equal(exitCode, 1, output)
     assert.match(output, /it answered 500 .*\n.*no such table: users\n.*then it did not answer: /)
+  })
+
+  it('asks with the password and the token of its address, and shows neither', async t => {
+    const site = await newSite(t)
+    const asked: (string | undefined)[] = []
+    const url = await serve(t, (request, response) => {
+      asked.push(request.url, request.headers.authorization)
+      response.end()
+    })
+    site.configure({ HEALTH_CHECK_URL: `http://monitor:pass%40word@${url.host}/ping?token=sesame` })
+    await site.commit({ 'page.txt': 'one\n' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.deepEqual(asked, ['/ping?token=sesame', `Basic ${btoa('monitor:pass@word')}`])
+    assert.match(output, /CHECKING HEALTH \(http:\/\/127\.0\.0\.1:\d+\/ping\)/)
+    const shown = output + (await site.deploy(['status'])).output + (await site.deploy(['logs'])).output
+    assert.doesNotMatch(shown, /word@|pass%40|sesame/)
   })
 
   it('is not passed by an answer that names the commit before', async t => {

@@ -1,8 +1,13 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import https from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCode, Failure } from '../shared/program.ts'
 
 const pollMilliseconds = 250
-const shownBytes = 500
+const shownCharacters = 500
+/** Where the answer may name its commit; one without an end fills no memory. */
+const readCharacters = 1_000_000
 
 /**
  * Asks until the answer is 2xx. A redirect is not followed: it would let a login page or a "down for maintenance" stand
@@ -11,7 +16,7 @@ const shownBytes = 500
  * @param timeout seconds
  * @throws Failure with the last answer, and with why there was none after it
  */
-export async function verifyHealthy(url: string, timeout: number, commit: string, previous = commit): Promise<void> {
+export async function verifyHealthy(url: URL, timeout: number, commit: string, previous = commit): Promise<void> {
   // Not Date.now(): somebody may set the clock.
   const end = process.uptime() + timeout
   let answered: string | undefined
@@ -36,16 +41,29 @@ export async function verifyHealthy(url: string, timeout: number, commit: string
 /** What a request has brought: an answer in words, or why there is none. */
 type Asked = { isHealthy?: true; answer?: string; silence?: string }
 
-async function ask(url: string, milliseconds: number, commit: string, previous: string): Promise<Asked> {
+async function ask(url: URL, milliseconds: number, commit: string, previous: string): Promise<Asked> {
   try {
-    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(Math.ceil(milliseconds)) })
-    const body = await response.text()
-    if (!response.ok)
-      return { answer: `it answered ${response.status} ${response.statusText}\n${body.slice(0, shownBytes)}` }
+    const { status, body } = await get(url, AbortSignal.timeout(Math.ceil(milliseconds)))
+    if (!/^2/.test(status)) return { answer: `it answered ${status}\n${body.slice(0, shownCharacters)}` }
     if (body.includes(previous) && !body.includes(commit)) return { answer: `it is still ${previous} that answers` }
     return { isHealthy: true }
   } catch (error) {
-    const { message, cause } = error as Error
-    return { silence: `it did not answer: ${cause instanceof Error ? cause.message || String(cause) : message}` }
+    // Of several addresses that refuse there is only a code, and of a timeout the cause says more.
+    const { message, code, cause } = error as NodeJS.ErrnoException
+    return { silence: `it did not answer: ${(cause instanceof Error && cause.message) || message || code}` }
   }
+}
+
+/** Not fetch(), which refuses an address with a password in it, and dozens of ports that a browser must not reach. */
+async function get(url: URL, signal: AbortSignal): Promise<{ status: string; body: string }> {
+  const { get } = url.protocol === 'https:' ? https : http
+  // A connection of its own: one that is kept may lead to the old code.
+  const request = get(url, { agent: false, headers: { 'user-agent': 'pushlive' }, signal })
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  let body = ''
+  for await (const chunk of response.setEncoding('utf8')) {
+    body += chunk
+    if (body.length > readCharacters) break
+  }
+  return { status: `${response.statusCode} ${response.statusMessage}`, body }
 }

@@ -65,8 +65,9 @@ const hookSettings = {
   RESTART: { means: 'a command in place of touching PATH_TO_WSGI', mayBeEmpty: true },
   HEALTH_CHECK_URL: {
     means: 'what answers 2xx when the application serves, such as http://127.0.0.1:8000/ping',
-    read: (url: string) => {
-      if (!/^https?:$/.test(URL.parse(url)?.protocol ?? '')) throw new Error('is not an http URL')
+    read: (text: string) => {
+      const url = URL.parse(text)
+      if (!url || !/^https?:$/.test(url.protocol)) throw new Error('is not an http URL')
       return url
     },
   },
