@@ -17,6 +17,7 @@ import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { waitFor } from '../lib/events.ts'
 import { processes } from '../lib/processes.ts'
+import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { type CleansUp, findFreePort, newKeyPair, type Sshd, startSshd } from '../lib/sshd.ts'
 
@@ -318,7 +319,6 @@ describe('deploy says what is wrong, and what to do, with', async () => {
       quiet: true,
       nothrow: true,
     })
-    const { program } = await import('../lib/programs.ts')
     const result = await deploying`exec setpriv --reuid 12345 --clear-groups ${program('deploy')}`
     assert.equal(result.exitCode, 3, result.stderr)
     assert.match(
@@ -435,12 +435,32 @@ describe('The private ssh session', async () => {
     }
   })
 
+  it('cannot be made where there is no temporary folder: exit 2, and nothing is pushed', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const { exitCode, output } = await site.deploy([], { TMPDIR: '/nowhere' })
+    assert.equal(exitCode, 2, output)
+    assert.match(output, /^The temporary folder \/nowhere cannot be used\.\n {4}ENOENT: .*\nTo do: .*TMPDIR/m)
+    assert.deepEqual(await site.asks(), [])
+  })
+
+  it('cannot be made where the key does not fit on the disk: exit 2, and no part of it is left', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const TMPDIR = newTemporaryFolder(site)
+    const deploying = zx({ cwd: site.clone, env: { ...site.deployEnvironment, TMPDIR }, quiet: true, nothrow: true })
+    // A limit on files in place of a small disk, which only root can make.
+    const { exitCode, stderr } = await deploying`exec prlimit --fsize=200 ${program('deploy')}`
+    assert.equal(exitCode, 2, stderr)
+    assert.match(stderr, /^The temporary folder .* cannot be used\.\n {4}EFBIG: /m)
+    assert.deepEqual(readdirSync(TMPDIR), [])
+  })
+
   const straces = (await $`command -v strace`.nothrow()).ok
   it("opens nothing of the user's: no ~/.ssh, no agent", { skip: !straces && 'strace is not installed' }, async t => {
     const site = await newSite(t)
     await site.commit()
     const trace = join(site.folder, 'trace')
-    const { program } = await import('../lib/programs.ts')
     const agent = join(site.folder, 'agent')
     const env = { ...site.deployEnvironment, SSH_AUTH_SOCK: agent }
     const tracing = zx({ cwd: site.clone, env, quiet: true })

@@ -2,18 +2,37 @@ import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readProcess } from '../shared/process-table.ts'
+import { exitCode, Failure } from '../shared/program.ts'
 
 const prefix = 'pushlive-'
 const owner = 'owner'
 
-/** A folder for its owner alone, to be removed by whoever asked for it. What killed runs have left is swept first. */
-export function makePrivateFolder(): string {
+/**
+ * A folder for its owner alone, with files that nobody else can read, to be removed by whoever asked for it. What killed
+ * runs have left is swept first.
+ *
+ * @throws Failure (usage) where nothing can be written there, as on a full disk; then nothing of it is left
+ */
+export function makePrivateFolder(filesFor: (folder: string) => Readonly<Record<string, string>>): string {
   const parent = shortTemporaryFolder()
-  sweep(parent)
-  const folder = mkdtempSync(join(parent, prefix))
-  // Before anything that is worth sweeping.
-  writeFileSync(join(folder, owner), identify(process.pid) ?? '', { mode: 0o600, flag: 'wx' })
-  return folder
+  let folder = ''
+  try {
+    sweep(parent)
+    folder = mkdtempSync(join(parent, prefix))
+    // The owner before anything that is worth sweeping.
+    const files = { [owner]: identify(process.pid) ?? '', ...filesFor(folder) }
+    for (const [name, text] of Object.entries(files)) {
+      writeFileSync(join(folder, name), text, { mode: 0o600, flag: 'wx' })
+    }
+    return folder
+  } catch (cause) {
+    if (folder) rmSync(folder, { recursive: true, force: true })
+    throw new Failure(exitCode.usage, `The temporary folder ${parent} cannot be used.`, {
+      why: (cause as Error).message,
+      fix: 'make room there, or let TMPDIR name a folder that can be written to',
+      cause,
+    })
+  }
 }
 
 /**

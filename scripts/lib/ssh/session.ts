@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { makePrivateFolder } from './private-folder.ts'
@@ -70,18 +70,17 @@ export async function withSshSession<T>(
   process.on('exit', end)
   for (const signal of signals) process.on(signal, interrupted)
   try {
-    folder = makePrivateFolder()
-    const write = (name: string, text: string) => writeFileSync(join(folder, name), text, { mode: 0o600, flag: 'wx' })
-    write('known_hosts', knownHosts ?? '')
+    // A file and not -o options: the ssh that a jump starts inherits the one and not the other. The other way round
+    // for the jump and the shared connection, which are not for that ssh.
+    folder = makePrivateFolder(folder => ({
+      known_hosts: knownHosts ?? '',
+      ...(key !== undefined && { key, config: withKey(folder) }),
+    }))
     if (key === undefined) {
       const hosts = [`UserKnownHostsFile=${folder}/known_hosts`, 'GlobalKnownHostsFile=/dev/null']
       const options = [...hosts, 'StrictHostKeyChecking=yes'].flatMap(option => ['-o', option])
       return await action(useSsh([...options, ...through]), connected)
     }
-    write('key', key)
-    // A file and not -o options: the ssh that a jump starts inherits the one and not the other. The other way round
-    // for the jump and the shared connection, which are not for that ssh.
-    write('config', withKey(folder))
     const options = ['-F', join(folder, 'config'), ...through]
     if (remote?.host === undefined) return await action(useSsh(options), connected)
     connection = new SharedConnection(['ssh', ...options], folder, remote, { persist: !jump })
