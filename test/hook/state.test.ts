@@ -156,7 +156,37 @@ describe('State that is lost or damaged stops no good commit', async () => {
     assert.equal(exitCode, 0, output)
     await verifyExact(site, commit, output)
   })
+
+  it('nor does it where a deployment has ended between finding it out anew and its own checkout', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    for (const file of ['HEAD', 'index']) damages.emptied?.(join(site.repository, 'pushlive/work-tree', file))
+    // As a kill in the middle of writing it would have left it.
+    writeFileSync(join(site.workTree, 'new.txt'), 'hal')
+    const bad = await commitEntry(site, '.git')
+    const refused = await site.deploy()
+    assert.equal(refused.exitCode, 1, refused.output)
+    // Behind it on the branch, without the entry.
+    await site.git`git reset --quiet --soft ${bad}`
+    const commit = await site.commit({ 'new.txt': 'half' })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
+    assert.match(output, /MOVED TO .*: new\.txt/)
+    await verifyExact(site, commit, output)
+  })
 })
+
+/** Puts a commit on the branch that has one more entry, of a name that no git writes. Returns the commit. */
+async function commitEntry(site: Site, name: string): Promise<string> {
+  const blob = (await site.git`git hash-object -w page.txt`).stdout.trim()
+  const rest = (await site.git`git ls-tree HEAD`).stdout
+  writeFileSync(join(site.folder, 'tree'), `${rest}100644 blob ${blob}\t${name}\n`)
+  const tree = (await site.git`git mktree < ${join(site.folder, 'tree')}`).stdout.trim()
+  const commit = (await site.git`git commit-tree -p HEAD -m bad ${tree}`).stdout.trim()
+  await site.git`git update-ref refs/heads/main ${commit}`
+  return commit
+}
 
 describe('A commit that git cannot check out', async () => {
   const { newSite } = await startServer({ after })
@@ -166,13 +196,7 @@ describe('A commit that git cannot check out', async () => {
       const site = await newSite(t)
       const live = await site.commit()
       await site.deploy()
-      const blob = (await site.git`git hash-object -w page.txt`).stdout.trim()
-      const rest = (await site.git`git ls-tree HEAD`).stdout
-      const entries = [...rest.trim().split('\n'), `100644 blob ${blob}\t${name}`]
-      writeFileSync(join(site.folder, 'tree'), `${entries.join('\n')}\n`)
-      const tree = (await site.git`git mktree < ${join(site.folder, 'tree')}`).stdout.trim()
-      const bad = (await site.git`git commit-tree -p HEAD -m bad ${tree}`).stdout.trim()
-      await site.git`git update-ref refs/heads/main ${bad}`
+      const bad = await commitEntry(site, name)
       for (let time = 1; time <= 2; time++) {
         const { exitCode, output } = await site.deploy()
         assert.equal(exitCode, 1, output)

@@ -334,7 +334,10 @@ export class WorkTree {
     const unfinished = readStateFile(this.#unfinished)?.trim()
     const { head } = this
     const isFirst = head === undefined && !existsSync(this.#unfinished) && !this.isLinked() && known.length === 0
+    const isLost = !isFirst && !(isCommitId(head) && (unfinished === undefined || isCommitId(unfinished)))
     this.#link()
+    // The HEAD that is made here must not look like one that was known, should this end before its checkout begins.
+    if (isLost) replaceStateFile(this.#unfinished, 'unknown', true)
 
     const env = { ...process.env, ...identity, GIT_DIR: this.#repository, GIT_INDEX_FILE: this.#index }
     const git = zx({
@@ -365,7 +368,6 @@ export class WorkTree {
     }
     const isThere = (path: string) => this.#stat(path)?.isDirectory() === false
     const others = [...ids.keys()].filter(path => !ofBase.has(path) && isThere(path))
-    const isLost = !isFirst && !(isCommitId(head) && (unfinished === undefined || isCommitId(unfinished)))
     const unchanged = isLost ? this.#findUnchanged(others, path => ids.get(path)) : []
     for (const path of new Set([...others.filter(path => ofUnfinished.has(path)), ...unchanged])) {
       onTouch()
