@@ -105,3 +105,23 @@ describe('A step that hangs', async () => {
     assert.equal(await site.live(), good)
   })
 })
+
+describe('A step that cannot be started', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('because the one before has removed its folder says so, and the previous code is put back', async t => {
+    const site = await newSite(t)
+    const good = await site.commit()
+    await site.deploy()
+    await site.commit({ 'page.txt': 'two\n' })
+    site.configure({ INSTALL_DEPS: `test "$(cat page.txt)" = one || rm -rf '${site.workTree}'` })
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 1, output)
+    assert.match(
+      output,
+      /UPGRADING.* failed: Its process could not be started: the folder .* is gone\. .* is back in place/,
+    )
+    assert.equal(site.read('page.txt'), 'one\n')
+    assert.equal(await site.live(), good)
+  })
+})

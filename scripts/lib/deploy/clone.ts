@@ -70,17 +70,17 @@ export function newUnique(): string {
  */
 export async function findCommit({ $, settings: { BRANCH_NAME } }: Session): Promise<string> {
   // One bash for both, because each process is one that every deployment waits for.
-  const {
-    stdout,
-    stderr,
-    exitCode: code,
-  } = await $`
+  const found = await $`
     name=${`refs/heads/${BRANCH_NAME}`}
     git symbolic-ref --quiet HEAD >/dev/null || [ $? != 1 ] || name=HEAD
     echo "$name"
     git rev-parse --verify "$name^{commit}"`.nothrow()
+  if (found.cause instanceof Error) {
+    throw new Failure(exitCode.usage, 'No program can be started here.', { why: found.cause.message })
+  }
+  const { stdout, stderr } = found
   const [name, commit] = stdout.split('\n')
-  if (code === 127) {
+  if (found.exitCode === 127) {
     throw new Failure(exitCode.usage, 'There is no git program here.', {
       why: stderr,
       fix: 'install git (Debian: apt-get install git), or let PATH lead to it',

@@ -1,10 +1,9 @@
-import type { ProcessPromise } from 'zx/core'
 import type { DeploymentRecord, StepRecord } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Journal, JournalEntry, Touched } from './journal.ts'
 import type { DeploymentLog } from './log.ts'
-import { abandon, go, identifyProcess } from './processes.ts'
+import { abandon, go, identifyProcess, type Start } from './processes.ts'
 
 /** One deployment under way: each of its steps is announced, written down, and then done. */
 export class Deployment {
@@ -62,7 +61,7 @@ export class Deployment {
    *
    * @throws Failure where it cannot be written down; the command has done nothing then
    */
-  readonly start = (text: string, command: ProcessPromise): ProcessPromise => {
+  readonly start: Start = (text, command) => {
     const { command: before } = this.entry
     const id = identifyProcess(command.pid)
     this.entry.command = id && { ...id, text: flatten(text) }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type SpawnOptions, spawn } from 'node:child_process'
 import type { Deployment } from './deployment.ts'
 
 const limitSeconds = 60
@@ -15,11 +15,17 @@ export function notify(command: string, cwd: string, { entry, log }: Deployment,
     DEPLOY_WHO: entry.who,
     DEPLOY_LOG: entry.log,
   }
-  const options = { cwd, env: { ...process.env, ...variables }, detached: true } as const
-  const notifying = spawn('timeout', [String(limitSeconds), 'bash', '-c', command], {
-    ...options,
+  const options: SpawnOptions = {
+    cwd,
+    env: { ...process.env, ...variables },
+    detached: true,
     stdio: ['ignore', log.fd, log.fd],
-  })
-  notifying.on('error', () => {})
-  notifying.unref()
+  }
+  try {
+    const notifying = spawn('timeout', [String(limitSeconds), 'bash', '-c', command], options)
+    notifying.on('error', () => {})
+    notifying.unref()
+  } catch {
+    // Some errors come so, as where there is no memory for another process.
+  }
 }

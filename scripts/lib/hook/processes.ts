@@ -1,7 +1,9 @@
-import { readdirSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ProcessPromise } from 'zx/core'
+import type { ProcessOutput, ProcessPromise } from 'zx/core'
 import { type Process, readProcess } from '../shared/process-table.ts'
+import { exitCode, Failure } from '../shared/program.ts'
 
 /** What tells a process from all others of this machine since it was booted. */
 export type ProcessId = Pick<Process, 'pid' | 'started'>
@@ -16,12 +18,21 @@ export const strict = 'set -e -o pipefail; '
 /** The command's fourth descriptor, behind standard input, output and error. */
 export const goPipe = 'pipe'
 
-/** Lets a command begin, once it is written down with words for it. */
-export type Start = (text: string, command: ProcessPromise) => ProcessPromise
+/** Lets a command begin, once it is written down with words for it, and waits for its end. */
+export type Start = (text: string, command: ProcessPromise) => Promise<ProcessOutput>
 
-export function go(command: ProcessPromise): ProcessPromise {
+/** @throws Failure where the command could not be started; ProcessOutput where it has failed, unless it is `nothrow` */
+export async function go(command: ProcessPromise): Promise<ProcessOutput> {
   goPipeOf(command)?.end('\n')
-  return command
+  const output = await command.catch((output: ProcessOutput) => output)
+  if (output.cause instanceof Error) {
+    const { code, path = '', message } = output.cause as NodeJS.ErrnoException
+    // Node blames the program also where it is the folder that is missing.
+    const why = code === 'ENOENT' && existsSync(path) ? 'the folder that it was to run in is gone' : message
+    throw new Failure(exitCode.failed, `Its process could not be started: ${why}.`)
+  }
+  if (!output.ok && !command.isNothrow()) throw output
+  return output
 }
 
 /** Ends a command that waits for its go, and will not get it. */
@@ -31,8 +42,9 @@ export function abandon(command: ProcessPromise): void {
 }
 
 function goPipeOf(command: ProcessPromise) {
-  const pipe = command.child?.stdio[3] as NodeJS.WritableStream | null | undefined
-  // Where the command could not be started, its own result says so.
+  // Node's types do not say that there are none where the process could not be started; its own result says so.
+  const stdio = command.child?.stdio as ChildProcess['stdio'] | undefined
+  const pipe = stdio?.[3] as NodeJS.WritableStream | null | undefined
   pipe?.on('error', () => {})
   return pipe
 }
