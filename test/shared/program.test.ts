@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { describe, it, type TestContext } from 'node:test'
+import { $ as zx } from 'zx/core'
+import { describe as describeError, summarize } from '../../scripts/lib/shared/program.ts'
 
 const program = join(import.meta.dirname, '../../scripts/lib/shared/program.ts')
 
@@ -28,6 +30,34 @@ describe('A program', () => {
       assert.equal(code, 7)
     })
   }
+})
+
+describe('An unexpected error', () => {
+  const failing = (command: Promise<unknown>) =>
+    command.then(
+      () => assert.fail('it did not fail'),
+      error => [describeError(error), summarize(error)],
+    )
+  const $ = zx({ quiet: true })
+
+  it("of the system is told in the system's words", async () => {
+    const words = "The system refuses: EACCES: permission denied, open '/x'"
+    const error = Object.assign(new Error("EACCES: permission denied, open '/x'"), { code: 'EACCES' })
+    assert.deepEqual([describeError(error), summarize(error)], [words, `${words}.`])
+  })
+
+  it('of a command is told in its words, also where it could not be started', async () => {
+    const [words = '', sentence] = await failing($`git rev-parse --verify no-such-thing`)
+    assert.match(words, /^A command failed: fatal: Needed a single revision$/)
+    assert.equal(sentence, `${words}.`)
+    assert.match((await failing($({ cwd: '/nowhere' })`true`))[0] ?? '', /^A command failed: spawn .*bash ENOENT/)
+  })
+
+  it('of ours is shown with its stack, and told in one line', () => {
+    const error = new TypeError('no such thing')
+    assert.match(describeError(error), /^Internal error in pushlive .*: TypeError: no such thing\n {4}at /)
+    assert.match(summarize(error), /^Internal error in pushlive .*: TypeError: no such thing\.$/)
+  })
 })
 
 /** A program that says more than a pipe holds, and sends a message when it has nothing left to do. */

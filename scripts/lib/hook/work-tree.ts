@@ -201,7 +201,8 @@ export class WorkTree {
       return notes
     } catch (error) {
       if (error instanceof Failure) throw error
-      const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error)
+      const said =
+        error instanceof Error && 'stderr' in error ? String(error.stderr || (error.cause ?? '')) : String(error)
       const why = said.trim() || 'git gives no reason, as where a post-checkout hook of the repository fails.'
       throw new Failure(exitCode.failed, `The code cannot be checked out to ${this.path}.`, { why, cause: error })
     }

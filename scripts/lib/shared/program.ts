@@ -59,11 +59,20 @@ export function run(main: () => Promise<number>, outputs = () => [process.stdout
 }
 
 /** What a disk, a file system or a limit answers (errno(3)): that is no bug of ours. */
-const refusals = ['EROFS', 'ENOSPC', 'EDQUOT', 'EACCES', 'EPERM', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM', 'EXDEV']
+const refusals = 'EROFS ENOSPC EDQUOT EFBIG EACCES EPERM EIO EMFILE ENFILE ENOMEM EAGAIN EXDEV'.split(' ')
 
+/** An error for people: what a system refused, or a command said that failed unexpectedly (zx), in their own words. */
 export function describe(error: unknown): string {
   if (error instanceof Failure) return String(error)
-  const { code = '', message = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>
+  const { stderr, cause } = (error ?? {}) as { stderr?: string; cause?: unknown }
+  const { code = '', message = '' } = (cause ?? error ?? {}) as Partial<NodeJS.ErrnoException>
   if (refusals.includes(code)) return flatten(`The system refuses: ${message}`)
+  const said = stderr === undefined ? '' : stderr.trim() || (cause === undefined ? '' : message)
+  if (said) return flatten(`A command failed: ${said}`)
   return `Internal error in pushlive ${version}, please report it: ${inspect(error)}`
+}
+
+/** The same as a sentence. */
+export function summarize(error: unknown): string {
+  return error instanceof Failure ? error.message : `${describe(error).replace(/\.?(\n.*)?$/s, '')}.`
 }
