@@ -21,12 +21,8 @@ export async function verifyHealthy(url: URL, timeout: number, commit: string, p
   const end = process.uptime() + timeout
   let answered: string | undefined
   for (;;) {
-    const { isHealthy, answer, silence } = await ask(
-      url,
-      Math.max((end - process.uptime()) * 1000, 1),
-      commit,
-      previous,
-    )
+    const left = AbortSignal.timeout(Math.max(Math.ceil((end - process.uptime()) * 1000), 1))
+    const { isHealthy, answer, silence } = await ask(url, left, commit, previous)
     if (isHealthy) return
     answered = answer ?? answered
     if (process.uptime() + pollMilliseconds / 1000 > end) {
@@ -41,9 +37,9 @@ export async function verifyHealthy(url: URL, timeout: number, commit: string, p
 /** What a request has brought: an answer in words, or why there is none. */
 type Asked = { isHealthy?: true; answer?: string; silence?: string }
 
-async function ask(url: URL, milliseconds: number, commit: string, previous: string): Promise<Asked> {
+async function ask(url: URL, signal: AbortSignal, commit: string, previous: string): Promise<Asked> {
   try {
-    const { status, body } = await get(url, AbortSignal.timeout(Math.ceil(milliseconds)))
+    const { status, body } = await get(url, signal)
     if (!/^2/.test(status)) return { answer: `it answered ${status}\n${body.slice(0, shownCharacters)}` }
     if (body.includes(previous) && !body.includes(commit)) return { answer: `it is still ${previous} that answers` }
     return { isHealthy: true }
@@ -56,9 +52,9 @@ async function ask(url: URL, milliseconds: number, commit: string, previous: str
 
 /** Not fetch(), which refuses an address with a password in it, and dozens of ports that a browser must not reach. */
 async function get(url: URL, signal: AbortSignal): Promise<{ status: string; body: string }> {
-  const { get } = url.protocol === 'https:' ? https : http
+  const client = url.protocol === 'https:' ? https : http
   // A connection of its own: one that is kept may lead to the old code.
-  const request = get(url, { agent: false, headers: { 'user-agent': 'pushlive' }, signal })
+  const request = client.get(url, { agent: false, headers: { 'user-agent': 'pushlive' }, signal })
   const [response] = (await once(request, 'response')) as [http.IncomingMessage]
   let body = ''
   for await (const chunk of response.setEncoding('utf8')) {
