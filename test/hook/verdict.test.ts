@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { $ as zx } from 'zx/core'
 import { hookProcesses } from '../lib/processes.ts'
+import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { isRunning, letGo, waitingMakefile } from '../lib/waiting-step.ts'
 
@@ -50,6 +52,21 @@ describe('The verdict', async () => {
     writeFileSync(join(site.folder, 'steps.ok'), '')
     assert.equal((await site.deploy()).exitCode, 0)
     assert.equal(await site.live(), commit)
+    assert.deepEqual(await site.asks(), [])
+  })
+
+  const straces = (await zx({ quiet: true, nothrow: true })`command -v strace`).ok
+  it('comes also where an ask cannot be removed at once', { skip: !straces && 'strace is not installed' }, async t => {
+    const site = await newSite(t)
+    const hook = join(site.repository, 'hooks/post-receive')
+    const failing = 'trace=unlink,unlinkat -e inject=unlink,unlinkat:error=EIO:when=1'
+    writeFileSync(
+      hook,
+      `#!/bin/sh\nexec strace -qq -o /dev/null -e ${failing} '${program('post-receive').join("' '")}'\n`,
+    )
+    await site.commit()
+    const { exitCode, output } = await site.deploy()
+    assert.equal(exitCode, 0, output)
     assert.deepEqual(await site.asks(), [])
   })
 

@@ -39,12 +39,16 @@ export function findAsk(input: string, branch: string): Pushed {
 
 /**
  * Takes asks away as soon as they are heard. As files, because git would lock packed-refs for a deletion, which a
- * killed git never unlocks; what is not found here goes when the deployment's turn has come.
+ * killed git never unlocks; what stays in spite of it goes when the deployment's turn has come.
  */
 export function removeAsks(input: string, gitDir: string): void {
   for (const { ref } of input.split('\n').map(readLine)) {
-    // git has checked the name: it has no `..` in it.
-    if (isAskRef(ref)) rmSync(join(gitDir, ref), { force: true, recursive: true })
+    try {
+      // git has checked the name: it has no `..` in it.
+      if (isAskRef(ref)) rmSync(join(gitDir, ref), { force: true, recursive: true })
+    } catch {
+      // Whoever asks is to be answered all the same.
+    }
   }
 }
 
