@@ -6,7 +6,6 @@ import { findAnswer, verdictOn } from './lib/hook/answered.ts'
 import { Deployment } from './lib/hook/deployment.ts'
 import { enterEnvironment } from './lib/hook/environment.ts'
 import { withTimeKept } from './lib/hook/file-time.ts'
-import { verifyHealthy } from './lib/hook/health.ts'
 import { isSettled, Journal, type JournalEntry, type Touched } from './lib/hook/journal.ts'
 import { DeploymentLog } from './lib/hook/log.ts'
 import { notify } from './lib/hook/notify.ts'
@@ -24,6 +23,7 @@ import { endOfChecks, formatCheck } from './lib/protocol/checks.ts'
 import type { Origin } from './lib/protocol/origin.ts'
 import { formatGreeting, formatVerdict, type Verdict } from './lib/protocol/verdict.ts'
 import { readArguments } from './lib/shared/arguments.ts'
+import { flatten } from './lib/shared/foreign-text.ts'
 import { describe, exitCode, Failure, run, summarize, version } from './lib/shared/program.ts'
 
 const help = `Usage: post-receive install REPOSITORY ...   puts it into a bare repository; --help says more
@@ -118,11 +118,15 @@ async function answer(
     await repository.removeAsks(refs.asks)
 
     const last = journal.read()
-    const found = await findAnswer({ ask, branch, arrival, last, refs, repository, releases })
+    const site = { settings, branch, refs, last, repository, releases }
+    const found = await findAnswer({ ...site, ask, arrival })
     if ('verdict' in found) return found.verdict
     const origin = await repository.origin(object)
     const deployment = await begin(found.deploy, ask, origin, last, refs.live, ownFolder, journal, relay)
-    await deploy(deployment, { settings, branch, refs, last, repository, releases })
+    if (found.illness) {
+      deployment.log.say(`${refs.live} IS IN PLACE, BUT THE APPLICATION DOES NOT ANSWER 2xx: ${flatten(found.illness)}`)
+    }
+    await deploy(deployment, site)
     if (settings.NOTIFY) notify(settings.NOTIFY, gitDir, deployment, branch)
     return await verdictOn(ask, deployment.entry, repository, releases)
   } finally {
@@ -262,6 +266,7 @@ async function goLive(commit: string, release: Release, plan: Plan, deployment: 
     )
   }
   if (plan.application && HEALTH_CHECK_URL) {
+    const { verifyHealthy } = await import('./lib/hook/health.ts')
     const other = commit === entry.commit ? entry.previous : entry.commit
     // Without a password or a token that is in it.
     const { origin, pathname } = HEALTH_CHECK_URL

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor } from '../lib/events.ts'
 import { type Site, startServer } from '../lib/site.ts'
@@ -89,6 +91,32 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     const { exitCode, output } = await site.deploy()
     assert.equal(exitCode, 1, output)
     assert.match(output, /it answered 500 .*\n.*no such table: users\n.*then it did not answer: /)
+  })
+
+  it('is asked before a commit counts as live already: where it fails, the commit is deployed again', async t => {
+    const site = await newSite(t)
+    const down = join(site.folder, 'down')
+    let requests = 0
+    const url = await serve(t, (_, response) => {
+      requests++
+      response.writeHead(existsSync(down) ? 502 : 200).end('no workers')
+    })
+    site.configure({ HEALTH_CHECK_URL: `${url}`, RESTART: `rm -f '${down}'; echo restart >> "$STEPS"` })
+    const commit = await site.commit()
+    await site.deploy()
+    site.steps()
+    const asked = requests
+    const already = await site.deploy()
+    assert.equal(already.exitCode, 0, already.output)
+    assert.match(already.output, /already live/)
+    assert.deepEqual(site.steps(), [])
+    assert.equal(requests, asked + 1)
+
+    writeFileSync(down, '')
+    const again = await site.deploy()
+    assert.equal(again.exitCode, 0, again.output)
+    assert.match(again.output, new RegExp(`${commit} IS IN PLACE, BUT .*: it answered 502 Bad Gateway no workers`))
+    assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`, 'restart'])
   })
 
   it('asks with the password and the token of its address, and shows neither', async t => {

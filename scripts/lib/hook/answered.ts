@@ -3,21 +3,17 @@ import { findPrevious } from '../protocol/record.ts'
 import type { Verdict } from '../protocol/verdict.ts'
 import { type Arrival, isSettled, type JournalEntry } from './journal.ts'
 import type { Releases } from './releases.ts'
-import type { Refs, Repository } from './repository.ts'
+import type { Repository } from './repository.ts'
+import type { Site } from './site.ts'
 
-interface Situation {
+interface Situation extends Site {
   readonly ask: Ask
-  readonly branch: string
   /** How far the deployments had come when the push arrived; undefined where that is not known. */
   readonly arrival: Arrival | undefined
-  readonly last: JournalEntry | undefined
-  readonly refs: Refs
-  readonly repository: Repository
-  readonly releases: Releases
 }
 
 /** What an ask comes to: the commit that has to be deployed for it, or a verdict at once. */
-export type Answer = { readonly deploy: string } | { readonly verdict: Verdict }
+export type Answer = { readonly deploy: string; readonly illness?: string | undefined } | { readonly verdict: Verdict }
 
 /**
  * Looks whether what has happened by now answers the ask: a deployment that began after it arrived, one of the same
@@ -51,8 +47,9 @@ export async function findAnswer(situation: Situation): Promise<Answer> {
       return notLive(`${commit} was never live, and is not on ${branch}: a rollback goes to nothing else`)
     }
     if (hasBegunSince && last.outcome && last.commit === commit) return { verdict: await verdict(last) }
-    const isThere = ask.verb === 'rollback' && commit === refs.live && (await serves(commit, situation))
-    return isThere ? { verdict: already(commit) } : { deploy: commit }
+    const mayServe = ask.verb === 'rollback' && commit === refs.live
+    const { serves, illness } = mayServe ? await look(commit, situation) : unseen
+    return serves ? { verdict: already(commit) } : { deploy: commit, illness }
   }
 
   const asked = ask.commit as string
@@ -63,7 +60,8 @@ export async function findAnswer(situation: Situation): Promise<Answer> {
   }
   // What is newest is in nothing that could serve already; most pushes are such, and need not wait for a look.
   const mayServe = ask.verb === 'deploy' && refs.live && (asked === refs.live || asked !== refs.tip)
-  if (mayServe && (await serves(refs.live, situation))) {
+  const { serves, illness } = mayServe ? await look(refs.live, situation) : unseen
+  if (mayServe && serves) {
     if (asked === refs.live) return { verdict: already(asked) }
     if (await repository.contains(refs.live, asked)) return { verdict: partOf(asked, refs.live) }
   }
@@ -72,7 +70,7 @@ export async function findAnswer(situation: Situation): Promise<Answer> {
     const explanation = `${branch} on the server does not contain it; ${live}`
     return { verdict: { commit: asked, live: false, isElsewhere: true, explanation } }
   }
-  return { deploy: refs.tip }
+  return { deploy: refs.tip, illness }
 }
 
 /** What a deployment says about an ask, which may have been for another commit. */
@@ -99,9 +97,25 @@ export async function verdictOn(
   return { commit, live: false, explanation: `overtaken by ${done}, which failed: ${explanation}` }
 }
 
-/** Whether the commit is what serves: its files are there, and the last deployment left nothing that is not its own. */
-async function serves(commit: string, { last, releases }: Situation): Promise<boolean> {
-  return last?.outcome !== undefined && isSettled(last.touched) && (await releases.serves(commit))
+interface Look {
+  readonly serves: boolean
+  /** What the health check says where all else is in order. */
+  readonly illness?: string | undefined
+}
+
+const unseen: Look = { serves: false }
+
+/**
+ * Whether the commit is what serves: its files are there, the last deployment left nothing that is not its own, and the
+ * application answers.
+ */
+async function look(commit: string, { last, releases, settings }: Situation): Promise<Look> {
+  const isThere = last?.outcome !== undefined && isSettled(last.touched) && (await releases.serves(commit))
+  const { HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT } = settings
+  if (!isThere || HEALTH_CHECK_URL === undefined) return { serves: isThere }
+  const { findIllness } = await import('./health.ts')
+  const illness = await findIllness(HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT, commit)
+  return { serves: illness === undefined, illness }
 }
 
 const already = (commit: string): Verdict => ({ commit, live: true, explanation: 'already live' })

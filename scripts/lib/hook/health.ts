@@ -34,6 +34,17 @@ export async function verifyHealthy(url: URL, timeout: number, commit: string, p
   }
 }
 
+/**
+ * Asks once.
+ *
+ * @param timeout seconds
+ * @returns what is wrong with the answer, in words; nothing where it is 2xx
+ */
+export async function findIllness(url: URL, timeout: number, commit: string): Promise<string | undefined> {
+  const { answer, silence } = await ask(url, AbortSignal.timeout(Math.ceil(timeout * 1000)), commit, commit)
+  return answer ?? silence
+}
+
 /** What a request has brought: an answer in words, or why there is none. */
 type Asked = { isHealthy?: true; answer?: string; silence?: string }
 
