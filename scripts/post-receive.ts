@@ -128,7 +128,7 @@ async function answer(
     }
     await deploy(deployment, site)
     if (settings.NOTIFY) notify(settings.NOTIFY, gitDir, deployment, branch)
-    return await verdictOn(ask, deployment.entry, repository, releases)
+    return await verdictOn(ask, deployment.entry, site)
   } finally {
     endTurn()
   }

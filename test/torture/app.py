@@ -29,7 +29,11 @@ def load():
 
 class Application(BaseHTTPRequestHandler):
     def do_POST(self):
-        self.answer(load())
+        if self.path == "/ill":
+            loads.append({"version": None, "installed": None, "healthy": False})
+            self.answer(True)
+        else:
+            self.answer(load())
 
     def do_GET(self):
         if self.path == "/health":

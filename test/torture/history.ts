@@ -105,6 +105,7 @@ export const works = [
   'check out an older commit',
   'check out the branch',
   'stage a change',
+  'the application stops to serve',
 ] as const
 export type Work = (typeof works)[number]
 

@@ -389,6 +389,10 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
       forgetWorkTree()
       for (const name of readdirSync(workTree)) rmSync(join(workTree, name), { recursive: true })
     }
+    if (work === 'the application stops to serve') {
+      await fetch(`http://127.0.0.1:${port}/ill`, { method: 'POST' })
+      return
+    }
     if (!isThere) return
     const git = zx({ env, cwd: workTree, quiet: true, nothrow: true })
     if (work === 'check out an older commit' || work === 'check out the branch') {

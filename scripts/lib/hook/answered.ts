@@ -2,8 +2,6 @@ import { type Ask, isRollback } from '../protocol/asks.ts'
 import { findPrevious } from '../protocol/record.ts'
 import type { Verdict } from '../protocol/verdict.ts'
 import { type Arrival, isSettled, type JournalEntry } from './journal.ts'
-import type { Releases } from './releases.ts'
-import type { Repository } from './repository.ts'
 import type { Site } from './site.ts'
 
 interface Situation extends Site {
@@ -20,10 +18,11 @@ export type Answer = { readonly deploy: string; readonly illness?: string | unde
  * commit that ended after that, or what serves. Only what is there counts for that, not what was written down.
  */
 export async function findAnswer(situation: Situation): Promise<Answer> {
-  const { ask, branch, arrival, last, refs, repository, releases } = situation
+  const { ask, branch, arrival, last, refs, repository } = situation
   const hasBegunSince = last !== undefined && arrival !== undefined && last.number > arrival.number
   const hasEndedSince = hasBegunSince || (last !== undefined && last.number === arrival?.number && !arrival.hasEnded)
-  const verdict = (deployed: JournalEntry) => verdictOn(ask, deployed, repository, releases)
+  const verdict = (deployed: JournalEntry) => verdictOn(ask, deployed, situation)
+  const isAtRest = last?.outcome !== undefined && isSettled(last.touched)
   const notLive = (explanation: string) =>
     ({ verdict: { commit: ask.commit ?? 'previous', live: false, explanation } }) as const
 
@@ -47,7 +46,7 @@ export async function findAnswer(situation: Situation): Promise<Answer> {
       return notLive(`${commit} was never live, and is not on ${branch}: a rollback goes to nothing else`)
     }
     if (hasBegunSince && last.outcome && last.commit === commit) return { verdict: await verdict(last) }
-    const mayServe = ask.verb === 'rollback' && commit === refs.live
+    const mayServe = isAtRest && ask.verb === 'rollback' && commit === refs.live
     const { serves, illness } = mayServe ? await look(commit, situation) : unseen
     return serves ? { verdict: already(commit) } : { deploy: commit, illness }
   }
@@ -59,7 +58,7 @@ export async function findAnswer(situation: Situation): Promise<Answer> {
     if (answer.live || asked === last.commit) return { verdict: answer }
   }
   // What is newest is in nothing that could serve already; most pushes are such, and need not wait for a look.
-  const mayServe = ask.verb === 'deploy' && refs.live && (asked === refs.live || asked !== refs.tip)
+  const mayServe = isAtRest && ask.verb === 'deploy' && refs.live && (asked === refs.live || asked !== refs.tip)
   const { serves, illness } = mayServe ? await look(refs.live, situation) : unseen
   if (mayServe && serves) {
     if (asked === refs.live) return { verdict: already(asked) }
@@ -74,12 +73,8 @@ export async function findAnswer(situation: Situation): Promise<Answer> {
 }
 
 /** What a deployment says about an ask, which may have been for another commit. */
-export async function verdictOn(
-  ask: Ask,
-  deployed: JournalEntry,
-  repository: Repository,
-  releases: Releases,
-): Promise<Verdict> {
+export async function verdictOn(ask: Ask, deployed: JournalEntry, site: Site): Promise<Verdict> {
+  const { repository } = site
   const { commit: done, previous, touched, explanation = '' } = deployed
   const commit = ask.commit !== undefined && !isRollback(ask.verb) ? ask.commit : done
   const live = deployed.outcome === 'live'
@@ -93,7 +88,7 @@ export async function verdictOn(
     previous !== undefined &&
     isSettled(touched) &&
     (previous === commit || (await repository.contains(previous, commit)))
-  if (isPart && (await releases.serves(previous))) return partOf(commit, previous)
+  if (isPart && (await look(previous, site)).serves) return partOf(commit, previous)
   return { commit, live: false, explanation: `overtaken by ${done}, which failed: ${explanation}` }
 }
 
@@ -105,12 +100,9 @@ interface Look {
 
 const unseen: Look = { serves: false }
 
-/**
- * Whether the commit is what serves: its files are there, the last deployment left nothing that is not its own, and the
- * application answers.
- */
-async function look(commit: string, { last, releases, settings }: Situation): Promise<Look> {
-  const isThere = last?.outcome !== undefined && isSettled(last.touched) && (await releases.serves(commit))
+/** Whether a commit is what serves: its files are there, and the application answers. */
+async function look(commit: string, { releases, settings }: Site): Promise<Look> {
+  const isThere = await releases.serves(commit)
   const { HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT } = settings
   if (!isThere || HEALTH_CHECK_URL === undefined) return { serves: isThere }
   const { findIllness } = await import('./health.ts')
