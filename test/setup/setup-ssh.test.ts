@@ -392,6 +392,16 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     })
   }
 
+  test('removes the copy of it that a killed run has left', async t => {
+    const site = await startSite(t)
+    const killed = await $`echo $$`
+    const left = `config.pushlive-${killed.stdout.trim()}`
+    writeFileSync(site.in(left), site.configText, { mode: 0o600 })
+    succeeds(await site.setupSsh())
+    assert.equal(existsSync(site.in(left)), false)
+    assert.ok(site.read('config').endsWith(site.configText))
+  })
+
   test('makes one (600) where there is none', async t => {
     const site = await startSite(t)
     rmSync(site.config)

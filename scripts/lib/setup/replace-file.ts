@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   existsSync,
@@ -10,7 +9,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
+import { nameTemporary, sync } from '../shared/replace-file.ts'
 
 /** A file's text, or nothing where there is no file. */
 export function readIfThere(file: string): string {
@@ -37,13 +38,15 @@ export async function replaceFile(
   }
   const target = isThere ? realpathSync(file) : file
   const mode = isThere ? statSync(target).mode & 0o777 : 0o600
-  const temporary = `${target}.pushlive-${randomBytes(4).toString('hex')}`
+  const temporary = nameTemporary(target)
   try {
     writeFileSync(temporary, content, { mode: 0o600, flag: 'wx' })
     chmodSync(temporary, mode)
+    sync(temporary)
     await verify?.(temporary)
     renameSync(temporary, target)
   } finally {
     rmSync(temporary, { force: true })
   }
+  sync(dirname(target))
 }

@@ -13,8 +13,7 @@ export function replaceFile(
   content: string | Uint8Array | ((temporary: string) => void),
   mode = 0o600,
 ): void {
-  sweep(file)
-  const temporary = `${file}${mark}${process.pid}`
+  const temporary = nameTemporary(file)
   try {
     if (typeof content === 'function') content(temporary)
     else writeFileSync(temporary, content, { mode: 0o600, flag: 'wx' })
@@ -27,15 +26,14 @@ export function replaceFile(
   sync(dirname(file))
 }
 
-const mark = '.pushlive-'
-
-/** Removes what processes that were killed have left. */
-function sweep(file: string): void {
-  const beginning = `${basename(file)}${mark}`
+/** A name beside a file for what is to replace it. Removes what processes that were killed have left there. */
+export function nameTemporary(file: string): string {
+  const beginning = `${basename(file)}.pushlive-`
   for (const name of readdirSync(dirname(file)).filter(name => name.startsWith(beginning))) {
     const pid = Number(name.slice(beginning.length))
     if (pid === process.pid || !isAlive(pid)) rmSync(join(dirname(file), name), { force: true })
   }
+  return join(dirname(file), `${beginning}${process.pid}`)
 }
 
 function isAlive(pid: number): boolean {
