@@ -47,8 +47,8 @@ describe('An unexpected error', () => {
   })
 
   it('of a command is told in its words, also where it could not be started', async () => {
-    const [words = '', sentence] = await failing($`git rev-parse --verify no-such-thing`)
-    assert.match(words, /^A command failed: fatal: Needed a single revision$/)
+    const [words = '', sentence] = await failing($`echo 'fatal: bad object' >&2; exit 128`)
+    assert.equal(words, 'A command failed: fatal: bad object')
     assert.equal(sentence, `${words}.`)
     assert.match((await failing($({ cwd: '/nowhere' })`true`))[0] ?? '', /^A command failed: spawn .*bash ENOENT/)
   })
