@@ -24,7 +24,7 @@ import type { Origin } from './lib/protocol/origin.ts'
 import { formatGreeting, formatVerdict, type Verdict } from './lib/protocol/verdict.ts'
 import { readArguments } from './lib/shared/arguments.ts'
 import { flatten } from './lib/shared/foreign-text.ts'
-import { describe, exitCode, Failure, run, summarize, version } from './lib/shared/program.ts'
+import { describe, describeBriefly, exitCode, Failure, run, version } from './lib/shared/program.ts'
 
 const help = `Usage: post-receive install REPOSITORY ...   puts it into a bare repository; --help says more
        in hooks/post-receive there, git runs it after each push
@@ -77,7 +77,7 @@ async function main(): Promise<number> {
       problem || isFromStep ? Promise.reject(problem ?? loop) : answer(ask, object, BRANCH_NAME, gitDir, relay)
     const verdict = await answering.catch(error => {
       relay.say(describe(error))
-      return { commit: ask.commit ?? 'previous', live: false, explanation: summarize(error) }
+      return { commit: ask.commit ?? 'previous', live: false, explanation: describeBriefly(error) }
     })
     relay.say(formatVerdict(verdict))
     isLive = verdict.live
@@ -202,7 +202,7 @@ async function deploy(deployment: Deployment, site: Site): Promise<void> {
   } catch (error) {
     const step = deployment.stepName
     log.say(`${step} failed: ${describe(error)}`)
-    entry.explanation = `${step} failed: ${summarize(error)} ${await restore(deployment, site)}`
+    entry.explanation = `${step} failed: ${describeBriefly(error)} ${await restore(deployment, site)}`
     await tell(log, () => record(false))
     await tell(log, () => deployment.end('failed'))
   }

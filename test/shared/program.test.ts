@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
-import { describe as describeError, summarize } from '../../scripts/lib/shared/program.ts'
+import { describeBriefly, describe as describeError } from '../../scripts/lib/shared/program.ts'
 
 const program = join(import.meta.dirname, '../../scripts/lib/shared/program.ts')
 
@@ -36,14 +36,14 @@ describe('An unexpected error', () => {
   const failing = (command: Promise<unknown>) =>
     command.then(
       () => assert.fail('it did not fail'),
-      error => [describeError(error), summarize(error)],
+      error => [describeError(error), describeBriefly(error)],
     )
   const $ = zx({ quiet: true })
 
   it("of the system is told in the system's words", async () => {
     const words = "The system refuses: EACCES: permission denied, open '/x'"
     const error = Object.assign(new Error("EACCES: permission denied, open '/x'"), { code: 'EACCES' })
-    assert.deepEqual([describeError(error), summarize(error)], [words, `${words}.`])
+    assert.deepEqual([describeError(error), describeBriefly(error)], [words, `${words}.`])
   })
 
   it('of a command is told in its words, also where it could not be started', async () => {
@@ -56,7 +56,7 @@ describe('An unexpected error', () => {
   it('of ours is shown with its stack, and told in one line', () => {
     const error = new TypeError('no such thing')
     assert.match(describeError(error), /^Internal error in pushlive .*: TypeError: no such thing\n {4}at /)
-    assert.match(summarize(error), /^Internal error in pushlive .*: TypeError: no such thing\.$/)
+    assert.match(describeBriefly(error), /^Internal error in pushlive .*: TypeError: no such thing\.$/)
   })
 })
 

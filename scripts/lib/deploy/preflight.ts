@@ -1,7 +1,7 @@
 import { type Check, endOfChecks, parseCheck } from '../protocol/checks.ts'
 import { deployRefs } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
-import { exitCode, summarize } from '../shared/program.ts'
+import { describeBriefly, exitCode } from '../shared/program.ts'
 import { explainFailure, explainRejection } from '../ssh/explain-failure.ts'
 import { askHook } from './ask-hook.ts'
 import { findCommit, type Session } from './clone.ts'
@@ -73,7 +73,7 @@ async function step<T>(what: string, action: () => Promise<T>, describe: (result
     show({ what, isOk: true, found: describe(result) })
     return result
   } catch (error) {
-    show({ what, isOk: false, found: summarize(error) })
+    show({ what, isOk: false, found: describeBriefly(error) })
     throw error
   }
 }

@@ -20,7 +20,7 @@ export async function makeReport(session: Session, file: string): Promise<void> 
     logOf: ({ commit, started }) => logs.get(`${commit} ${formatIso(started)}`),
   })
   try {
-    replaceFile(file, page, 0o644)
+    await replaceFile(file, page, 0o644)
   } catch (cause) {
     throw new Failure(exitCode.usage, `The report cannot be written to ${file}.`, { why: String(cause), cause })
   }

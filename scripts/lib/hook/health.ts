@@ -22,8 +22,8 @@ export async function verifyHealthy(url: URL, timeout: number, commit: string, p
   let answered: string | undefined
   for (;;) {
     const left = AbortSignal.timeout(Math.max(Math.ceil((end - process.uptime()) * 1000), 1))
-    const { isHealthy, answer, silence } = await ask(url, left, commit, previous)
-    if (isHealthy) return
+    const { answer, silence } = await ask(url, left, commit, previous)
+    if (!(answer ?? silence)) return
     answered = answer ?? answered
     if (process.uptime() + pollMilliseconds / 1000 > end) {
       // The time that is left to the last request may be too short for any answer: the one before it tells more.
@@ -45,15 +45,15 @@ export async function findIllness(url: URL, timeout: number, commit: string): Pr
   return answer ?? silence
 }
 
-/** What a request has brought: an answer in words, or why there is none. */
-type Asked = { isHealthy?: true; answer?: string; silence?: string }
+/** What is wrong, in words: with the answer of a request, or why there is none. */
+type Asked = { answer?: string; silence?: string }
 
 async function ask(url: URL, signal: AbortSignal, commit: string, previous: string): Promise<Asked> {
   try {
     const { status, body } = await get(url, signal)
     if (!/^2/.test(status)) return { answer: `it answered ${status}\n${body.slice(0, shownCharacters)}` }
     if (body.includes(previous) && !body.includes(commit)) return { answer: `it is still ${previous} that answers` }
-    return { isHealthy: true }
+    return {}
   } catch (error) {
     // Of several addresses that refuse there is only a code, and of a timeout the cause says more.
     const { message, code, cause } = error as NodeJS.ErrnoException

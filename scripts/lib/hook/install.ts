@@ -43,10 +43,10 @@ export async function install(args: readonly string[]): Promise<number> {
   } else {
     console.log(`COPYING THE SETTINGS (${env}) ...`)
     if (existsSync(env)) {
-      replaceFile(`${env}.before`, readFileSync(env))
+      await replaceFile(`${env}.before`, readFileSync(env))
       console.log(`  the old ones are in ${env}.before`)
     }
-    replaceFile(env, settings)
+    await replaceFile(env, settings)
   }
 
   if (isThisProgram(hook)) console.log(`KEEPING THE HOOK (${hook}) ...`)
@@ -56,7 +56,7 @@ export async function install(args: readonly string[]): Promise<number> {
       keepAs(`${hook}.before`, hook)
       console.log(`  another hook was there: it is in ${hook}.before, and git runs it no more`)
     }
-    placeProgram(hook)
+    await placeProgram(hook)
   }
 
   console.log(`PROTECTING THE REPOSITORY (only ${branch} can be pushed, only forward, and new tags) ...`)
@@ -75,7 +75,7 @@ async function protect(repository: string, branch: string): Promise<void> {
     keepAs(`${update}.local`, update)
     console.log(`  another update hook was there: it is in ${update}.local, and runs after this one`)
   }
-  replaceFile(update, updateHook(branch), 0o755)
+  await replaceFile(update, updateHook(branch), 0o755)
 
   const config = gitIn(repository)({ nothrow: true })
   const settings = [

@@ -19,8 +19,8 @@ export function isThisProgram(hook: string): boolean {
  *
  * @throws Failure when it does not run there, such as on a file system that is mounted noexec; the old one stays then
  */
-export function placeProgram(hook: string): void {
-  replaceFile(
+export async function placeProgram(hook: string): Promise<void> {
+  await replaceFile(
     hook,
     temporary => {
       if (isSea()) copyFileSync(process.execPath, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)

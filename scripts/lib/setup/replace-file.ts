@@ -1,17 +1,6 @@
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, lstatSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { exitCode, Failure } from '../shared/program.ts'
-import { nameTemporary, sync } from '../shared/replace-file.ts'
+import { replaceFile } from '../shared/replace-file.ts'
 
 /** A file's text, or nothing where there is no file. */
 export function readIfThere(file: string): string {
@@ -25,7 +14,7 @@ export function readIfThere(file: string): string {
  * @throws Failure (usage) for a symbolic link that leads nowhere
  * @param verify looks at the new content in a file of its own beforehand; what it throws leaves the old one in place
  */
-export async function replaceFile(
+export async function replaceUsersFile(
   file: string,
   content: Uint8Array,
   verify?: (file: string) => Promise<void>,
@@ -38,15 +27,9 @@ export async function replaceFile(
   }
   const target = isThere ? realpathSync(file) : file
   const mode = isThere ? statSync(target).mode & 0o777 : 0o600
-  const temporary = nameTemporary(target)
-  try {
+  const write = async (temporary: string) => {
     writeFileSync(temporary, content, { mode: 0o600, flag: 'wx' })
-    chmodSync(temporary, mode)
-    sync(temporary)
     await verify?.(temporary)
-    renameSync(temporary, target)
-  } finally {
-    rmSync(temporary, { force: true })
   }
-  sync(dirname(target))
+  await replaceFile(target, write, mode)
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import SSHConfig from 'ssh-config'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Hop } from './hops.ts'
-import { readIfThere, replaceFile } from './replace-file.ts'
+import { readIfThere, replaceUsersFile } from './replace-file.ts'
 import { $ } from './shell.ts'
 import type { SshFolder } from './ssh-folder.ts'
 
@@ -46,7 +46,7 @@ export async function setSshConfigEntry(
 ): Promise<boolean> {
   const before = readIfThere(entryFile)
   const after = withEntry(before, entry, entryFile)
-  if (after !== before) await replaceFile(entryFile, Buffer.from(after))
+  if (after !== before) await replaceUsersFile(entryFile, Buffer.from(after))
 
   const wanted = await lookUp(entryFile, entry.Host)
   const verify = async (file: string) => {
@@ -66,7 +66,7 @@ export async function setSshConfigEntry(
   // Asking ssh finds the line wherever it stands, however it is written.
   if (existsSync(configFile) && isSame(await lookUp(configFile, entry.Host), wanted)) return after !== before
   const config = existsSync(configFile) ? readFileSync(configFile) : Buffer.alloc(0)
-  await replaceFile(configFile, Buffer.concat([Buffer.from(`Include ${include}\n`), config]), verify)
+  await replaceUsersFile(configFile, Buffer.concat([Buffer.from(`Include ${include}\n`), config]), verify)
   return true
 }
 

@@ -73,6 +73,6 @@ export function describe(error: unknown): string {
 }
 
 /** The same as a sentence. */
-export function summarize(error: unknown): string {
+export function describeBriefly(error: unknown): string {
   return error instanceof Failure ? error.message : `${describe(error).replace(/\.?(\n.*)?$/s, '')}.`
 }

@@ -8,14 +8,15 @@ import { basename, dirname, join } from 'node:path'
  * @param content what it holds, or what makes the temporary file, which is not there yet; when that throws, the old
  *   file stays
  */
-export function replaceFile(
+export async function replaceFile(
   file: string,
-  content: string | Uint8Array | ((temporary: string) => void),
+  content: string | Uint8Array | ((temporary: string) => void | Promise<void>),
   mode = 0o600,
-): void {
-  const temporary = nameTemporary(file)
+): Promise<void> {
+  sweep(file)
+  const temporary = `${file}${mark}${process.pid}`
   try {
-    if (typeof content === 'function') content(temporary)
+    if (typeof content === 'function') await content(temporary)
     else writeFileSync(temporary, content, { mode: 0o600, flag: 'wx' })
     chmodSync(temporary, mode)
     sync(temporary)
@@ -26,14 +27,15 @@ export function replaceFile(
   sync(dirname(file))
 }
 
-/** A name beside a file for what is to replace it. Removes what processes that were killed have left there. */
-export function nameTemporary(file: string): string {
-  const beginning = `${basename(file)}.pushlive-`
+const mark = '.pushlive-'
+
+/** Removes what processes that were killed have left. */
+function sweep(file: string): void {
+  const beginning = `${basename(file)}${mark}`
   for (const name of readdirSync(dirname(file)).filter(name => name.startsWith(beginning))) {
     const pid = Number(name.slice(beginning.length))
     if (pid === process.pid || !isAlive(pid)) rmSync(join(dirname(file), name), { force: true })
   }
-  return join(dirname(file), `${beginning}${process.pid}`)
 }
 
 function isAlive(pid: number): boolean {
