@@ -39,7 +39,8 @@ const noticeMilliseconds = 2_000
 run(main, process.argv.length > 2 ? undefined : () => [])
 
 async function main(): Promise<number> {
-  if (process.argv[2] === 'install') return (await import('./lib/hook/install.ts')).install(process.argv.slice(3))
+  if (process.argv[2] === 'install')
+    return (await import('./lib/hook/install/install.ts')).install(process.argv.slice(3))
   const given = readArguments('post-receive', help, {})
   if (given === undefined) return 0
   // Not process.stdin, which loads all of node:net for a push that deploys nothing.

@@ -1,12 +1,12 @@
 import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { deployRefs } from '../protocol/record.ts'
-import { readArguments } from '../shared/arguments.ts'
-import { exitCode, Failure } from '../shared/program.ts'
-import { replaceFile } from '../shared/replace-file.ts'
-import { gitIn, lookAround, type Wanted } from './install-look-around.ts'
-import { isForeignHook, isForeignUpdateHook, isSame, isThisProgram, placeProgram, updateHook } from './own-hooks.ts'
+import { deployRefs } from '../../protocol/record.ts'
+import { readArguments } from '../../shared/arguments.ts'
+import { exitCode, Failure } from '../../shared/program.ts'
+import { replaceFile } from '../../shared/replace-file.ts'
+import { gitIn, verifyInstallable, type Wanted } from './checks.ts'
+import { isForeignHook, isForeignUpdateHook, isSame, isThisProgram, placeProgram, updateHook } from './hook-files.ts'
 
 const help = `Usage: post-receive install REPOSITORY [--settings FILE [--keep-settings]] [--branch NAME]
 
@@ -26,7 +26,7 @@ of times, and renews the hook in one step, also while the old one deploys. Exits
 export async function install(args: readonly string[]): Promise<number> {
   const given = readInstallArguments(args)
   if (given === undefined) return 0
-  const { repository, isNew, settings, branch, workTree } = await lookAround(given)
+  const { repository, isNew, settings, branch, workTree } = await verifyInstallable(given)
   const git = gitIn(repository)
   const env = join(repository, '.env')
   const hook = join(repository, 'hooks/post-receive')

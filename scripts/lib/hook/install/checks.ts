@@ -2,10 +2,10 @@ import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync
 import { userInfo } from 'node:os'
 import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
 import { $ as zx } from 'zx/core'
-import { exitCode, Failure } from '../shared/program.ts'
-import { readEnvFile } from '../shared/settings.ts'
-import { isForeignHook, isForeignUpdateHook } from './own-hooks.ts'
-import { isFolder, lieInOneAnother } from './settings.ts'
+import { exitCode, Failure } from '../../shared/program.ts'
+import { readEnvFile } from '../../shared/settings.ts'
+import { isFolder, lieInOneAnother } from '../settings.ts'
+import { isForeignHook, isForeignUpdateHook } from './hook-files.ts'
 
 /** What somebody wants to have installed. */
 export interface Wanted {
@@ -22,11 +22,11 @@ export function gitIn(cwd: string) {
 }
 
 /**
- * What is there and what is to be done.
+ * Looks at what is there, and tells what is to be done.
  *
  * @throws Failure (usage) that names all that is in the way
  */
-export async function lookAround({ repository, settingsFile, keepSettings, branch: expected }: Wanted) {
+export async function verifyInstallable({ repository, settingsFile, keepSettings, branch: expected }: Wanted) {
   const problems: string[] = []
   const isWrong = (what: string, fix: string) => problems.push(`${what} To do: ${fix}.`)
 

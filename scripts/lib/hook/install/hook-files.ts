@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, chmodSync, constants, copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isSea } from 'node:sea'
-import { quoteForSh } from '../shared/foreign-text.ts'
-import { exitCode, Failure } from '../shared/program.ts'
-import { replaceFile } from '../shared/replace-file.ts'
+import { quoteForSh } from '../../shared/foreign-text.ts'
+import { exitCode, Failure } from '../../shared/program.ts'
+import { replaceFile } from '../../shared/replace-file.ts'
 
 /** The second line of a hook that is run from its source, where no binary was built. */
 const sourceMark = '# pushlive post-receive, run from its source.'
