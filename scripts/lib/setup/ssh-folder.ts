@@ -3,7 +3,6 @@ import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Hop } from './hops.ts'
-import { escapePercent } from './ssh-config.ts'
 
 /** ssh goes by the passwd entry and not by $HOME, so this does too. */
 function homeFolder(): string {
@@ -75,3 +74,8 @@ export function findSshFolder(given: string | undefined) {
 }
 
 export type SshFolder = ReturnType<typeof findSshFolder>
+
+/** A value in which ssh's own `%` tokens mean nothing. */
+export function escapePercent(value: string): string {
+  return value.replaceAll('%', '%%')
+}
