@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { waitFor } from './lib/events.ts'
+import { assertExit } from './lib/exit.ts'
 import { processes } from './lib/processes.ts'
 import { testsBinaries } from './lib/programs.ts'
 import { type Site, startServer } from './lib/site.ts'
@@ -42,8 +43,7 @@ describe('The web server of', async () => {
   async function deployVersion(site: Site, version: number) {
     await nextSecond()
     await site.commit(sampleApp(version))
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
   }
 
   /** Asks all the time while an action runs; every answer has to be a page of one version or the other. */
@@ -88,8 +88,7 @@ describe('The web server of', async () => {
     // It cannot be loaded: the new gunicorn ends, and the old one serves on.
     await nextSecond()
     await site.commit({ 'wsgi.py': 'raise Exception("all is lost")\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /The new gunicorn does not start[\s\S]*RESTARTING APPLICATION failed/)
     await waitForPage(url, samplePage(2))
   })
@@ -124,8 +123,7 @@ describe('The web server of', async () => {
     site.configure({ RELEASES: '3', RESTART: 'true', SMOKE_TEST: '' })
     for (const page of ['one', 'two', 'three']) {
       await site.commit({ 'static/page.css': page })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy(), 0)
       if (page === 'one')
         await startWebServer(t, url, ['/usr/sbin/nginx', '-c', main, '-e', `${site.folder}/nginx.log`])
       assert.equal((await ask(url))?.text, page)
@@ -153,8 +151,7 @@ describe('The demo', { skip: !testsBinaries && 'it shows the binaries' }, () => 
     await waitFor('a deployment', () => processes().some(({ cwd }) => cwd.startsWith(folder) && cwd.endsWith('.git')))
     // As Ctrl-C does: all of the terminal's processes at once.
     process.kill(-(demo.pid as number), 'SIGINT')
-    const { exitCode, stderr } = await demo
-    assert.equal(exitCode, 130, stderr)
+    assertExit(await demo, 130)
     assert.deepEqual(readdirSync(folder), [])
     assert.deepEqual(
       processes().filter(({ cwd, command }) => `${cwd} ${command}`.includes(folder)),

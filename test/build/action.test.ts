@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { $ as zx } from 'zx/core'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 const action = join(import.meta.dirname, '../../dist/action')
@@ -44,24 +45,20 @@ describe('The action', async () => {
   it('deploys what its inputs say; an empty one is one that was not given', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
-    const { exitCode, output } = await runAction(site, inputsOf(site))
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await runAction(site, inputsOf(site)), 0)
     assert.match(output, new RegExp(`^${commit} IS LIVE`, 'm'))
   })
 
   it('takes the command and its arguments from one input', async t => {
     const site = await newSite(t)
     await site.commit()
-    const { exitCode, output } = await runAction(site, { ...inputsOf(site), command: ' history  --json' })
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await runAction(site, { ...inputsOf(site), command: ' history  --json' }), 0)
     assert.match(output, /^\[\]$/m)
-    const wrong = await runAction(site, { ...inputsOf(site), command: 'dance' })
-    assert.equal(wrong.exitCode, 2, wrong.output)
+    assertExit(await runAction(site, { ...inputsOf(site), command: 'dance' }), 2)
   })
 
   it('names all that is missing: exit 2', async t => {
-    const { exitCode, output } = await runAction(await newSite(t), {})
-    assert.equal(exitCode, 2, output)
+    const { output } = assertExit(await runAction(await newSite(t), {}), 2)
     assert.match(output, /STAGING_REMOTE_REPO is missing/)
   })
 
@@ -73,8 +70,7 @@ describe('The action', async () => {
     mkdirSync(before)
     const recording = `#!/bin/sh\nenv >> ${seen}\nPATH=\${PATH#*:} exec git "$@"\n`
     writeFileSync(join(before, 'git'), recording, { mode: 0o755 })
-    const { exitCode, output } = await runAction(site, inputsOf(site), `${before}:${process.env.PATH}`)
-    assert.equal(exitCode, 0, output)
+    assertExit(await runAction(site, inputsOf(site), `${before}:${process.env.PATH}`), 0)
     assert.doesNotMatch(readFileSync(seen, 'utf8'), /INPUT_|PRIVATE KEY/)
   })
 

@@ -1,9 +1,9 @@
-import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
+import { assertExit } from '../lib/exit.ts'
 import { examples, installed } from './runners.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -25,8 +25,7 @@ const ofGithub = [...Object.keys(schemas).filter(name => /^github\//.test(name))
 describe('Checked by others:', () => {
   for (const [file, schema] of Object.entries(schemas)) {
     it(`${file} is what the schema ${schema} asks for`, async () => {
-      const checked = await $`${program('check-jsonschema')} --builtin-schema vendor.${schema} ${file}`
-      assert.equal(checked.exitCode, 0, checked.text())
+      assertExit(await $`${program('check-jsonschema')} --builtin-schema vendor.${schema} ${file}`, 0)
     })
   }
 
@@ -36,13 +35,11 @@ describe('Checked by others:', () => {
     await $`git init --quiet ${repository}`
     for (const file of ofGithub) cpSync(join(examples, file), join(repository, '.github/workflows', basename(file)))
     cpSync(join(root, 'dist/action'), join(repository, '.github/actions/pushlive'), { recursive: true })
-    const checked = await $({ cwd: repository })`${program('actionlint')}`
-    assert.equal(checked.exitCode, 0, checked.text())
+    assertExit(await $({ cwd: repository })`${program('actionlint')}`, 0)
   })
 
   it('zizmor finds nothing unsafe in the workflows and the action', async () => {
     const files = [...ofGithub, 'forgejo/deploy.yml', '../build/action.yml']
-    const checked = await $`${program('zizmor')} --offline --config ${join(import.meta.dirname, 'zizmor.yml')} ${files}`
-    assert.equal(checked.exitCode, 0, checked.text())
+    assertExit(await $`${program('zizmor')} --offline --config ${join(import.meta.dirname, 'zizmor.yml')} ${files}`, 0)
   })
 })

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { waitFor } from '../lib/events.ts'
+import { assertExit, assertFails } from '../lib/exit.ts'
 import { send } from '../lib/kills.ts'
 import { type Process, processes } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
@@ -43,8 +44,7 @@ describe('The example for', { concurrency: 2 }, async () => {
     describe(name, { skip: isMissing(name) }, () => {
       it('deploys what passes, and says to later jobs and to the history what it was', async t => {
         const { site, commit } = await newRepository(t, runner)
-        const { exitCode, output } = await runPipeline(site, runner)
-        assert.equal(exitCode, 0, output)
+        const { output } = assertExit(await runPipeline(site, runner), 0)
         assert.equal(await site.live(), commit, output)
         assert.match(output, new RegExp(`${commit} IS LIVE`))
         if (runner.hasOutputs) assert.match(output, new RegExp(`${commit} is live at ${appUrl} after [\\d.]+ s`))
@@ -55,16 +55,14 @@ describe('The example for', { concurrency: 2 }, async () => {
 
       it('is red where a migration fails, and what served serves; where a test fails, nothing is deployed', async t => {
         const { site, commit } = await newRepository(t, runner)
-        assert.equal((await site.deploy()).exitCode, 0)
+        assertExit(await site.deploy(), 0)
         await site.commit({ Makefile: makefile({ upgrade: 'false' }) })
-        const failed = await runPipeline(site, runner)
-        assert.notEqual(failed.exitCode, 0, failed.output)
+        const failed = assertFails(await runPipeline(site, runner))
         assert.match(failed.output, /IS NOT LIVE/)
         assert.match(failed.output, /UPGRADING DATABASE STRUCTURE failed/)
         assert.doesNotMatch(failed.output, /is live at/)
         const untested = await site.commit({ Makefile: makefile({ test: 'false' }) })
-        const stopped = await runPipeline(site, runner)
-        assert.notEqual(stopped.exitCode, 0, stopped.output)
+        const stopped = assertFails(await runPipeline(site, runner))
         assert.ok(!stopped.output.includes(`PUSHING ${untested}`), stopped.output)
         assert.equal(await site.live(), commit)
       })
@@ -72,10 +70,9 @@ describe('The example for', { concurrency: 2 }, async () => {
       it('is green where a newer commit has overtaken it', async t => {
         const { site, commit } = await newRepository(t, runner)
         const newer = await site.commit({ 'page.txt': 'newer\n' })
-        assert.equal((await site.deploy()).exitCode, 0)
+        assertExit(await site.deploy(), 0)
         await site.git`git reset --quiet --hard ${commit}`
-        const { exitCode, output } = await runPipeline(site, runner)
-        assert.equal(exitCode, 0, output)
+        const { output } = assertExit(await runPipeline(site, runner), 0)
         assert.match(output, new RegExp(`IS LIVE.*part of ${newer}`))
         assert.equal(await site.live(), newer)
       })
@@ -89,12 +86,10 @@ describe('The example for', { concurrency: 2 }, async () => {
         // As a CI does, to all that belongs to the job.
         const belongs = ({ cwd }: Process) => [site.clone, site.home].some(folder => cwd.startsWith(folder))
         for (const { pid } of processes().filter(belongs)) send(pid, 'SIGINT')
-        const { exitCode, stdout, stderr } = await job
-        assert.notEqual(exitCode, 0, `${stdout}${stderr}`)
+        assertFails(await job)
         site.write({ '../steps.go': '' })
         await waitFor('it is live', async () => (await site.live()) === commit)
-        const { exitCode: again, output } = await runPipeline(site, runner)
-        assert.equal(again, 0, output)
+        const { output } = assertExit(await runPipeline(site, runner), 0)
         assert.match(output, new RegExp(`${commit} IS LIVE`))
       })
 
@@ -116,8 +111,7 @@ describe('The example for', { concurrency: 2 }, async () => {
         ]
         const upgrade = `printf '%s\\n' ${lines.map(line => `'${line}'`).join(' ')}`
         const commit = await site.commit({ Makefile: makefile({ upgrade }) })
-        const { exitCode, output } = await runPipeline(site, runner)
-        assert.equal(exitCode, 0, output)
+        const { output } = assertExit(await runPipeline(site, runner), 0)
         assert.match(output, new RegExp(`${commit} is live at ${appUrl} after`))
         for (const line of lines) assert.ok(output.includes(`| remote:     ${line}`), `${line}\n${output}`)
       })

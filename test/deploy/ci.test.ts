@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { recognizeCi } from '../../scripts/lib/deploy/ci.ts'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 const actor = 'ada\u001b[31m'
@@ -62,8 +63,7 @@ describe('In a CI deploy', async () => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: 'echo installing', UPGRADE_DB: 'true' })
     const commit = await site.commit()
-    const deployed = await deployInJob(site, { ...gitHub, APP_URL: 'https://app.example' })
-    assert.equal(deployed.exitCode, 0, deployed.output)
+    const deployed = assertExit(await deployInJob(site, { ...gitHub, APP_URL: 'https://app.example' }), 0)
     const token = /^::stop-commands::([0-9a-f]{32})$/m.exec(deployed.output)?.[1]
     assert.ok(token, deployed.output)
     const group = `::${token}::\n::group::INSTALLING DEPENDENCIES\n::stop-commands::${token}\nremote: INSTALLING DEPENDENCIES ...\nremote:     installing\n::${token}::\n::endgroup::`
@@ -84,8 +84,7 @@ describe('In a CI deploy', async () => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: 'echo "it is the disk"; exit 1' })
     const commit = await site.commit()
-    const { exitCode, output, summary, outputs } = await deployInJob(site, gitHub)
-    assert.equal(exitCode, 1, output)
+    const { output, summary, outputs } = assertExit(await deployInJob(site, gitHub), 1)
     assert.match(
       output,
       new RegExp(`^::error title=Not live::${commit} IS NOT LIVE\\. INSTALLING DEPENDENCIES failed`, 'm'),
@@ -130,8 +129,7 @@ describe('In a CI deploy', async () => {
   it('folds its steps, and leaves the outputs in deploy.env (GitLab)', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
-    const { exitCode, output } = await site.deploy([], { GITLAB_CI: 'true', APP_URL: 'https://app.example' })
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy([], { GITLAB_CI: 'true', APP_URL: 'https://app.example' }), 0)
     assert.match(
       output,
       // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how GitLab marks them.
@@ -160,8 +158,7 @@ describe('In a CI deploy', async () => {
     await site.commit()
     await site.commit()
     const shallow = await site.cloneShallow()
-    const { exitCode, output } = await site.deploy([], { GITLAB_CI: 'true' }, shallow)
-    assert.equal(exitCode, 4, output)
+    const { output } = assertExit(await site.deploy([], { GITLAB_CI: 'true' }, shallow), 4)
     assert.match(output, /To do: give this clone its whole history: the variable `GIT_DEPTH: "0"` in this job/)
     assert.ok(existsSync(join(shallow, 'deploy.env')))
   })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 /** What a clone's configuration may say; git itself would follow each. `EVIL` is another repository. */
@@ -52,15 +53,13 @@ describe("Whatever the clone's configuration says, the push goes to STAGING_REMO
         const fill = (text: string) => text.replace('EVIL', evil).replace('URL', site.url)
         await site.git`git config --add ${fill(name)} ${fill(value)}`
       }
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy(), 0)
       assert.equal(await site.live(), first)
       for (const args of [['status'], ['check']]) {
-        const result = await site.deploy(args)
-        assert.equal(result.exitCode, 0, result.output)
+        assertExit(await site.deploy(args), 0)
       }
       const second = await site.commit()
-      assert.equal((await site.deploy()).exitCode, 0)
+      assertExit(await site.deploy(), 0)
       assert.equal(await site.live(), second)
       assert.equal((await site.git`git -C ${evil} for-each-ref`).stdout, '')
     })
@@ -72,8 +71,7 @@ describe("Whatever the clone's configuration says, the push goes to STAGING_REMO
     const hooks = join(site.clone, '.git/hooks')
     mkdirSync(hooks, { recursive: true })
     writeFileSync(join(hooks, 'pre-push'), '#!/bin/sh\nexit 1\n', { mode: 0o755 })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), commit)
   })
 })
@@ -85,8 +83,7 @@ describe('A clone that git does not work in as usual', async () => {
     const site = await newSite(t)
     const commit = await site.commit()
     writeFileSync(join(site.clone, '.git/config.lock'), '')
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(
       output,
       /^The remote staging could not be set, which stops nothing:\n {4}error: could not lock config/m,
@@ -98,8 +95,7 @@ describe('A clone that git does not work in as usual', async () => {
     const site = await newSite(t)
     await site.commit()
     writeFileSync(join(site.clone, '.git/config'), '[core\n')
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 2, output)
+    const { output } = assertExit(await site.deploy(), 2)
     assert.match(output, /bad config/)
   })
 
@@ -108,8 +104,7 @@ describe('A clone that git does not work in as usual', async () => {
     await site.commit()
     await site.git`git config protocol.ssh.allow never`
     for (const args of [[], ['status'], ['rollback'], ['--dry-run']]) {
-      const { exitCode, output } = await site.deploy(args)
-      assert.equal(exitCode, 2, output)
+      const { output } = assertExit(await site.deploy(args), 2)
       assert.match(output, /^git does not work with the server from this clone\./m)
       assert.match(output, /transport 'ssh' not allowed/)
       assert.doesNotMatch(output, /connection/i)
@@ -121,8 +116,7 @@ describe('A clone that git does not work in as usual', async () => {
     await site.commit()
     const blob = (await site.git`git rev-parse ${'HEAD:page.txt'}`).stdout.trim()
     rmSync(join(site.clone, '.git/objects', blob.slice(0, 2), blob.slice(2)))
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 4, output)
+    const { output } = assertExit(await site.deploy(), 4)
     assert.match(output, new RegExp(`unable to read ${blob}[\\s\\S]*^The server did not get all objects\\.`, 'm'))
     assert.equal(await site.live(), undefined)
   })
@@ -132,12 +126,10 @@ describe('A clone that git does not work in as usual', async () => {
     await site.commit()
     const bin = join(site.folder, 'bin')
     mkdirSync(bin)
-    const nothing = await site.deploy([], { PATH: bin })
-    assert.equal(nothing.exitCode, 2, nothing.output)
+    const nothing = assertExit(await site.deploy([], { PATH: bin }), 2)
     assert.match(nothing.output, /There is no bash program here/)
     await site.git`ln -s /bin/bash ${bin}/bash`
-    const noGit = await site.deploy([], { PATH: bin })
-    assert.equal(noGit.exitCode, 2, noGit.output)
+    const noGit = assertExit(await site.deploy([], { PATH: bin }), 2)
     assert.match(noGit.output, /There is no git program here/)
   })
 })

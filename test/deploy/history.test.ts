@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { quoteForSh } from '../../scripts/lib/shared/foreign-text.ts'
+import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
@@ -10,8 +11,7 @@ async function deployCommits(site: Site, count: number): Promise<string[]> {
   const commits: string[] = []
   for (let n = 1; n <= count; n++) {
     commits.push(await site.commit({ 'page.txt': `${n}\n` }))
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
   }
   return commits
 }
@@ -21,19 +21,17 @@ describe('deploy rollback', async () => {
 
   it('goes back to what was live before, twice goes back twice, and says when there is no more', async t => {
     const site = await newSite(t)
-    const nothing = await site.deploy(['rollback'])
-    assert.equal(nothing.exitCode, 1, nothing.output)
+    const nothing = assertExit(await site.deploy(['rollback']), 1)
     assert.match(nothing.output, /^NOTHING WAS ROLLED BACK\./m)
     const [first, second, third] = await deployCommits(site, 3)
     for (const expected of [second, first]) {
-      const { exitCode, output } = await site.deploy(['rollback'])
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await site.deploy(['rollback']), 0)
       assert.match(output, new RegExp(`^ROLLING BACK main TO WHAT WAS LIVE BEFORE[\\s\\S]*^${expected} IS LIVE`, 'm'))
       assert.equal(await site.live(), expected)
     }
-    assert.equal((await site.deploy(['rollback'])).exitCode, 1)
+    assertExit(await site.deploy(['rollback']), 1)
     assert.equal(await site.live(), first)
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), third)
   })
 
@@ -46,8 +44,7 @@ describe('deploy rollback', async () => {
       ['main', second],
       [first.slice(0, 8), first],
     ]) {
-      const { exitCode, output } = await site.deploy(['rollback', name as string])
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy(['rollback', name as string]), 0)
       assert.equal(await site.live(), commit)
     }
   })
@@ -56,15 +53,14 @@ describe('deploy rollback', async () => {
     const site = await newSite(t)
     const [first = '', second] = await deployCommits(site, 2)
     const shallow = await site.cloneShallow()
-    const { exitCode, output } = await site.deploy(['rollback', first], {}, shallow)
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(['rollback', first], {}, shallow), 0)
     assert.equal(await site.live(), first)
     await site.deploy([], {}, shallow)
     assert.equal(await site.live(), second)
-    assert.equal((await site.deploy(['rollback', first.slice(0, 10)], {}, shallow)).exitCode, 0)
+    assertExit(await site.deploy(['rollback', first.slice(0, 10)], {}, shallow), 0)
     assert.equal(await site.live(), first)
     await site.deploy([], {}, shallow)
-    assert.equal((await site.deploy(['rollback'], {}, shallow)).exitCode, 0)
+    assertExit(await site.deploy(['rollback'], {}, shallow), 0)
     assert.equal(await site.live(), first)
   })
 
@@ -72,12 +68,10 @@ describe('deploy rollback', async () => {
     const site = await newSite(t)
     const [, second] = await deployCommits(site, 2)
     for (const name of ['nonsense', '-x', '--', 'HEAD:page.txt', "$(touch x)';"]) {
-      const { exitCode, output } = await site.deploy(['rollback', '--', name])
-      assert.equal(exitCode, 2, output)
+      assertExit(await site.deploy(['rollback', '--', name]), 2)
     }
     for (const id of ['deadbeef', 'd'.repeat(40)]) {
-      const { exitCode, output } = await site.deploy(['rollback', id])
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(['rollback', id]), 1)
       assert.match(output, new RegExp(`^${id} IS NOT LIVE\\.\n.*no commit of this repository`, 'm'))
     }
     assert.equal(await site.live(), second)
@@ -94,8 +88,7 @@ describe('deploy status and history', async () => {
     const [live] = await deployCommits(site, 1)
     const failed = await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
     await site.deploy()
-    const { exitCode, output } = await site.deploy(['status'])
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(['status']), 0)
     assert.match(output, new RegExp(`^live {4}${live} {2}\\d{4}-\\S+ {2}by \\S.*, took [\\d.]+ s\n {10}`, 'm'))
     assert.match(output, new RegExp(`^failed {2}${failed}.*\n( {10}.*\n)+ {10}INSTALLING DEPENDENCIES failed`, 'm'))
     const summary = JSON.parse((await site.startDeploy(['status', '--json'])).stdout)
@@ -125,8 +118,7 @@ describe('deploy status and history', async () => {
     const written = await site.serverGit({ env: site.deployEnvironment })`git commit-tree ${tree} -m ${message}`
     await site.serverGit`git update-ref refs/deploy/main/history ${written.stdout.trim()}`
     for (const command of ['status', 'history']) {
-      const { exitCode, output } = await site.deploy([command])
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await site.deploy([command]), 0)
       assert.doesNotMatch(output, /[^\P{Cc}\n]/u)
       assert.doesNotMatch(output, /^(pushlive:|\S+ IS LIVE)/m)
     }
@@ -139,8 +131,7 @@ describe('deploy status and history', async () => {
     const blob = (await site.serverGit`git rev-parse ${`${commit}:page.txt`}`).stdout.trim()
     for (const foreign of [commit, blob]) {
       await site.serverGit`git update-ref refs/deploy/main/history ${foreign}`
-      const { exitCode, output } = await site.deploy(['status'])
-      assert.equal(exitCode, 5, output)
+      const { output } = assertExit(await site.deploy(['status']), 5)
       assert.match(output, /^What the server has as refs\/deploy\/main\/history is not pushlive's/m)
     }
   })
@@ -156,14 +147,12 @@ describe('deploy log', async () => {
     await site.deploy()
     const bad = await site.commit({ 'page.txt': 'bad\n\nLog of nothing\n' })
     await site.deploy()
-    const newest = await site.deploy(['log'])
-    assert.equal(newest.exitCode, 0, newest.output)
+    const newest = assertExit(await site.deploy(['log']), 0)
     assert.match(newest.output, new RegExp(`^${bad}, deployed at \\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z:\nCHECKING OUT CODE`))
     assert.match(newest.output, /^INSTALLING DEPENDENCIES \.\.\.\ninstalling bad\n\nLog of nothing$/m)
     assert.match(newest.output, /^INSTALLING DEPENDENCIES failed: /m)
     for (const name of [one, one.slice(0, 8), 'HEAD~']) {
-      const { exitCode, output } = await site.deploy(['log', name])
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await site.deploy(['log', name]), 0)
       assert.match(output, new RegExp(`^${one}, deployed at .*\n(.*\n)*installing one$`, 'm'))
     }
     const live = await site.live()
@@ -175,11 +164,10 @@ describe('deploy log', async () => {
     const site = await newSite(t)
     const commit = await site.commit()
     for (const args of [['log'], ['log', commit]]) {
-      const { exitCode, output } = await site.deploy(args)
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(args), 1)
       assert.match(output, /^The server has no log of/m)
     }
-    assert.equal((await site.deploy(['log', 'no commit'])).exitCode, 2)
+    assertExit(await site.deploy(['log', 'no commit']), 2)
   })
 
   it('shows the end of one that is long, and how much it leaves out', async t => {
@@ -187,8 +175,7 @@ describe('deploy log', async () => {
     site.configure({ INSTALL_DEPS: 'seq 1 300000' })
     await site.commit()
     await site.deploy()
-    const { exitCode, output } = await site.deploy(['log'])
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(['log']), 0)
     assert.match(output, /^\(its first 9\d{5} bytes are left out\)$/m)
     assert.match(output, /^299999\n300000\nUPGRADING DATABASE STRUCTURE/m)
   })
@@ -202,8 +189,7 @@ describe('At a terminal', async () => {
     const command = [...program('deploy'), ...args].map(quoteForSh).join(' ')
     const terminal = ['--quiet', '--return', '--command', `stty cols 70; ${command}`, '/dev/null']
     const $ = zx({ cwd: site.clone, env: { ...site.deployEnvironment, ...env }, quiet: true, nothrow: true })
-    const { exitCode, stdout } = await $`script ${terminal}`
-    assert.equal(exitCode, 0, stdout)
+    const { stdout } = assertExit(await $`script ${terminal}`, 0)
     return stdout.replaceAll('\r', '').trimEnd().split('\n')
   }
 

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 /** Puts a shell script in the place of the hook. */
@@ -20,10 +21,9 @@ describe('deploy exits with 0', async () => {
   it('where the commit is already live: the hook looks, and runs nothing', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     site.steps()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, new RegExp(`^${commit} IS LIVE \\(already live\\)\\.$`, 'm'))
     assert.deepEqual(site.steps(), [])
     assert.equal(await asks(site), '')
@@ -33,10 +33,9 @@ describe('deploy exits with 0', async () => {
     const site = await newSite(t)
     const older = await site.commit()
     const newer = await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     await site.git`git checkout --quiet --detach ${older}`
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, new RegExp(`^${older} IS LIVE \\(as part of ${newer}`, 'm'))
   })
 
@@ -53,7 +52,7 @@ describe('deploy exits with 0', async () => {
       }),
     )
     const results = await Promise.all(clones.map(clone => site.deploy([], {}, clone)))
-    for (const { exitCode, output } of results) assert.equal(exitCode, 0, output)
+    for (const result of results) assertExit(result, 0)
     assert.equal(await site.live(), commits.at(-1))
     assert.equal(await asks(site), '')
   })
@@ -71,7 +70,7 @@ describe('deploy exits with 0', async () => {
       const last = await site.commit(expected === 0 ? {} : { Makefile: 'install-deps:\n\tfalse\n' })
       if (args.length > 0) await site.deploy()
       const results = await Promise.all(Array.from({ length: 5 }, () => site.deploy(args)))
-      for (const { exitCode, output } of results) assert.equal(exitCode, expected, output)
+      for (const result of results) assertExit(result, expected)
       assert.equal((await site.live()) === last, expected === 0 && args[0] !== 'rollback')
       assert.deepEqual(await site.asks(), [])
     })
@@ -82,7 +81,7 @@ describe('deploy exits with 0', async () => {
     const commit = await site.commit()
     await site.deploy()
     site.steps()
-    assert.equal((await site.deploy(['--again'])).exitCode, 0)
+    assertExit(await site.deploy(['--again']), 0)
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
   })
 })
@@ -96,8 +95,7 @@ describe('deploy exits with 1', async () => {
     await site.deploy()
     const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
     for (let time = 1; time <= 2; time++) {
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, new RegExp(`^${bad} IS NOT LIVE\\.\n {4}INSTALLING DEPENDENCIES failed`, 'm'))
     }
   })
@@ -117,17 +115,15 @@ describe('deploy exits with 5, and never 0,', async () => {
       await site.commit()
       arrange(site)
       for (const args of [[], [], ['--again']]) {
-        const { exitCode, output } = await site.deploy(args)
-        assert.equal(exitCode, 5, output)
+        const { output } = assertExit(await site.deploy(args), 5)
         assert.match(output, /^PUSHED, NOT VERIFIED: no pushlive hook answered/m)
         const [, kept = ''] = /git update-ref -d (\S+)/.exec(output) ?? []
         await site.serverGit`git update-ref -d ${kept}`
       }
       assert.equal(await asks(site), '')
       const ACCEPT_NO_VERDICT = 'yes'
-      assert.equal((await site.deploy([], { ACCEPT_NO_VERDICT })).exitCode, 0)
-      const rollback = await site.deploy(['rollback'], { ACCEPT_NO_VERDICT })
-      assert.equal(rollback.exitCode, 5, rollback.output)
+      assertExit(await site.deploy([], { ACCEPT_NO_VERDICT }), 0)
+      const rollback = assertExit(await site.deploy(['rollback'], { ACCEPT_NO_VERDICT }), 5)
       assert.match(rollback.output, /^NOT ROLLED BACK/m)
     })
   }
@@ -138,8 +134,7 @@ describe('deploy exits with 5, and never 0,', async () => {
     await site.deploy()
     chmodSync(join(site.repository, 'hooks/post-receive'), 0o644)
     for (const args of [[], ['--again'], ['rollback']]) {
-      const { exitCode, output } = await site.deploy(args)
-      assert.equal(exitCode, 5, output)
+      assertExit(await site.deploy(args), 5)
     }
   })
 
@@ -147,8 +142,7 @@ describe('deploy exits with 5, and never 0,', async () => {
     const site = await newSite(t)
     await site.commit()
     writeHook(site, '#!/bin/sh\necho "pushlive post-receive 1.0.0, protocol 2"\nkill -9 $$\n')
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 5, output)
+    const { output } = assertExit(await site.deploy(), 5)
     assert.match(output, /^The server never reported a result[\s\S]*^To do: run deploy again: it finds out/m)
     assert.match((await site.deploy(['rollback'])).output, /To do: look at deploy status before you roll back again/)
   })
@@ -167,8 +161,7 @@ describe('deploy exits with 5, and never 0,', async () => {
       ],
     ] as const) {
       writeHook(site, `#!/bin/sh\necho '${greeting}'\necho 'what is this?'\n`)
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 5, output)
+      const { output } = assertExit(await site.deploy(), 5)
       assert.match(output, fix)
     }
   })
@@ -182,12 +175,11 @@ describe('deploy exits with 5, and never 0,', async () => {
     const deploying = site.startDeploy()
     await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
     sshd.dropConnections()
-    const { exitCode, stdout, stderr } = await deploying
-    assert.equal(exitCode, 5, stdout + stderr)
+    const { stderr } = assertExit(await deploying, 5)
     assert.match(stderr, /^To do: run deploy again: it finds out/m)
     const again = site.startDeploy()
     writeFileSync(join(site.folder, 'steps.go'), '')
-    assert.equal((await again).exitCode, 0)
+    assertExit(await again, 0)
     assert.equal(await site.live(), commit)
   })
 
@@ -195,10 +187,9 @@ describe('deploy exits with 5, and never 0,', async () => {
     const site = await newSite(t)
     const commit = await site.commit()
     writeHook(site, `#!/bin/sh\necho "    pushlive: ${commit} is live"\necho "x pushlive: ${commit} is live"\n`)
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 5, output)
+    assertExit(await site.deploy(), 5)
     const another = commit.replace(/./g, 'a')
     writeHook(site, `#!/bin/sh\necho "pushlive post-receive 1, protocol 2"\necho "pushlive: ${another} is live"\n`)
-    assert.equal((await site.deploy(['--again'])).exitCode, 5)
+    assertExit(await site.deploy(['--again']), 5)
   })
 })

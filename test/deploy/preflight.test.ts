@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 import { newKeyPair } from '../lib/sshd.ts'
 
@@ -17,8 +18,7 @@ describe('deploy check', async () => {
     await site.deploy()
     site.steps()
     const commit = await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy(['check'])
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(['check']), 0)
     const expected = [
       'ok     settings: SSH_DEPLOYMENT_KEY is a private key without passphrase',
       'ok     settings: KNOWN_DEPLOYMENT_HOSTS has a host key of the server',
@@ -58,12 +58,10 @@ describe('deploy check', async () => {
       PATH_TO_WSGI: join(site.folder, 'nowhere/wsgi.py'),
       STEP_TIMEOUT: 'soon',
     })
-    const { exitCode, output } = await site.deploy(['check'])
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(['check']), 1)
     assert.match(output, /^FAIL {3}settings of the hook: .*STEP_TIMEOUT is not a number/m)
     site.configure({ STEP_TIMEOUT: undefined })
-    const settings = await site.deploy(['check'])
-    assert.equal(settings.exitCode, 1, settings.output)
+    const settings = assertExit(await site.deploy(['check']), 1)
     assert.match(settings.output, /^FAIL {3}settings of the hook: .*PATH_TO_VENV.*PATH_TO_WSGI/m)
   })
 
@@ -71,19 +69,16 @@ describe('deploy check', async () => {
     const site = await newSite(t)
     await site.commit()
     const { privateKey } = await newKeyPair(site.folder)
-    const denied = await site.deploy(['check'], { SSH_DEPLOYMENT_KEY: privateKey })
-    assert.equal(denied.exitCode, 3, denied.output)
+    const denied = assertExit(await site.deploy(['check'], { SSH_DEPLOYMENT_KEY: privateKey }), 3)
     assert.match(denied.output, /^FAIL {3}connection: The server does not accept the key/m)
     assert.match(denied.output, /^To do: /m)
-    const missing = await site.deploy(['check'], { STAGING_REMOTE_REPO: `${site.url}.nowhere` })
-    assert.equal(missing.exitCode, 3, missing.output)
+    const missing = assertExit(await site.deploy(['check'], { STAGING_REMOTE_REPO: `${site.url}.nowhere` }), 3)
     assert.match(missing.output, /^FAIL {3}repository: There is no repository at this path/m)
     await site.deploy()
     await site.git`git commit --quiet --amend --message ${'another'}`
-    const { exitCode, output } = await site.deploy(['check'])
-    assert.equal(exitCode, 4, output)
+    const { output } = assertExit(await site.deploy(['check']), 4)
     assert.match(output, /^FAIL {3}branch: .*not a fast-forward/m)
-    assert.equal((await site.deploy(['check', 'surplus'])).exitCode, 2)
+    assertExit(await site.deploy(['check', 'surplus']), 2)
   })
 
   it('says who holds the lock, and does not wait', async t => {
@@ -96,11 +91,11 @@ describe('deploy check', async () => {
     })
     const deploying = site.startDeploy()
     await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
-    const { exitCode, output } = await site.deploy(['check'])
+    const checked = await site.deploy(['check'])
     writeFileSync(join(site.folder, 'steps.go'), '')
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(checked, 0)
     assert.match(output, new RegExp(`^ok {5}lock: the deployment of ${running} has it now`, 'm'))
-    assert.equal((await deploying).exitCode, 0)
+    assertExit(await deploying, 0)
   })
 
   it('asks no hook that may be another one: a bash hook deploys at any push', async t => {
@@ -109,8 +104,7 @@ describe('deploy check', async () => {
     writeFileSync(join(site.repository, 'hooks/post-receive'), `#!/bin/sh\ntouch ${ran}\n`, { mode: 0o755 })
     await site.serverGit`git update-ref -d refs/deploy/main/hook`
     await site.commit()
-    const { exitCode, output } = await site.deploy(['check'])
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(['check']), 0)
     assert.match(output, /^\? {6}hook: not asked/m)
     assert.ok(!existsSync(ran))
   })
@@ -120,13 +114,11 @@ describe('deploy check', async () => {
     await site.commit()
     await site.deploy()
     site.configure({ BRANCH_NAME: 'production' })
-    const other = await site.deploy(['check'])
-    assert.equal(other.exitCode, 1, other.output)
+    const other = assertExit(await site.deploy(['check']), 1)
     assert.equal((await site.serverGit`git for-each-ref refs/deploy-ask`).stdout, '')
     assert.match(other.output, /^FAIL {3}hook: .*only pushes of production are deployed here/m)
     for (const ref of ['refs', '!refs/heads/main']) await site.serverGit`git config --add receive.hideRefs ${ref}`
-    const hidden = await site.deploy(['check'])
-    assert.equal(hidden.exitCode, 4, hidden.output)
+    const hidden = assertExit(await site.deploy(['check']), 4)
     assert.match(hidden.output, /^FAIL {3}hook: The server does not let its hook be asked[\s\S]*make install-hook/m)
   })
 
@@ -137,8 +129,7 @@ describe('deploy check', async () => {
     await site.commit()
     await site.commit()
     const shallow = await site.cloneShallow()
-    const { exitCode, output } = await site.deploy(['check'], {}, shallow)
-    assert.equal(exitCode, 4, output)
+    const { output } = assertExit(await site.deploy(['check'], {}, shallow), 4)
     assert.match(output, /To do: .*git fetch --unshallow/)
   })
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('deploy exits with 2', async () => {
@@ -9,10 +10,9 @@ describe('deploy exits with 2', async () => {
 
   it('outside a repository, and where the branch is not to be found', async t => {
     const site = await newSite(t)
-    assert.equal((await site.deploy([], {}, site.home)).exitCode, 2)
+    assertExit(await site.deploy([], {}, site.home), 2)
     await site.commit()
-    const { exitCode, output } = await site.deploy([], { BRANCH_NAME: 'nowhere' })
-    assert.equal(exitCode, 2)
+    const { output } = assertExit(await site.deploy([], { BRANCH_NAME: 'nowhere' }), 2)
     assert.match(output, /refs\/heads\/nowhere is not to be found/)
   })
 
@@ -38,8 +38,7 @@ describe('deploy exits with 2', async () => {
       ['toString'],
     ]
     for (const args of wrong) {
-      const { exitCode, output } = await site.deploy(args)
-      assert.equal(exitCode, 2, `${args}: ${output}`)
+      const { output } = assertExit(await site.deploy(args), 2, `${args}`)
       assert.match(output, /^To do: /m)
     }
     assert.equal(await site.live(), live)
@@ -54,8 +53,7 @@ describe('deploy exits with 4', async () => {
     const live = await site.commit()
     await site.deploy()
     await site.git`git commit --quiet --amend --message ${'another'}`
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 4, output)
+    const { output } = assertExit(await site.deploy(), 4)
     assert.match(output, /^The branch on the server has commits that this one lacks: not a fast-forward\./m)
     assert.match(output, new RegExp(`^ {4}.*${live} is what was live last`, 'm'))
     assert.match(output, /^To do: fetch, then merge or rebase/m)
@@ -67,8 +65,7 @@ describe('deploy exits with 4', async () => {
     await site.commit()
     await site.commit()
     const shallow = await site.cloneShallow()
-    const { exitCode, output } = await site.deploy([], {}, shallow)
-    assert.equal(exitCode, 4, output)
+    const { output } = assertExit(await site.deploy([], {}, shallow), 4)
     assert.match(output, /^To do: git fetch --unshallow/m)
   })
 
@@ -77,8 +74,7 @@ describe('deploy exits with 4', async () => {
     await site.commit()
     const script = `#!/bin/sh\nprintf '\\033]0;mine\\007\\033[2Jnot on a Friday\\r\\n'; exit 1\n`
     writeFileSync(join(site.repository, 'hooks/pre-receive'), script, { mode: 0o755 })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 4, output)
+    const { output } = assertExit(await site.deploy(), 4)
     // What it says reaches no terminal raw.
     assert.doesNotMatch(output, /[^\P{Cc}\n]/u)
     assert.match(output, /^remote: not on a Friday[\s\S]*^A hook on the server declined the push\./m)
@@ -88,8 +84,7 @@ describe('deploy exits with 4', async () => {
     const site = await newSite(t)
     await site.commit()
     writeFileSync(join(site.repository, 'refs/heads/main.lock'), '')
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 4, output)
+    const { output } = assertExit(await site.deploy(), 4)
     assert.equal(output.match(/^ANOTHER PUSH CAME FIRST, PUSHING AGAIN \.\.\.$/gm)?.length, 19)
     assert.match(output, /^The server declined the push\.\n {4}\[remote rejected\] \(failed to update ref\)/m)
   })
@@ -101,30 +96,25 @@ describe('deploy exits with 4', async () => {
       await site.serverGit`git config --add receive.hideRefs ${ref}`
     }
     writeFileSync(join(site.repository, 'hooks/post-receive'), '#!/bin/sh\n')
-    const pushed = await site.deploy()
-    assert.equal(pushed.exitCode, 5, pushed.output)
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 4, output)
+    assertExit(await site.deploy(), 5)
+    const { output } = assertExit(await site.deploy(), 4)
     assert.match(
       output,
       /^The server does not let its hook be asked\.[\s\S]*^To do: renew the hook.*make install-hook/m,
     )
-    const rollback = await site.deploy(['rollback'])
-    assert.equal(rollback.exitCode, 4, rollback.output)
+    assertExit(await site.deploy(['rollback']), 4)
   })
 
   it('and --dry-run says so beforehand; it sends nothing', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
-    const first = await site.deploy(['--dry-run'])
-    assert.equal(first.exitCode, 0, first.output)
+    const first = assertExit(await site.deploy(['--dry-run']), 0)
     assert.match(first.output, /The server would take it\. Nothing was pushed/)
     assert.equal(await site.ref('refs/heads/main'), undefined)
     await site.deploy()
     assert.match((await site.deploy(['--dry-run'])).output, /The server has this commit already/)
     await site.git`git commit --quiet --amend --message ${'another'}`
-    const { exitCode, output } = await site.deploy(['--dry-run'])
-    assert.equal(exitCode, 4, output)
+    assertExit(await site.deploy(['--dry-run']), 4)
     assert.equal(await site.live(), commit)
   })
 })

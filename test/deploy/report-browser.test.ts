@@ -7,6 +7,7 @@ import { computeFigures } from '../../scripts/lib/deploy/figures.ts'
 import { renderReport } from '../../scripts/lib/deploy/report-page.ts'
 import type { DeploymentRecord } from '../../scripts/lib/protocol/record.ts'
 import { startBrowser } from '../lib/browser.ts'
+import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('The report in a browser', async () => {
@@ -25,8 +26,7 @@ describe('The report in a browser', async () => {
     await site.commit({ 'page.txt': 'good' })
     await site.deploy()
     await site.deploy(['rollback'])
-    const { exitCode, output } = await site.deploy(['report'])
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(['report']), 0)
     const page = await openPage()
     const url = `file://${site.clone}/report.html`
     await page.open(url)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { computeFigures } from '../../scripts/lib/deploy/figures.ts'
 import type { DeploymentRecord } from '../../scripts/lib/protocol/record.ts'
+import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('deploy report', async () => {
@@ -17,9 +18,8 @@ describe('deploy report', async () => {
     const bad = await site.commit({ 'page.txt': 'bad' })
     await site.git`git commit --quiet --amend --message ${'<img src=x onerror=alert(1)> & "quotes"'}`
     await site.deploy()
-    const { exitCode, output } = await site.deploy(['report'])
+    const { output } = assertExit(await site.deploy(['report']), 0)
     const file = join(site.clone, 'report.html')
-    assert.equal(exitCode, 0, output)
     assert.equal(output.trim(), `The report is in ${file}.`)
     const page = readFileSync(file, 'utf8')
     assert.ok(page.includes(live.slice(0, 10)) && !page.includes(bad.slice(0, 10)), page)
@@ -32,12 +32,10 @@ describe('deploy report', async () => {
 
   it('goes to the file that is named, and says so where it cannot be written: exit 2', async t => {
     const site = await newSite(t)
-    const empty = await site.deploy(['report', 'a report.html'])
-    assert.equal(empty.exitCode, 0, empty.output)
+    assertExit(await site.deploy(['report', 'a report.html']), 0)
     assert.match(readFileSync(join(site.clone, 'a report.html'), 'utf8'), /Nothing is live/)
     mkdirSync(join(site.clone, 'folder'))
-    const { exitCode, output } = await site.deploy(['report', 'folder'])
-    assert.equal(exitCode, 2, output)
+    const { output } = assertExit(await site.deploy(['report', 'folder']), 2)
     assert.match(output, /^The report cannot be written to .*folder\./m)
   })
 })

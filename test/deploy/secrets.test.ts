@@ -7,6 +7,7 @@ import { askRef } from '../../scripts/lib/protocol/asks.ts'
 import { restrictionTo } from '../../scripts/lib/setup/authorized-key.ts'
 import { parseRemote, type Remote } from '../../scripts/lib/ssh/remote.ts'
 import { waitFor } from '../lib/events.ts'
+import { assertExit, assertFails } from '../lib/exit.ts'
 import { processes } from '../lib/processes.ts'
 import { startServer } from '../lib/site.ts'
 import { newKeyPair } from '../lib/sshd.ts'
@@ -51,8 +52,7 @@ describe("The private key's text", async () => {
       assertAbsent(output, `what deploy prints: ${name}`)
     }
     writeFileSync(join(site.folder, 'steps.broken'), '')
-    const { exitCode, output } = await site.deploy(['--again'], { TMPDIR })
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(['--again'], { TMPDIR }), 1)
     assertAbsent(output, 'what a failing deployment prints')
     for (const command of ['status', 'history'])
       assertAbsent((await site.deploy([command], { TMPDIR })).output, command)
@@ -89,7 +89,7 @@ describe("The private key's text", async () => {
     await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
     for (const { command } of processes()) assertAbsent(command, 'an argument')
     writeFileSync(join(site.folder, 'steps.go'), '')
-    assert.equal((await deploying).exitCode, 0)
+    assertExit(await deploying, 0)
   })
 })
 
@@ -106,16 +106,15 @@ describe('A stolen deploy key, as setup-ssh and install-hook restrict it,', asyn
   await site.commit()
 
   it('deploys', async () => {
-    const { exitCode, output } = await site.deploy([], stolen)
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy([], stolen), 0)
   })
 
   const refusal = /This key may only push to/
   it('opens no shell and runs no command', async () => {
     for (const command of [[], ['id'], ['git-receive-pack', "'/r.git';", 'id'], ['git', 'archive', 'HEAD']]) {
-      const { exitCode, stdout, stderr } =
-        await $`ssh -F ${config} ${command.length ? '-T' : '-tt'} 127.0.0.1 ${command}`
-      assert.notEqual(exitCode, 0)
+      const { stdout, stderr } = assertFails(
+        await $`ssh -F ${config} ${command.length ? '-T' : '-tt'} 127.0.0.1 ${command}`,
+      )
       assert.doesNotMatch(stdout, /uid=/)
       assert.match(stdout + stderr, command.length ? refusal : /PTY allocation request failed/)
     }
@@ -124,37 +123,35 @@ describe('A stolen deploy key, as setup-ssh and install-hook restrict it,', asyn
   it('copies no file: not by scp, old or new, nor by sftp', async () => {
     const copy = join(site.folder, 'copy')
     for (const options of [['-O'], ['-s'], []]) {
-      const taken = await $`scp ${options} -F ${config} 127.0.0.1:/etc/passwd ${copy}`
-      assert.notEqual(taken.exitCode, 0)
+      const taken = assertFails(await $`scp ${options} -F ${config} 127.0.0.1:/etc/passwd ${copy}`)
       assert.match(taken.stderr, /Connection closed|This key may only push to/)
       const there = join(site.folder, 'there')
-      assert.notEqual((await $`scp ${options} -F ${config} /etc/passwd ${`127.0.0.1:${there}`}`).exitCode, 0)
+      assertFails(await $`scp ${options} -F ${config} /etc/passwd ${`127.0.0.1:${there}`}`)
       assert.ok(!existsSync(there))
     }
-    assert.notEqual((await $`sftp -F ${config} ${`127.0.0.1:/etc/passwd`} ${copy}`).exitCode, 0)
+    assertFails(await $`sftp -F ${config} ${`127.0.0.1:/etc/passwd`} ${copy}`)
     assert.ok(!existsSync(copy))
   })
 
   it('forwards no port, in neither direction', async () => {
-    const forwarded = await $`ssh -F ${config} -W ${`127.0.0.1:${sshd.port}`} 127.0.0.1`
-    assert.notEqual(forwarded.exitCode, 0)
+    const forwarded = assertFails(await $`ssh -F ${config} -W ${`127.0.0.1:${sshd.port}`} 127.0.0.1`)
     assert.doesNotMatch(forwarded.stdout, /SSH-2\.0/)
     assert.match(forwarded.stderr, /administratively prohibited/)
-    const back = await $`timeout 20 ssh -F ${config} -N -o ExitOnForwardFailure=yes -R 0:127.0.0.1:22 127.0.0.1`
-    assert.equal(back.exitCode, 255, back.stderr)
+    const back = assertExit(
+      await $`timeout 20 ssh -F ${config} -N -o ExitOnForwardFailure=yes -R 0:127.0.0.1:22 127.0.0.1`,
+      255,
+    )
     assert.match(back.stderr, /remote port forwarding failed/)
   })
 
   it('reaches no other repository', async () => {
-    const { exitCode, output } = await site.deploy([], { ...stolen, STAGING_REMOTE_REPO: other.url })
-    assert.equal(exitCode, 3, output)
+    const { output } = assertExit(await site.deploy([], { ...stolen, STAGING_REMOTE_REPO: other.url }), 3)
     assert.match(output, refusal)
     assert.equal(await other.ref('refs/heads/main'), undefined)
     for (const path of [`${site.repository}/../${'x'}`, `${site.repository}/`, `/~${site.repository}`]) {
-      const listed = await git`git ls-remote ${`ssh://127.0.0.1${path}`}`
-      assert.notEqual(listed.exitCode, 0, path)
+      assertFails(await git`git ls-remote ${`ssh://127.0.0.1${path}`}`, path)
     }
-    assert.notEqual((await git`git archive --remote ${site.url} HEAD`).exitCode, 0)
+    assertFails(await git`git archive --remote ${site.url} HEAD`)
   })
 
   /** Tries to push each, all of which the server has to refuse with these words. */
@@ -186,8 +183,7 @@ describe('A stolen deploy key, as setup-ssh and install-hook restrict it,', asyn
     const folder = 'refs/deploy-ask/main'
     const ask = askRef('main', { verb: 'again', commit: '0'.repeat(40) }, '0123456789abcdef')
     await refuses([`HEAD:${folder}`, `HEAD:${folder}/x`, `HEAD:${ask}/deeper`], /no way to ask|Only main can be pushed/)
-    const { exitCode, output } = await site.deploy(['--again'], stolen)
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(['--again'], stolen), 0)
   })
 
   it('deploys no commit that is not on the branch, by a rollback', async () => {

@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { waitFor } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { processes } from '../lib/processes.ts'
 import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
@@ -60,11 +61,13 @@ describe('A secret that was pasted badly', async () => {
       const site = await newSite(t)
       const commit = await site.commit()
       const { SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS } = site.deployEnvironment
-      const { exitCode, output } = await site.deploy([], {
-        SSH_DEPLOYMENT_KEY: mangle(SSH_DEPLOYMENT_KEY),
-        KNOWN_DEPLOYMENT_HOSTS: mangle(KNOWN_DEPLOYMENT_HOSTS),
-      })
-      assert.equal(exitCode, 0, output)
+      assertExit(
+        await site.deploy([], {
+          SSH_DEPLOYMENT_KEY: mangle(SSH_DEPLOYMENT_KEY),
+          KNOWN_DEPLOYMENT_HOSTS: mangle(KNOWN_DEPLOYMENT_HOSTS),
+        }),
+        0,
+      )
       assert.equal(await site.live(), commit)
     })
   }
@@ -74,13 +77,15 @@ describe('A secret that was pasted badly', async () => {
     await site.commit()
     const { privateKey } = await newKeyPair(site.folder, 'ed25519', { passphrase: 'secret' })
     const connections = connectionsTo(sshd)
-    const { exitCode, output } = await site.deploy([], {
-      SSH_DEPLOYMENT_KEY: privateKey,
-      KNOWN_DEPLOYMENT_HOSTS: `elsewhere.example.org ${sshd.hostPublicKeys.ed25519}`,
-      PROXY_JUMP: '-oProxyCommand=x',
-      BRANCH_NAME: '',
-    })
-    assert.equal(exitCode, 2, output)
+    const { output } = assertExit(
+      await site.deploy([], {
+        SSH_DEPLOYMENT_KEY: privateKey,
+        KNOWN_DEPLOYMENT_HOSTS: `elsewhere.example.org ${sshd.hostPublicKeys.ed25519}`,
+        PROXY_JUMP: '-oProxyCommand=x',
+        BRANCH_NAME: '',
+      }),
+      2,
+    )
     assert.match(output, /^4 settings are wrong/)
     assert.match(output, /SSH_DEPLOYMENT_KEY has a passphrase.*To do: /)
     assert.match(output, /KNOWN_DEPLOYMENT_HOSTS has no line for \S+, only for elsewhere\.example\.org.*To do: /)
@@ -275,11 +280,10 @@ describe('deploy says what is wrong, and what to do, with', async () => {
       await sshd.restart({ config: [] })
       await site.commit()
       const changes = await arrange(site, sshd, t)
-      const { exitCode, output } = await site.deploy([], changes)
+      const { output } = assertExit(await site.deploy([], changes), expected)
       assert.match(output, says)
       assert.match(output, words)
       assert.match(output, /^To do: /m)
-      assert.equal(exitCode, expected, output)
       assert.equal(await site.ref('refs/heads/main'), undefined)
     })
   }
@@ -291,8 +295,7 @@ describe('deploy says what is wrong, and what to do, with', async () => {
     const PATH = pathWith(site, 'ssh', noSharing)
     for (const what of ['another host key', 'a key that is not authorized', 'nobody listening']) {
       const { arrange, says, words } = failures[what] as Failing
-      const { exitCode, output } = await site.deploy([], { ...(await arrange(site, sshd, t)), PATH })
-      assert.equal(exitCode, 3, output)
+      const { output } = assertExit(await site.deploy([], { ...(await arrange(site, sshd, t)), PATH }), 3)
       assert.match(output, says)
       assert.match(output, words)
     }
@@ -302,8 +305,7 @@ describe('deploy says what is wrong, and what to do, with', async () => {
     const site = await newSite(t)
     await site.commit()
     chownSync(site.clone, 12345, 12345)
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 2, output)
+    const { output } = assertExit(await site.deploy(), 2)
     assert.match(output, /belongs to another user[\s\S]*To do: .*safe\.directory/)
   })
 
@@ -311,16 +313,15 @@ describe('deploy says what is wrong, and what to do, with', async () => {
     const site = await newSite(t)
     await site.commit()
     await $`chown -R 12345 ${site.folder}; chmod 755 ${site.folder}`
-    const { exitCode, output } = await site.deploy([], { PATH: pathWith(site, 'git', 'exec /usr/bin/git "$@"') })
-    assert.equal(exitCode, 2, output) // as root, in a clone of somebody else's
+    // As root, in a clone of somebody else's.
+    assertExit(await site.deploy([], { PATH: pathWith(site, 'git', 'exec /usr/bin/git "$@"') }), 2)
     const deploying = zx({
       cwd: site.clone,
       env: { ...site.deployEnvironment, TMPDIR: newTemporaryFolderOf(12345, site) },
       quiet: true,
       nothrow: true,
     })
-    const result = await deploying`exec setpriv --reuid 12345 --clear-groups ${program('deploy')}`
-    assert.equal(result.exitCode, 3, result.stderr)
+    const result = assertExit(await deploying`exec setpriv --reuid 12345 --clear-groups ${program('deploy')}`, 3)
     assert.match(
       result.stderr,
       /^ssh does not run for a user who is not in \/etc\/passwd\.\n {4}No user exists for uid/m,
@@ -359,9 +360,9 @@ describe('The private ssh session', async () => {
       readdirSync(folder).map(name => [name, (statSync(join(folder, name)).mode & 0o777).toString(8)]),
     )
     assert.deepEqual(modes, { config: '600', key: '600', known_hosts: '600', log: '600', owner: '600', ssh: '600' })
-    assert.equal((await deploying).exitCode, 0)
+    assertExit(await deploying, 0)
     assert.deepEqual(readdirSync(TMPDIR), [])
-    assert.equal((await site.deploy([], { TMPDIR, STAGING_REMOTE_REPO: `${site.url}.nowhere` })).exitCode, 3)
+    assertExit(await site.deploy([], { TMPDIR, STAGING_REMOTE_REPO: `${site.url}.nowhere` }), 3)
     assert.deepEqual(readdirSync(TMPDIR), [])
   })
 
@@ -373,7 +374,7 @@ describe('The private ssh session', async () => {
       const deploying = site.startDeploy([], { TMPDIR })
       await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
       process.kill(deploying.pid as number, signal)
-      assert.equal((await deploying).exitCode, { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal])
+      assertExit(await deploying, { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal])
       assert.deepEqual(readdirSync(TMPDIR), [])
       await waitFor('ssh ends', () => processes().every(({ command }) => !command.includes(TMPDIR)))
     })
@@ -389,7 +390,7 @@ describe('The private ssh session', async () => {
       const deploying = site.startDeploy([], { TMPDIR, ...silent })
       await waitFor('it connects', () => connects)
       process.kill(deploying.pid as number, signal)
-      assert.equal((await deploying).exitCode, { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal])
+      assertExit(await deploying, { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal])
       assert.deepEqual(readdirSync(TMPDIR), [])
       await waitFor('ssh ends', () => processes().every(({ command }) => !command.includes(TMPDIR)))
     })
@@ -415,11 +416,10 @@ describe('The private ssh session', async () => {
     const alive = () => readdirSync(TMPDIR).filter(name => !others.includes(name))
     await waitFor('the living one has its folder', () => alive().length === 1)
     const [folder = ''] = alive()
-    assert.equal((await site.deploy(['status'], { TMPDIR })).exitCode, 0)
+    assertExit(await site.deploy(['status'], { TMPDIR }), 0)
     assert.ok(existsSync(join(TMPDIR, folder, 'key')))
     writeFileSync(join(site.folder, 'steps.go'), '')
-    const { exitCode, stdout, stderr } = await living
-    assert.equal(exitCode, 0, stdout + stderr)
+    assertExit(await living, 0)
     assert.deepEqual(readdirSync(TMPDIR).sort(), others.sort())
   })
 
@@ -429,8 +429,7 @@ describe('The private ssh session', async () => {
     for (const name of [`it's a folder`, 'long'.repeat(50)]) {
       const TMPDIR = join(site.folder, name)
       mkdirSync(TMPDIR)
-      const { exitCode, output } = await site.deploy([], { TMPDIR })
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy([], { TMPDIR }), 0)
       assert.deepEqual(readdirSync(TMPDIR), [])
     }
   })
@@ -438,8 +437,7 @@ describe('The private ssh session', async () => {
   it('cannot be made where there is no temporary folder: exit 2, and nothing is pushed', async t => {
     const site = await newSite(t)
     await site.commit()
-    const { exitCode, output } = await site.deploy([], { TMPDIR: '/nowhere' })
-    assert.equal(exitCode, 2, output)
+    const { output } = assertExit(await site.deploy([], { TMPDIR: '/nowhere' }), 2)
     assert.match(output, /^The temporary folder \/nowhere cannot be used\.\n {4}ENOENT: .*\nTo do: .*TMPDIR/m)
     assert.deepEqual(await site.asks(), [])
   })
@@ -450,8 +448,7 @@ describe('The private ssh session', async () => {
     const TMPDIR = newTemporaryFolder(site)
     const deploying = zx({ cwd: site.clone, env: { ...site.deployEnvironment, TMPDIR }, quiet: true, nothrow: true })
     // A limit on files in place of a small disk, which only root can make.
-    const { exitCode, stderr } = await deploying`exec prlimit --fsize=200 ${program('deploy')}`
-    assert.equal(exitCode, 2, stderr)
+    const { stderr } = assertExit(await deploying`exec prlimit --fsize=200 ${program('deploy')}`, 2)
     assert.match(stderr, /^The temporary folder .* cannot be used\.\n {4}EFBIG: /m)
     assert.deepEqual(readdirSync(TMPDIR), [])
   })
@@ -477,7 +474,7 @@ describe('The private ssh session', async () => {
     await site.commit()
     const seen = join(site.folder, 'seen')
     const PATH = pathWith(site, 'git', `env >> ${seen}; exec /usr/bin/git "$@"`)
-    assert.equal((await site.deploy([], { PATH })).exitCode, 0)
+    assertExit(await site.deploy([], { PATH }), 0)
     assert.match(readFileSync(seen, 'utf8'), /GIT_SSH_COMMAND=/)
     assert.doesNotMatch(readFileSync(seen, 'utf8'), /PRIVATE KEY|SSH_DEPLOYMENT_KEY/)
   })
@@ -486,8 +483,7 @@ describe('The private ssh session', async () => {
     const site = await newSite(t)
     await site.commit()
     for (const HOME of ['/nonexistent', undefined]) {
-      const { exitCode, output } = await site.deploy([], { HOME })
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy([], { HOME }), 0)
     }
   })
 })
@@ -514,8 +510,7 @@ describe('One connection', async () => {
     const commit = await site.commit()
     const PATH = pathWith(site, 'ssh', noSharing)
     for (let time = 1; time <= 2; time++) {
-      const { exitCode, output } = await site.deploy([], { PATH })
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await site.deploy([], { PATH }), 0)
       assert.doesNotMatch(output, /unix_listener/)
     }
     assert.equal(await site.live(), commit)
@@ -528,7 +523,7 @@ describe('One connection', async () => {
     // As OpenSSH before 8.5 does.
     const PATH = pathWith(site, 'ssh', 'for word; do [ "$word" = -M ] && sleep 20 & done; exec /usr/bin/ssh "$@"')
     const started = Date.now()
-    assert.equal((await site.deploy([], { PATH })).exitCode, 0)
+    assertExit(await site.deploy([], { PATH }), 0)
     assert.ok(Date.now() - started < 15_000)
   })
 
@@ -556,8 +551,7 @@ describe('PROXY_JUMP', async () => {
     const commit = await site.commit()
     const before = connectionsTo(gate)
     for (let time = 1; time <= 2; time++) {
-      const { exitCode, output } = await site.deploy([], { PROXY_JUMP, KNOWN_DEPLOYMENT_HOSTS })
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy([], { PROXY_JUMP, KNOWN_DEPLOYMENT_HOSTS }), 0)
     }
     assert.equal(await site.live(), commit)
     assert.equal(connectionsTo(gate) - before, 2)
@@ -566,8 +560,7 @@ describe('PROXY_JUMP', async () => {
   it('has to be known as well: exit 2 where its host key is missing', async t => {
     const site = await newSite(t)
     await site.commit()
-    const { exitCode, output } = await site.deploy([], { PROXY_JUMP })
-    assert.equal(exitCode, 2, output)
+    const { output } = assertExit(await site.deploy([], { PROXY_JUMP }), 2)
     assert.match(output, new RegExp(`KNOWN_DEPLOYMENT_HOSTS has no line for \\[127\\.0\\.0\\.1\\]:${gate.port}`))
   })
 
@@ -576,8 +569,7 @@ describe('PROXY_JUMP', async () => {
     await site.commit()
     const stranger = sshd.knownHosts.replace(`:${sshd.port}`, `:${gate.port}`) + sshd.knownHosts
     const before = connectionsTo(gate)
-    const { exitCode, output } = await site.deploy([], { PROXY_JUMP, KNOWN_DEPLOYMENT_HOSTS: stranger })
-    assert.equal(exitCode, 3, output)
+    const { output } = assertExit(await site.deploy([], { PROXY_JUMP, KNOWN_DEPLOYMENT_HOSTS: stranger }), 3)
     assert.match(output, /another host key than the known one[\s\S]*REMOTE HOST IDENTIFICATION HAS CHANGED/)
     assert.equal(connectionsTo(gate), before)
   })
@@ -587,11 +579,13 @@ describe('PROXY_JUMP', async () => {
     closed.authorize(key.publicKey)
     const site = await newSite(t)
     await site.commit()
-    const { exitCode, output } = await site.deploy([], {
-      PROXY_JUMP: `${closed.user}@${closed.host}:${closed.port}`,
-      KNOWN_DEPLOYMENT_HOSTS: closed.knownHosts + sshd.knownHosts,
-    })
-    assert.equal(exitCode, 3, output)
+    const { output } = assertExit(
+      await site.deploy([], {
+        PROXY_JUMP: `${closed.user}@${closed.host}:${closed.port}`,
+        KNOWN_DEPLOYMENT_HOSTS: closed.knownHosts + sshd.knownHosts,
+      }),
+      3,
+    )
     assert.match(output, /The host in PROXY_JUMP does not pass connections on/)
   })
 })

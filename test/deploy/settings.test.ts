@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('The settings of deploy', async () => {
@@ -10,24 +11,25 @@ describe('The settings of deploy', async () => {
   it('that are missing or malformed are all named: exit 2', async t => {
     const site = await newSite(t)
     await site.commit()
-    const { exitCode, output } = await site.deploy([], {
-      STAGING_REMOTE_REPO: undefined,
-      BRANCH_NAME: '',
-      PROXY_JUMP: 'a b',
-      ACCEPT_NO_VERDICT: 'maybe',
-    })
-    assert.equal(exitCode, 2)
+    const { output } = assertExit(
+      await site.deploy([], {
+        STAGING_REMOTE_REPO: undefined,
+        BRANCH_NAME: '',
+        PROXY_JUMP: 'a b',
+        ACCEPT_NO_VERDICT: 'maybe',
+      }),
+      2,
+    )
     assert.match(output, /^4 settings are wrong\./)
     assert.match(output, /STAGING_REMOTE_REPO is missing/)
     assert.match(output, /BRANCH_NAME is missing/)
     assert.match(output, /PROXY_JUMP is not user@host/)
     assert.match(output, /ACCEPT_NO_VERDICT is neither yes nor no/)
     for (const STAGING_REMOTE_REPO of ['https://example.org/x', 'ext::sh', '/a=b', '-x', 'host:'])
-      assert.equal((await site.deploy([], { STAGING_REMOTE_REPO })).exitCode, 2)
-    const alone = await site.deploy([], { KNOWN_DEPLOYMENT_HOSTS: undefined })
-    assert.equal(alone.exitCode, 2)
+      assertExit(await site.deploy([], { STAGING_REMOTE_REPO }), 2)
+    const alone = assertExit(await site.deploy([], { KNOWN_DEPLOYMENT_HOSTS: undefined }), 2)
     assert.match(alone.output, /SSH_DEPLOYMENT_KEY is there without KNOWN_DEPLOYMENT_HOSTS/)
-    assert.equal((await site.deploy(['--env-file', 'nowhere'])).exitCode, 2)
+    assertExit(await site.deploy(['--env-file', 'nowhere']), 2)
   })
 
   it('hold a name that git allows for a branch: exit 2', async t => {
@@ -50,8 +52,7 @@ describe('The settings of deploy', async () => {
       'a\\b',
     ]
     for (const BRANCH_NAME of wrong) {
-      const { exitCode, output } = await site.deploy([], { BRANCH_NAME })
-      assert.equal(exitCode, 2, output)
+      const { output } = assertExit(await site.deploy([], { BRANCH_NAME }), 2)
       assert.match(output, /BRANCH_NAME is not a name that git allows for a branch/)
     }
   })
@@ -62,10 +63,10 @@ describe('The settings of deploy', async () => {
     const { STAGING_REMOTE_REPO } = site.deployEnvironment
     const absent = { STAGING_REMOTE_REPO: undefined, BRANCH_NAME: undefined }
     writeFileSync(join(site.clone, '.env'), `STAGING_REMOTE_REPO="${STAGING_REMOTE_REPO}"\nBRANCH_NAME=wrong\n`)
-    assert.equal((await site.deploy([], { ...absent, BRANCH_NAME: 'main' })).exitCode, 0)
+    assertExit(await site.deploy([], { ...absent, BRANCH_NAME: 'main' }), 0)
     assert.equal(await site.live(), commit)
     writeFileSync(join(site.clone, '.env.b'), `STAGING_REMOTE_REPO="${STAGING_REMOTE_REPO}"\nBRANCH_NAME=main\n`)
-    assert.equal((await site.deploy(['--env-file', '.env.b', 'status'], absent)).exitCode, 0)
+    assertExit(await site.deploy(['--env-file', '.env.b', 'status'], absent), 0)
   })
 
   it('end at no # without a word, where bash would go on: exit 2', async t => {
@@ -75,8 +76,7 @@ describe('The settings of deploy', async () => {
     const deploy = () => site.deploy(['check'], { BRANCH_NAME: undefined })
     for (const line of ['BRANCH_NAME=main#4', 'export BRANCH_NAME = main#', 'TOKEN=a#b#c\nBRANCH_NAME=main']) {
       write(line)
-      const { exitCode, output } = await deploy()
-      assert.equal(exitCode, 2, line + output)
+      const { output } = assertExit(await deploy(), 2, line)
       assert.match(output, /^(BRANCH_NAME|TOKEN) would end at the # in \.env\.\nTo do: put the value in quotes/m)
     }
     for (const line of [
@@ -100,21 +100,18 @@ describe('The settings of deploy', async () => {
       return join(site.home, name)
     }
     const asFiles = { SSH_DEPLOYMENT_KEY: file('a key', key), KNOWN_DEPLOYMENT_HOSTS: file('hosts', hosts) }
-    const { exitCode, output } = await site.deploy([], asFiles)
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy([], asFiles), 0)
     assert.equal(await site.live(), commit)
     const inHome = { ...asFiles, SSH_DEPLOYMENT_KEY: '~/a key' }
-    assert.equal((await site.deploy([], inHome)).exitCode, 0)
+    assertExit(await site.deploy([], inHome), 0)
 
     const local = { STAGING_REMOTE_REPO: site.repository }
     for (const empty of ['', ' \n', file('empty', '')]) {
       const unset = { SSH_DEPLOYMENT_KEY: empty, KNOWN_DEPLOYMENT_HOSTS: empty }
-      const check = await site.deploy(['check'], { ...local, ...unset })
-      assert.equal(check.exitCode, 0, check.output)
+      const check = assertExit(await site.deploy(['check'], { ...local, ...unset }), 0)
       assert.match(check.output, /no SSH_DEPLOYMENT_KEY[\s\S]*no KNOWN_DEPLOYMENT_HOSTS/)
     }
-    const nowhere = await site.deploy([], { SSH_DEPLOYMENT_KEY: '/no/such/file' })
-    assert.equal(nowhere.exitCode, 2, nowhere.output)
+    const nowhere = assertExit(await site.deploy([], { SSH_DEPLOYMENT_KEY: '/no/such/file' }), 2)
     assert.match(nowhere.output, /SSH_DEPLOYMENT_KEY/)
   })
 
@@ -122,8 +119,7 @@ describe('The settings of deploy', async () => {
     const site = await newSite(t)
     const commit = await site.commit()
     const noSecrets = { SSH_DEPLOYMENT_KEY: undefined, KNOWN_DEPLOYMENT_HOSTS: undefined }
-    const { exitCode, output } = await site.deploy([], { STAGING_REMOTE_REPO: ` ${site.repository}\n`, ...noSecrets })
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy([], { STAGING_REMOTE_REPO: ` ${site.repository}\n`, ...noSecrets }), 0)
     assert.equal(await site.live(), commit)
   })
 

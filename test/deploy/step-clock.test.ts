@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { after, describe, it } from 'node:test'
 import { parseStep, StepClock } from '../../scripts/lib/deploy/step-clock.ts'
 import { waitFor } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
 import { isRunning, letGo, waitingMakefile } from '../lib/waiting-step.ts'
@@ -31,7 +32,7 @@ describe('A step that takes its time', async () => {
     await waitFor('the clock is shown', () => shown.includes('\r\u001b[KINSTALLING DEPENDENCIES, 1 s'))
     letGo(site)
     const [exitCode] = await once(terminal, 'close')
-    assert.equal(exitCode, 0, shown)
+    assertExit({ exitCode, stdout: shown }, 0)
     // As a terminal does: what was wiped is gone.
     const lines = shown.split('\r\n').map(line => line.split('\r\u001b[K').at(-1))
     const left = lines.join('\n')

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { waitFor } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
 import { environmentOf } from '../lib/site.ts'
 import { findFreePort, newKeyPair } from '../lib/sshd.ts'
@@ -30,8 +31,7 @@ describe('The role makes a server of a Debian that has nothing but Python and ss
       timeout: 8 * 60_000,
     }, async t => {
       const machine = join(folder, suite)
-      const made = await $`debootstrap --variant=minbase --include=python3,openssh-server ${suite} ${machine}`
-      assert.equal(made.exitCode, 0, made.text())
+      assertExit(await $`debootstrap --variant=minbase --include=python3,openssh-server ${suite} ${machine}`, 0)
       const port = await findFreePort()
       await startSshd(t, machine, port, key.publicKey)
       const hostKey = readFileSync(join(machine, 'etc/ssh/ssh_host_ed25519_key.pub'), 'utf8')
@@ -64,8 +64,10 @@ describe('The role makes a server of a Debian that has nothing but Python and ss
       const env = ansibleEnvironment(home, collections)
       const play = async (playbook: string, ...args: string[]) => {
         const run = $({ env, cwd: machine })
-        const played = await run`${ansible}/ansible-playbook -i ${inventory} pushlive.pushlive.${playbook} ${args}`
-        assert.equal(played.exitCode, 0, played.text())
+        const played = assertExit(
+          await run`${ansible}/ansible-playbook -i ${inventory} pushlive.pushlive.${playbook} ${args}`,
+          0,
+        )
         return played.stdout
       }
 

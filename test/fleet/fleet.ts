@@ -1,8 +1,8 @@
-import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { $ as zx } from 'zx/core'
+import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
 import { environmentOf } from '../lib/site.ts'
 import { type CleansUp, newKeyPair, type Sshd, startSshd } from '../lib/sshd.ts'
@@ -141,7 +141,7 @@ export const ansibleEnvironment = (home: string, collections: string) => ({
 export async function installCollection(folder: string, collections: string): Promise<void> {
   const built = await $`${ansible}/ansible-galaxy collection build ${root}/ansible --output-path ${folder}
     ${ansible}/ansible-galaxy collection install --offline -p ${collections} ${folder}/pushlive-pushlive-1.0.0.tar.gz`
-  assert.equal(built.exitCode, 0, built.text())
+  assertExit(built, 0)
 }
 
 const inRepository = (user: string) =>

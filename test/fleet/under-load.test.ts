@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { startPostgres } from '../flexmeasures/servers.ts'
 import { waitFor } from '../lib/events.ts'
+import { assertExit, assertFails } from '../lib/exit.ts'
 import { kill } from '../lib/kills.ts'
 import { processes } from '../lib/processes.ts'
 import { findFreePort } from '../lib/sshd.ts'
@@ -136,25 +137,21 @@ http {
 
   it('are set up, and get their first commit', async () => {
     configure({ isFirst: true })
-    const made = await play('server')
-    assert.equal(made.exitCode, 0, made.output)
+    assertExit(await play('server'), 0)
     const live = await commit(1)
-    const { exitCode, output } = await play('deploy')
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await play('deploy'), 0)
     assert.deepEqual(await serving(), [live, live, live, live], output)
     await startWebServers()
     await pages(1)
     configure()
-    const again = await play('server')
-    assert.equal(again.exitCode, 0, again.output)
+    assertExit(await play('server'), 0)
   })
 
   it('get the next one after another, the worker last, with one migration and no failed request', async () => {
     await postgres.query('TRUNCATE event')
     const live = await commit(2)
     await underLoad(async () => {
-      const { exitCode, output } = await play('deploy')
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await play('deploy'), 0)
       assert.deepEqual(await serving(), [live, live, live, live], output)
       // The first, the two others, the worker.
       assert.deepEqual(output.match(/^PLAY \[Deploy.*?\]/gm), [
@@ -180,8 +177,7 @@ http {
     await commit(3, 'three')
     await postgres.query('TRUNCATE event')
     await underLoad(async () => {
-      const { exitCode, output } = await play('deploy')
-      assert.notEqual(exitCode, 0, output)
+      const { output } = assertFails(await play('deploy'))
       assert.deepEqual(await serving(), before, output)
     })
     await pages(2)
@@ -199,14 +195,12 @@ http {
       // sshd, the hook and its step.
       await two.sshd.stop()
       for (const { pid, cwd } of processes()) if (cwd === `/home/${two.user}/app.git`) kill(pid)
-      const { exitCode, stdout } = await playing
-      assert.notEqual(exitCode, 0, stdout)
+      const { stdout } = assertFails(await playing)
       assert.match(stdout, /two +UNKNOWN/)
       assert.deepEqual(await serving(), before, stdout)
       rmSync(join(hold, 'two'))
       await two.sshd.restart()
-      const again = await play('deploy')
-      assert.equal(again.exitCode, 0, again.output)
+      const again = assertExit(await play('deploy'), 0)
       assert.deepEqual(await serving(), [live, live, live, live], again.output)
     })
     await pages(4)
@@ -221,11 +215,9 @@ http {
       await waitFor('the second host has begun', async () => (await events()).includes('two|begins'))
       const ofControlNode = [folder, fleet.clone]
       for (const { pid, cwd } of processes()) if (ofControlNode.includes(cwd) && pid !== process.pid) kill(pid)
-      const { exitCode } = await playing
-      assert.notEqual(exitCode, 0)
+      assertFails(await playing)
       rmSync(join(hold, 'two'))
-      const { exitCode: code, output } = await play('deploy')
-      assert.equal(code, 0, output)
+      const { output } = assertExit(await play('deploy'), 0)
       assert.deepEqual(await serving(), [live, live, live, live], output)
     })
     await pages(5)
@@ -233,8 +225,7 @@ http {
   })
 
   it('are taken back as one, the worker, too', async () => {
-    const { exitCode, output } = await play('rollback')
-    assert.equal(exitCode, 0, output)
+    assertExit(await play('rollback'), 0)
     await pages(4)
   })
 })

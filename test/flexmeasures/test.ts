@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { waitFor } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { type CleansUp, findFreePort } from '../lib/sshd.ts'
 import { ask, readExample, startWebServer } from '../lib/web-server.ts'
@@ -61,8 +62,7 @@ for (const RELEASES of ['1', '3']) {
     }
 
     it('push 1 puts it live, in the version that git knows', async () => {
-      const { exitCode, commit, output } = await deploy(site)
-      assert.equal(exitCode, 0, output)
+      const { commit } = assertExit(await deploy(site), 0)
       log('STARTING THE SERVERS ...')
       await startServers()
       assert.equal((await site.workTreeGit`git describe --tags`).stdout, `v${release}\n`)
@@ -76,8 +76,7 @@ for (const RELEASES of ['1', '3']) {
       site.write({ ...newRelease(site, 'The second release'), ...migration('aaaa00000001', old) })
       await commitAndTag(site, 'v1.0.2')
       const reloads = countReloads()
-      const { exitCode, commit, output, restarted, changed, ...seen } = await watched(url, () => deploy(site))
-      assert.equal(exitCode, 0, output)
+      const { commit, restarted, changed, ...seen } = assertExit(await watched(url, () => deploy(site)), 0)
       verifySeen(seen, [firstTitle, 'The second release'])
       assert.ok(restarted !== undefined && changed > restarted, 'the new page came before the restart')
       assert.equal(countReloads(), reloads + 1)
@@ -90,13 +89,12 @@ for (const RELEASES of ['1', '3']) {
       const failing = migration('aaaa00000002', 'aaaa00000001', 'raise ValueError("this migration fails on purpose")')
       site.write({ ...newRelease(site, 'The broken release'), ...failing })
       const broken = await site.commit()
-      const { exitCode, output, ...seen } = await watched(url, async () => {
+      const { output, ...seen } = await watched(url, async () => {
         const deployed = await deploy(site)
         // uWSGI looks for a touched file once a second.
         await sleep(2_000)
-        return deployed
+        return assertExit(deployed, 1)
       })
-      assert.equal(exitCode, 1, output)
       assert.match(
         output,
         /^remote: UPGRADING DATABASE STRUCTURE failed: `flexmeasures db upgrade` exited with 1\.[\s\S]*ValueError: this migration fails on purpose/m,
@@ -114,8 +112,7 @@ for (const RELEASES of ['1', '3']) {
       const reloads = countReloads()
       site.write({ ...newRelease(site, 'The third release'), ...migration('aaaa00000002', 'aaaa00000001') })
       await commitAndTag(site, 'v1.0.3')
-      const { exitCode, commit, output, ...seen } = await watched(url, () => deploy(site))
-      assert.equal(exitCode, 0, output)
+      const { commit, ...seen } = assertExit(await watched(url, () => deploy(site)), 0)
       verifySeen(seen, ['The second release', 'The third release'])
       assert.equal(countReloads(), reloads + 1)
       await verifyServing(commit, '1.0.3', 'aaaa00000002')
@@ -127,8 +124,7 @@ for (const RELEASES of ['1', '3']) {
       const live = (await site.live()) ?? ''
       site.write({ ...newRelease(site, 'The broken release'), 'wsgi.py': 'import flexmeasures.missing\n' })
       await site.commit()
-      const { exitCode, output, ...seen } = await watched(url, () => deploy(site))
-      assert.equal(exitCode, 1, output)
+      const { output, ...seen } = assertExit(await watched(url, () => deploy(site)), 1)
       assert.match(output, /No module named 'flexmeasures\.missing'[\s\S]*TESTING RELEASE failed/)
       verifySeen(seen, ['The third release'])
       await verifyServing(live, '1.0.3', 'aaaa00000002')
@@ -139,13 +135,11 @@ for (const RELEASES of ['1', '3']) {
       const third = (await site.live()) ?? ''
       site.write({ ...newRelease(site, 'The fourth release'), ...migration('aaaa00000003', 'aaaa00000002') })
       await commitAndTag(site, 'v1.0.4')
-      const pushed = await watched(url, () => deploy(site))
-      assert.equal(pushed.exitCode, 0, pushed.output)
+      const pushed = assertExit(await watched(url, () => deploy(site)), 0)
       verifySeen(pushed, ['The third release', 'The fourth release'])
       await verifyServing(pushed.commit, '1.0.4', 'aaaa00000003')
 
-      const { exitCode, output, ...seen } = await watched(url, () => deploy(site, ['rollback']))
-      assert.equal(exitCode, 0, output)
+      const { output, ...seen } = assertExit(await watched(url, () => deploy(site, ['rollback'])), 0)
       assert.deepEqual(stepsIn(output), ['SWITCHING TO RELEASE', 'RESTARTING APPLICATION', 'CHECKING HEALTH'])
       verifySeen(seen, ['The fourth release', 'The third release'])
       await verifyServing(third, '1.0.3', 'aaaa00000003')
@@ -153,14 +147,12 @@ for (const RELEASES of ['1', '3']) {
 
     it('the same commit again goes forward, and `rollback --database` takes tables and revision back', async () => {
       const third = (await site.live()) ?? ''
-      const forward = await watched(url, () => deploy(site))
-      assert.equal(forward.exitCode, 0, forward.output)
+      const forward = assertExit(await watched(url, () => deploy(site)), 0)
       verifySeen(forward, ['The third release', 'The fourth release'])
       await verifyServing(forward.commit, '1.0.4', 'aaaa00000003')
       assert.match(await tables(), /test_aaaa00000003/)
 
-      const back = await watched(url, () => deploy(site, ['rollback', '--database']))
-      assert.equal(back.exitCode, 0, back.output)
+      const back = assertExit(await watched(url, () => deploy(site, ['rollback', '--database'])), 0)
       verifySeen(back, ['The fourth release', 'The third release'])
       await verifyServing(third, '1.0.3', 'aaaa00000002')
       assert.equal(await tables(), 'test_aaaa00000001\ntest_aaaa00000002')
@@ -169,8 +161,7 @@ for (const RELEASES of ['1', '3']) {
     it('push 6 goes forward from there', async () => {
       site.write(newRelease(site, 'The fifth release'))
       await commitAndTag(site, 'v1.0.5')
-      const { exitCode, commit, output, ...seen } = await watched(url, () => deploy(site))
-      assert.equal(exitCode, 0, output)
+      const { commit, ...seen } = assertExit(await watched(url, () => deploy(site)), 0)
       verifySeen(seen, ['The third release', 'The fifth release'])
       await verifyServing(commit, '1.0.5', 'aaaa00000003')
       assert.match(await tables(), /test_aaaa00000003/)
@@ -182,8 +173,7 @@ for (const RELEASES of ['1', '3']) {
       // The settings are others now, and each release has to be installed with them once.
       for (const number of [1, 2, 3, 4, 5]) {
         await site.commit(newRelease(site, `Template ${number}`))
-        const { exitCode, output } = await deploy(site)
-        assert.equal(exitCode, 0, output)
+        const { output } = assertExit(await deploy(site), 0)
         assert.equal(output.includes('NOT INSTALLING DEPENDENCIES'), number > 3, output)
       }
     })

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('VERIFY', async () => {
@@ -12,14 +13,12 @@ describe('VERIFY', async () => {
     const site = await newSite(t)
     site.configure({ VERIFY: 'git cat-file -p "$DEPLOY_COMMIT" | grep -q "^Reviewed-by:"' })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /VERIFYING failed/)
     assert.ok(!existsSync(join(site.workTree, 'page.txt')))
     assert.deepEqual(site.steps(), [])
     await site.git`git commit --quiet --allow-empty --message ${'Reviewed\n\nReviewed-by: Ada'}`
-    const reviewed = await site.deploy()
-    assert.equal(reviewed.exitCode, 0, reviewed.output)
+    assertExit(await site.deploy(), 0)
   })
 
   it('with an allowed_signers file makes a stolen deploy key useless', async t => {
@@ -30,12 +29,10 @@ describe('VERIFY', async () => {
     await site.git`echo "ada@example.org $(cat ${key}.pub)" > ${signers}`
     site.configure({ VERIFY: `git -c gpg.ssh.allowedSignersFile=${signers} verify-commit "$DEPLOY_COMMIT"` })
     await site.commit()
-    const unsigned = await site.deploy()
-    assert.equal(unsigned.exitCode, 1, unsigned.output)
+    assertExit(await site.deploy(), 1)
     assert.equal(await site.live(), undefined)
     await site.git`git -c gpg.format=ssh -c user.signingKey=${key} commit --quiet --allow-empty -S --message signed`
-    const signed = await site.deploy()
-    assert.equal(signed.exitCode, 0, signed.output)
+    assertExit(await site.deploy(), 0)
   })
 })
 
@@ -65,8 +62,7 @@ describe('NOTIFY', async () => {
     // It ends when the test has read from it; a deployment that waited for it would not.
     site.configure({ NOTIFY: `echo "pushlive: $DEPLOY_COMMIT is not live: no"; echo over > ${pipe}; exit 1` })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.doesNotMatch(output, /is not live/)
     assert.equal(readFileSync(pipe, 'utf8'), 'over\n')
   })

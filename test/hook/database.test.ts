@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 /**
@@ -32,8 +33,7 @@ describe('The database', async () => {
 
   async function deployPage(site: Site, page: string, migrations: string, expected = 0) {
     const commit = await site.commit({ 'page.txt': page, migrations: migrations.replaceAll(' ', '\n').concat('\n') })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, expected, output)
+    const { output } = assertExit(await site.deploy(), expected)
     return { commit, output }
   }
 
@@ -43,8 +43,7 @@ describe('The database', async () => {
         const site = await newSiteWithDatabase(t, { RELEASES })
         await deployPage(site, 'one', 'r0 r1')
         await deployPage(site, 'two', 'r0 r1 r2')
-        const { exitCode, output } = await site.deploy(['rollback'])
-        assert.equal(exitCode, 0, output)
+        assertExit(await site.deploy(['rollback']), 0)
         assert.equal(site.read('page.txt'), 'one')
         assert.equal(database(site), 'r2')
       })
@@ -53,8 +52,7 @@ describe('The database', async () => {
         const site = await newSiteWithDatabase(t, { RELEASES })
         await deployPage(site, 'one', 'r0 r1')
         await deployPage(site, 'two', 'r0 r1 r2')
-        const { exitCode, output } = await site.deploy(['rollback', '--database'])
-        assert.equal(exitCode, 0, output)
+        assertExit(await site.deploy(['rollback', '--database']), 0)
         assert.equal(site.read('page.txt'), 'one')
         assert.equal(database(site), 'r1')
         const newer = RELEASES === '1' ? site.workTree : `${site.workTree}.releases/2`
@@ -69,8 +67,7 @@ describe('The database', async () => {
         await deployPage(site, 'two', 'r0 r1 r2')
         await site.deploy(['rollback'])
         await deployPage(site, 'three', 'r0 r1 r2 r3')
-        const { exitCode, output } = await site.deploy(['rollback', one.commit, '--database'])
-        assert.equal(exitCode, 0, output)
+        assertExit(await site.deploy(['rollback', one.commit, '--database']), 0)
         assert.equal(site.read('page.txt'), 'one')
         assert.equal(database(site), 'r1')
       })
@@ -80,8 +77,7 @@ describe('The database', async () => {
         await deployPage(site, 'one', 'r0 r1')
         const two = await deployPage(site, 'two', 'r0 r1 r2')
         await site.deploy(['rollback', '--database'])
-        const { exitCode, output } = await site.deploy(['rollback', two.commit])
-        assert.equal(exitCode, 0, output)
+        assertExit(await site.deploy(['rollback', two.commit]), 0)
         assert.equal(site.read('page.txt'), 'two')
         assert.equal(database(site), 'r2')
       })
@@ -90,8 +86,7 @@ describe('The database', async () => {
         const site = await newSiteWithDatabase(t, { RELEASES })
         await deployPage(site, 'one', 'r0 r1')
         const two = await deployPage(site, 'no-way-back', 'r0 r1 r2')
-        const { exitCode, output } = await site.deploy(['rollback', '--database'])
-        assert.equal(exitCode, 1, output)
+        const { output } = assertExit(await site.deploy(['rollback', '--database']), 1)
         assert.match(output, /TAKING DATABASE BACK failed/)
         assert.match(output, new RegExp(`${two.commit} is live as before`))
         assert.equal(site.read('page.txt'), 'no-way-back')
@@ -103,8 +98,7 @@ describe('The database', async () => {
         await deployPage(site, 'one', 'r0 r1')
         await deployPage(site, 'two', 'r0 r1 r2')
         site.configure({ RESTART: '! grep -q one page.txt' })
-        const { exitCode, output } = await site.deploy(['rollback', '--database'])
-        assert.equal(exitCode, 1, output)
+        const { output } = assertExit(await site.deploy(['rollback', '--database']), 1)
         assert.match(output, /The previous code .* is back in place\.$/m)
         assert.equal(site.read('page.txt'), 'two')
         assert.equal(database(site), 'r2')
@@ -117,8 +111,7 @@ describe('The database', async () => {
     const one = await deployPage(site, 'one', 'r0 r1')
     await deployPage(site, 'two', 'r0 r1 r2')
     await site.deploy(['rollback'])
-    const { exitCode, output } = await site.deploy(['rollback', one.commit, '--database'])
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(['rollback', one.commit, '--database']), 0)
     assert.deepEqual(site.steps(), [`downgrade ${site.workTree}.releases/2 to r1`])
     assert.equal(site.read('page.txt'), 'one')
     assert.equal(database(site), 'r1')
@@ -130,8 +123,7 @@ describe('The database', async () => {
     const { output } = await deployPage(site, 'half-way', 'r0 r1 r2', 1)
     assert.match(output, /The database was left as it is/)
     assert.equal(database(site), 'r2')
-    const { exitCode, output: said } = await site.deploy(['rollback', '--database'])
-    assert.equal(exitCode, 0, said)
+    assertExit(await site.deploy(['rollback', '--database']), 0)
     assert.equal(database(site), 'r1')
     assert.equal(await site.live(), one.commit)
     assert.deepEqual(site.steps(), [`downgrade ${site.workTree}.releases/2 to r1`])
@@ -141,8 +133,7 @@ describe('The database', async () => {
     const site = await newSiteWithDatabase(t, { RELEASES: '1' })
     await deployPage(site, 'one', 'r0 r1')
     const { commit } = await deployPage(site, 'half-way', 'r0 r1 r2', 1)
-    const { exitCode, output } = await site.deploy(['rollback', '--database'])
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(['rollback', '--database']), 1)
     assert.match(output, new RegExp(`The code of ${commit}, which alone knows the way back, is not there`))
   })
 
@@ -151,8 +142,7 @@ describe('The database', async () => {
     site.configure({ DOWNGRADE_DB: undefined })
     await deployPage(site, 'one', 'r0 r1')
     await deployPage(site, 'two', 'r0 r1 r2')
-    const { exitCode, output } = await site.deploy(['rollback', '--database'])
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(['rollback', '--database']), 1)
     assert.match(output, /DOWNGRADE_DB and DB_REVISION say how the database goes back, and are not set/)
     assert.equal(site.read('page.txt'), 'two')
   })

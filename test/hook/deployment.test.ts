@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } 
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
+import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
 
@@ -14,8 +15,7 @@ describe('A push', async () => {
   it('puts the first commit live, in a work tree that did not exist', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), commit)
     assert.equal(site.read('page.txt'), 'one\n')
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
@@ -45,7 +45,7 @@ describe('A push', async () => {
   it('puts a second commit live: changed, added, deleted files and a file that became a folder', async t => {
     const site = await newSite(t)
     await site.commit({ 'gone.txt': 'x', thing: 'a file', 'deep/er/gone.txt': 'x' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     site.write({ thing: undefined })
     const commit = await site.commit({
       'page.txt': 'two\n',
@@ -53,7 +53,7 @@ describe('A push', async () => {
       'deep/er/gone.txt': undefined,
       'thing/inside.txt': 'a folder',
     })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), commit)
     assert.equal(site.read('page.txt'), 'two\n')
     assert.equal(site.read('thing/inside.txt'), 'a folder')
@@ -69,7 +69,7 @@ describe('A push', async () => {
     utimesSync(wsgi, 1, 1)
     site.configure({ PATH_TO_WSGI: wsgi })
     await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.ok(statSync(wsgi).mtimeMs > 1000)
   })
 
@@ -79,7 +79,7 @@ describe('A push', async () => {
     await site.serverGit`git fetch --quiet ${site.clone} HEAD:refs/heads/master`
     await site.serverGit`git symbolic-ref HEAD refs/heads/master`
     const commit = await site.commit({ 'page.txt': 'main\n' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(site.read('page.txt'), 'main\n')
     assert.equal((await site.serverGit`git symbolic-ref HEAD`).stdout.trim(), 'refs/heads/master')
     assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), commit)
@@ -91,7 +91,7 @@ describe('A push', async () => {
     rmSync(join(site.repository, 'hooks/update'))
     await site.serverGit`git config receive.denyDeletes false`
     const commit = await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     site.steps()
     const push = async (...refs: string[]) => (await site.git`git push ${site.repository} ${refs}`).stderr
     assert.match(
@@ -109,8 +109,7 @@ describe('A push', async () => {
     const site = await newSite(t)
     site.configure({ BRANCH_NAME: 'production' })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /only pushes of production are deployed here/)
   })
 
@@ -123,8 +122,7 @@ describe('A push', async () => {
     await site.serverGit`GIT_WORK_TREE=${site.workTree} git --git-dir=. checkout --quiet -f`
     for (const untracked of ['.env', 'venv', 'instance']) writeFileSync(join(site.workTree, untracked), untracked)
     await site.commit({ 'old.txt': undefined })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     assert.throws(() => site.read('old.txt'))
     for (const untracked of ['.env', 'venv', 'instance']) assert.equal(site.read(untracked), untracked)
   })
@@ -135,7 +133,7 @@ describe('A push', async () => {
     await site.deploy()
     writeFileSync(join(site.workTree, 'page.txt'), 'edited on the server\n')
     await site.commit({ 'other.txt': 'x' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(site.read('page.txt'), 'one\n')
   })
 
@@ -149,8 +147,7 @@ upgrade-db:
 `
     await site.commit({ Makefile: makefile, '.gitignore': 'described\nown\nscratch\nenvironment\n' })
     await site.git`git tag --annotate --message ${'first'} v1.0`
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     assert.equal(site.read('described'), 'v1.0\n')
     assert.equal(site.read('own'), '.git\n')
     assert.doesNotMatch(site.read('environment'), /^GIT_(DIR|INDEX_FILE|WORK_TREE|QUARANTINE|EXEC_PATH)/m)
@@ -161,8 +158,7 @@ upgrade-db:
     it(`deploys a branch named ${branch}`, async t => {
       const site = await newSite(t, { branch })
       const commit = await site.commit()
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy(), 0)
       assert.equal(await site.live(), commit)
     })
   }
@@ -170,8 +166,7 @@ upgrade-db:
   it('works where every path has spaces and quotes', async t => {
     const site = await newSite(t, { name: `it's a "site"` })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     assert.equal(site.read('page.txt'), 'one\n')
   })
 
@@ -180,15 +175,14 @@ upgrade-db:
     const commit = await site.commit()
     await site.commit({ 'page.txt': 'not this\n' })
     await site.git`git checkout --quiet --detach ${commit}`
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), commit)
   })
 
   it('shows ten megabytes of a recipe, line by line', async t => {
     const site = await newSite(t)
     await site.commit({ Makefile: 'install-deps:\n\t@seq -f "line %.0f of the recipe ........" 300000\nupgrade-db:\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.equal(output.match(/^remote: {5}line \d+ of the recipe/gm)?.length, 300_000)
   })
 })
@@ -205,8 +199,7 @@ describe('A step that fails', async () => {
       Makefile: 'install-deps:\n\t@seq 1000; echo all is lost; exit 7\nupgrade-db:\n\t@echo upgrade >> "$$STEPS"\n',
       'page.txt': 'bad\n',
     })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(
       output,
       /INSTALLING DEPENDENCIES failed: `make install-deps` exited with 2\.\n(remote: {5}.*\n)*remote: {5}all is lost/,
@@ -223,8 +216,7 @@ describe('A step that fails', async () => {
     await site.commit()
     await site.deploy()
     await site.commit({ Makefile: 'install-deps:\nupgrade-db:\n\tfalse\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /UPGRADING DATABASE STRUCTURE failed/)
     assert.doesNotMatch(output, /RESTARTING/)
     assert.match(output, /may be ahead of the code/)
@@ -233,8 +225,7 @@ describe('A step that fails', async () => {
   it('says that nothing was live, when the first deployment ever fails', async t => {
     const site = await newSite(t)
     const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /There was no previous version to restore/)
     assert.equal(await site.live(), undefined)
     assert.equal(await site.failed(), bad)
@@ -246,7 +237,7 @@ describe('A step that fails', async () => {
     const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
     await site.deploy()
     await site.commit({ Makefile })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.failed(), bad)
     assert.doesNotMatch((await site.deploy(['status'])).output, /failed/)
   })
@@ -255,8 +246,7 @@ describe('A step that fails', async () => {
     const site = await newSite(t)
     site.configure({ PATH_TO_GIT_WORK_TREE: 'relative', PATH_TO_WSGI: undefined, STEP_TIMEOUT: 'soon' })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /PATH_TO_GIT_WORK_TREE is not an absolute path/)
     assert.match(output, /STEP_TIMEOUT is not a number/)
     assert.match(output, /PATH_TO_WSGI is missing/)
@@ -268,8 +258,7 @@ describe('A step that fails', async () => {
     writeFileSync(join(site.folder, 'file'), '')
     site.configure({ PATH_TO_GIT_WORK_TREE: join(site.folder, 'file/www'), PATH_TO_WSGI: undefined, RESTART: 'true' })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /The folder .*file\/www cannot be made/)
     assert.deepEqual(site.steps(), [])
   })
@@ -278,8 +267,7 @@ describe('A step that fails', async () => {
     const site = await newSite(t)
     await $`git init --quiet ${site.workTree}`
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /is a repository of its own/)
   })
 })
@@ -298,7 +286,7 @@ describe('The virtual environment', async () => {
     makeTool(join(venv, 'bin'), 'venv')
     site.configure({ PATH_TO_VENV: venv })
     await site.commit({ Makefile: recipe })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(site.read('who'), `venv\n${venv}\n`)
   })
 
@@ -311,8 +299,7 @@ describe('The virtual environment', async () => {
     )
     site.configure({ ACTIVATE_VENV: `source ${site.folder}/activate` })
     await site.commit({ Makefile: recipe })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.equal(site.read('who'), 'activated\nact\n')
     assert.doesNotMatch(output, /SECRET/)
   })
@@ -322,7 +309,7 @@ describe('The virtual environment', async () => {
     makeTool(join(site.folder, 'venv/bin'), 'venv')
     site.configure({ ACTIVATE_VENV: 'export FROM_ACTIVATE=yes', PATH_TO_VENV: join(site.folder, 'venv') })
     await site.commit({ Makefile: 'install-deps:\n\t@tool > who; echo "$$FROM_ACTIVATE" >> who\nupgrade-db:\n' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(site.read('who'), 'venv\nyes\n')
   })
 
@@ -330,8 +317,7 @@ describe('The virtual environment', async () => {
     const site = await newSite(t)
     site.configure({ ACTIVATE_VENV: 'echo no such thing >&2; false' })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /ACTIVATING VIRTUAL ENVIRONMENT failed: .*exited with 1\.[\s\S]*no such thing/)
     assert.deepEqual(site.steps(), [])
   })
@@ -344,8 +330,7 @@ describe('The virtual environment', async () => {
       RESTART: 'echo restart "$DEPLOY_BRANCH" >> "$STEPS"',
     })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.deepEqual(site.steps(), ['upgrade', 'restart main'])
     assert.doesNotMatch(output, /INSTALLING/)
   })
@@ -354,8 +339,7 @@ describe('The virtual environment', async () => {
 describe('The hook', () => {
   it('that somebody starts by hand says what it is for, exit 2', async () => {
     const [command = '', ...args] = program('post-receive')
-    const byHand = await $({ nothrow: true })`${command} ${args} < /dev/null`
-    assert.equal(byHand.exitCode, 2)
+    const byHand = assertExit(await $({ nothrow: true })`${command} ${args} < /dev/null`, 2)
     assert.match(byHand.stderr, /^This is a git hook\.\nTo do: post-receive --help/)
   })
 })

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
 
@@ -18,7 +19,7 @@ describe('The environment of the hook and its steps', async () => {
     writeFileSync(join(site.folder, 'bash-env'), `echo BASH_ENV >> '${ran}'\n`)
     site.configure({ BASH_ENV: join(site.folder, 'bash-env') })
     await site.commit({ Makefile: 'install-deps:\n\tenv > environment\nupgrade-db:\n', '.gitignore': 'environment\n' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     // That one is sshd's: the login shell that starts git.
     assert.equal(readFileSync(ran, 'utf8'), '.bashrc\n')
     rmSync(ran)
@@ -54,8 +55,7 @@ describe('The environment of the hook and its steps', async () => {
       SSH_DEPLOYMENT_KEY: undefined,
       KNOWN_DEPLOYMENT_HOSTS: undefined,
     }
-    const { exitCode, output } = await site.deploy([], local)
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy([], local), 0)
     assert.deepEqual(site.steps(), ['uv ran', `upgrade ${commit}`])
   })
 
@@ -66,9 +66,9 @@ describe('The environment of the hook and its steps', async () => {
       UPGRADE_DB: '',
     })
     const first = await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     const second = await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.deepEqual(site.steps(), [`main ${first} `, `main ${second} ${first}`])
   })
 })
@@ -79,7 +79,7 @@ describe('Settings of the hook that cannot be right', async () => {
   it('are named together before anything happens', async t => {
     const site = await newSite(t)
     const live = await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     site.steps()
     await site.commit({ 'page.txt': 'two\n' })
     const wrong = {
@@ -115,8 +115,7 @@ describe('Settings of the hook that cannot be right', async () => {
         STEP_TIMEOUT: undefined,
       })
       site.configure(changes)
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, name + output)
+      const { output } = assertExit(await site.deploy(), 1, name)
       assert.match(output, message, name)
       assert.deepEqual(site.steps(), [], name)
     }
@@ -128,20 +127,18 @@ describe('Settings of the hook that cannot be right', async () => {
     const site = await newSite(t)
     site.configure({ PATH_TO_WSGI: join(site.workTree, 'wsgy.py') })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /RESTARTING APPLICATION failed: PATH_TO_WSGI .* is no file/)
   })
 
   it('or cannot be read make it red, with the reason: .env is a folder', async t => {
     const site = await newSite(t)
     await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     rmSync(join(site.repository, '.env'))
     mkdirSync(join(site.repository, '.env'))
     for (let time = 1; time <= 2; time++) {
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /settings file .*\.env cannot be read/)
     }
   })
@@ -190,10 +187,9 @@ describe('Names from outside', async () => {
       RESTART: 'true\n: "\u001b[2J"\ntest "$(cat page.txt)" = one',
     })
     await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     await site.commit({ 'page.txt': 'two\n', [`migrations/${evil}`]: 'x' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     for (const text of [output, (await site.deploy(['status'])).output, (await site.deploy(['history'])).output]) {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: that there is none is the point
       assert.doesNotMatch(text, /[\u0000-\u0008\u000b-\u001f\u007f]/)

@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { $ as zx } from 'zx/core'
 import { waitFor, waitForOutput } from '../lib/events.ts'
+import { assertExit, assertFails } from '../lib/exit.ts'
 import {
   announcements,
   announcementsSideBySide,
@@ -67,8 +68,7 @@ describe('kill -9', async () => {
       await deploying
       site.configure(endlessNoMore)
       const commit = await site.commit({ 'page.txt': 'next\n' })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy(), 0)
       await verifyRight(site, commit, announcement)
       report(`kill -9 at ${announcement}, then one push`, 1, 'all right after the push')
     })
@@ -96,8 +96,7 @@ for (const [where, settings] of Object.entries({ 'in place': {}, 'with RELEASES=
         const nextCommit = await commitsOf(site, 5000)
         site.configure(settings)
         await nextCommit()
-        const first = await site.deploy()
-        assert.equal(first.exitCode, 0, first.output)
+        assertExit(await site.deploy(), 0)
 
         for (let instant = 0; instant < instantsOfEach; instant++) {
           const announcement = announced[instant % announced.length] as string
@@ -110,14 +109,13 @@ for (const [where, settings] of Object.entries({ 'in place': {}, 'with RELEASES=
           await waitForOutput(deploying.stderr, `remote: ${announcement}`)
           await sleep(milliseconds)
           killing(site)
-          assert.notEqual((await deploying).exitCode, 0, 'the kill missed')
+          assertFails(await deploying, 'the kill missed')
           const kill = `killed ${Math.round(milliseconds)} ms after ${announcement}`
           if (hasReleases) await verifyWhole(site, kill)
           site.configure(endlessNoMore)
           const commit = await nextCommit()
-          const { exitCode, output } = await site.deploy()
+          const { output } = assertExit(await site.deploy(), 0, kill)
           const what = `${kill}\n${output}`
-          assert.equal(exitCode, 0, what)
           await verifyRight(site, commit, what)
           if (hasReleases) await verifyWhole(site, what)
         }
@@ -157,12 +155,11 @@ describe('A client that vanishes', { concurrency: true }, async () => {
       const deploying = site.startDeploy()
       await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
       await vanish(site)
-      const { exitCode: vanished } = await deploying
-      assert.ok(vanished === 0 || vanished === 5, `exit code ${vanished}`)
+      const vanished = await deploying
+      if (vanished.exitCode !== 5) assertExit(vanished, 0)
       await waitFor('it is live', async () => (await site.live()) === commit)
       await waitFor('nothing of it runs any more', () => leftovers(site).length === 0)
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy(), 0)
       report(`client vanishes: ${name}`, 1, 'live, no process left, deploy again exits 0')
     })
   }
@@ -184,11 +181,7 @@ describe('20 pushes as fast as ssh takes them', async () => {
       await waitFor('it is pushed', async () => (await site.ref('refs/heads/main')) === commit)
     }
     writeFileSync(join(site.folder, 'steps.go'), '')
-    const codes = (await Promise.all(deploying)).map(({ exitCode }) => exitCode)
-    assert.deepEqual(
-      codes,
-      codes.map(() => 0),
-    )
+    for (const deployed of await Promise.all(deploying)) assertExit(deployed, 0)
     assert.equal(await site.live(), commits.at(-1))
     const runs = site.steps().filter(step => step.startsWith('install')).length
     assert.ok(runs <= 3, `${runs} deployments ran`)
@@ -216,17 +209,16 @@ describe('A server that cannot write', async () => {
     const site = await newSite(t)
     await withSmallFileSystem(site.workTree, '2m', async () => {
       const good = await site.commit({ 'data.bin': 'x'.repeat(300_000), 'small.txt': 'good' })
-      assert.equal((await site.deploy()).exitCode, 0)
+      assertExit(await site.deploy(), 0)
       await site.commit({ 'data.bin': 'y'.repeat(400_000), 'huge.bin': 'z'.repeat(4_000_000), 'small.txt': 'bad' })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /unable to write file huge\.bin/)
       assert.match(output, /is back in place/)
       assert.equal(await site.live(), good)
       assert.equal((await site.workTreeGit`git status --porcelain`).stdout, '')
       assert.equal(site.read('small.txt'), 'good')
       const mended = await site.commit({ 'huge.bin': undefined })
-      assert.equal((await site.deploy()).exitCode, 0)
+      assertExit(await site.deploy(), 0)
       await verifyRight(site, mended, output)
       report('disk full', 1, 'old code in place, next push live')
     })
@@ -256,12 +248,11 @@ describe('A server that cannot write', async () => {
         const filler = join(site.repository, 'filler')
         site.configure({ FILLER: filler, RESTART: 'true' })
         await site.commit()
-        assert.equal((await site.deploy()).exitCode, 0)
+        assertExit(await site.deploy(), 0)
         site.configure(settings)
         if (when === 'before the push') await $`cat /dev/zero > ${filler} || true`
         await site.commit({ 'page.txt': 'two\n' })
-        const { exitCode, output } = await site.deploy()
-        assert.equal(exitCode, when === 'before the push' ? 4 : 1, output)
+        const { output } = assertExit(await site.deploy(), when === 'before the push' ? 4 : 1)
         assert.match(output, words)
         // What cannot be written down is not done.
         assert.equal(existsSync(join(site.workTree, 'upgraded')), false, output)
@@ -269,8 +260,7 @@ describe('A server that cannot write', async () => {
         rmSync(filler)
         site.configure({ INSTALL_DEPS: undefined, UPGRADE_DB: undefined, RESTART: 'true' })
         const commit = await site.commit({ 'page.txt': 'three\n' })
-        const again = await site.deploy()
-        assert.equal(again.exitCode, 0, again.output)
+        const again = assertExit(await site.deploy(), 0)
         await verifyRight(site, commit, again.output)
         report(`repository's disk full ${when}`, 1, 'a push goes live once there is room')
       })
@@ -286,14 +276,12 @@ describe('A server that cannot write', async () => {
       await site.deploy()
       await $`mount -o remount,ro ${site.workTree}`
       await site.commit({ 'page.txt': 'two\n' })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /Read-only file system/)
       assert.equal(await site.live(), good)
       assert.equal(site.read('page.txt'), 'one\n')
       await $`mount -o remount,rw ${site.workTree}`
-      const { exitCode: again } = await site.deploy()
-      assert.equal(again, 0)
+      assertExit(await site.deploy(), 0)
       report('work tree read-only', 1, 'old code in place, deploy again live')
     })
   })
@@ -313,15 +301,13 @@ describe('A server that cannot write', async () => {
       const good = await site.commit()
       await site.deploy()
       await site.commit({ 'page.txt': 'two\n' })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /^remote: SWITCHING TO RELEASE 2 failed: The system refuses: EROFS/m)
       assert.equal(await site.live(), good)
       assert.equal(readFileSync(join(disk, 'www/page.txt'), 'utf8'), 'one\n')
       await $`mount -o remount,rw ${disk}`
       site.configure({ SMOKE_TEST: '' })
-      const again = await site.deploy()
-      assert.equal(again.exitCode, 0, again.output)
+      assertExit(await site.deploy(), 0)
       assert.equal(readFileSync(join(disk, 'www/page.txt'), 'utf8'), 'two\n')
       report('read-only before the switch', 1, 'old code in place, deploy again live')
     })
@@ -335,8 +321,7 @@ describe('A server that cannot write', async () => {
       site.steps()
       await $`mount -o remount,ro ${join(site.repository, 'pushlive/log')}`
       await site.commit({ 'page.txt': 'two\n' })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /The log .* cannot be written/)
       assert.equal(await site.live(), good)
       assert.deepEqual(site.steps(), [])
@@ -353,8 +338,7 @@ describe('A server that cannot write', async () => {
     for (const lock of locks) writeFileSync(join(site.repository, `${lock}.lock`), '')
     writeFileSync(foreign, '')
     const commit = await site.commit({ Makefile: sqliteMakefile, '.gitignore': 'app.sqlite\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.ok(existsSync(foreign))
     rmSync(foreign)
     await verifyRight(site, commit, output)
@@ -367,8 +351,7 @@ describe('A server that cannot write', async () => {
     await site.deploy()
     rmSync(site.workTree, { recursive: true })
     const commit = await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     await verifyRight(site, commit, output)
     assert.equal(site.read('wsgi.py'), 'application = None\n')
     report('work tree deleted', 1, 'made anew')
@@ -381,8 +364,7 @@ describe('A server that cannot write', async () => {
     for (const content of ['', 'garbage']) {
       writeFileSync(join(site.repository, 'pushlive/work-tree/index'), content)
       const commit = await site.commit({ 'gone.txt': content === '' ? undefined : 'x', 'page.txt': `${content}\n` })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await site.deploy(), 0)
       await verifyRight(site, commit, output)
     }
     assert.equal(site.read('gone.txt'), 'x')

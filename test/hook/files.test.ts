@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 const write = (site: Site, files: Record<string, string>) => {
@@ -51,8 +52,7 @@ describe("What lies in the work tree and is not git's", async () => {
       site.write(adds)
       await site.git`git add --force --all`
       await site.commit({ 'page.txt': 'two\n' })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /are in the way/)
       assert.match(output, named)
       assert.match(output, new RegExp(`${live} is live as before: nothing was changed`))
@@ -61,7 +61,7 @@ describe("What lies in the work tree and is not git's", async () => {
       for (const [file, content] of Object.entries(untracked)) assert.equal(site.read(file), content)
       for (const file of Object.keys(untracked))
         rmSync(join(site.workTree, file.split('/')[0] ?? ''), { recursive: true, force: true })
-      assert.equal((await site.deploy()).exitCode, 0)
+      assertExit(await site.deploy(), 0)
     })
   }
 
@@ -73,7 +73,7 @@ describe("What lies in the work tree and is not git's", async () => {
     const untracked = { 'inst.cfg': 'mine', 'instance/db': 'mine', '.env': 'SECRET=1' }
     write(site, untracked)
     await site.commit({ 'page.txt': 'two\n', 'other/file': 'x' })
-    assert.equal((await site.deploy()).exitCode, 1)
+    assertExit(await site.deploy(), 1)
     for (const [file, content] of Object.entries(untracked)) assert.equal(site.read(file), content)
     assert.equal(site.read('page.txt'), 'one\n')
     assert.equal(existsSync(join(site.workTree, 'other')), false)
@@ -85,8 +85,7 @@ describe("What lies in the work tree and is not git's", async () => {
     await site.deploy()
     write(site, { 'same.txt': 'the same' })
     const commit = await site.commit({ 'same.txt': 'the same' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     await verifyExact(site, commit)
   })
 })
@@ -101,8 +100,7 @@ describe('Changes by hand in the work tree', async () => {
     write(site, { 'page.txt': 'edited\n' })
     rmSync(join(site.workTree, 'kept.txt'))
     const commit = await site.commit({ 'other.txt': 'x' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, /LOCAL CHANGES UNDONE: kept\.txt, page\.txt/)
     await verifyExact(site, commit)
   })
@@ -115,13 +113,13 @@ describe('Changes by hand in the work tree', async () => {
     await site.workTreeGit`git update-index --skip-worktree b.txt`
     write(site, { 'a.txt': 'edited', 'b.txt': 'edited' })
     const commit = await site.commit({ 'd.txt': 'd' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     await verifyExact(site, commit)
     assert.deepEqual([site.read('a.txt'), site.read('b.txt')], ['a', 'b'])
     await site.workTreeGit`git sparse-checkout set --no-cone a.txt`
     assert.equal(existsSync(join(site.workTree, 'c/file')), false)
     const next = await site.commit({ 'e.txt': 'e' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(site.read('c/file'), 'c')
     await verifyExact(site, next)
   })
@@ -132,8 +130,7 @@ describe('Changes by hand in the work tree', async () => {
     await site.deploy()
     await site.workTreeGit`git checkout --quiet main`
     const commit = await site.commit({ 'gone.txt': undefined, 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     await verifyExact(site, commit)
     assert.equal(existsSync(join(site.workTree, 'gone.txt')), false)
   })
@@ -145,8 +142,7 @@ describe('Changes by hand in the work tree', async () => {
     await site.workTreeGit`git checkout --quiet -B main HEAD`
     writeFileSync(join(site.workTree, 'other.txt'), 'edited\n')
     await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, /LOCAL CHANGES UNDONE: other\.txt$/m)
     assert.equal(site.read('other.txt'), 'as committed\n')
   })
@@ -158,7 +154,7 @@ describe('Changes by hand in the work tree', async () => {
     write(site, { 'mine.txt': 'mine' })
     await site.workTreeGit`git add mine.txt`
     await site.commit({ 'page.txt': 'two\n' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(site.read('mine.txt'), 'mine')
   })
 
@@ -172,8 +168,7 @@ describe('Changes by hand in the work tree', async () => {
     rmSync(join(site.workTree, 'media'), { recursive: true })
     symlinkSync(elsewhere, join(site.workTree, 'media'))
     const commit = await site.commit({ 'media/tracked': 'y' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, /LOCAL CHANGES UNDONE: media\/tracked/)
     await verifyExact(site, commit)
     assert.deepEqual(readdirSync(elsewhere), ['mine'])
@@ -185,8 +180,7 @@ describe('Changes by hand in the work tree', async () => {
     await site.deploy()
     site.steps()
     write(site, { 'page.txt': 'edited\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     assert.equal(site.read('page.txt'), 'one\n')
     await verifyExact(site, commit)
   })
@@ -201,12 +195,11 @@ describe('A work tree that somebody else has', async () => {
     await site.deploy()
     other.configure({ PATH_TO_GIT_WORK_TREE: site.workTree, PATH_TO_WSGI: join(site.workTree, 'wsgi.py') })
     await other.commit({ 'page.txt': 'the other\n' })
-    const { exitCode, output } = await other.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await other.deploy(), 1)
     assert.match(output, new RegExp(`belongs to another repository, ${site.repository}`))
     assert.equal(site.read('page.txt'), 'one\n')
     const commit = await site.commit({ 'page.txt': 'two\n' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     await verifyExact(site, commit)
   })
 
@@ -217,8 +210,7 @@ describe('A work tree that somebody else has', async () => {
     rmSync(site.repository, { recursive: true })
     other.configure({ PATH_TO_GIT_WORK_TREE: site.workTree, PATH_TO_WSGI: join(site.workTree, 'wsgi.py') })
     await other.commit({ 'page.txt': 'one\n' })
-    const { exitCode, output } = await other.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await other.deploy(), 0)
   })
 })
 
@@ -236,8 +228,7 @@ describe('A step that moves the work tree', async () => {
     ])
       await site.serverGit`git config ${name} ${value}`
     await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /a step has moved it/)
     await verifyExact(site, live)
   })
@@ -248,8 +239,7 @@ describe('A step that moves the work tree', async () => {
     await site.deploy()
     site.configure({ INSTALL_DEPS: 'test "$(cat page.txt)" = one || rm -rf "$PWD"' })
     await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /is back in place/)
     await verifyExact(site, live)
     assert.equal(readFileSync(join(site.workTree, 'page.txt'), 'utf8'), 'one\n')
@@ -264,12 +254,11 @@ describe('A checkout', async () => {
     const hook = join(site.repository, 'hooks/post-checkout')
     writeFileSync(hook, '#!/bin/sh\nexit 1\n', { mode: 0o755 })
     const commit = await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /cannot be checked out[\s\S]*a post-checkout hook of the repository fails/)
     assert.deepEqual(site.steps(), [])
     rmSync(hook)
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     await verifyExact(site, commit)
   })
 
@@ -278,8 +267,7 @@ describe('A checkout', async () => {
     const first = await site.commit()
     await site.git`git update-index --add --cacheinfo ${`160000,${first},library`}`
     await site.git`git commit --quiet --message ${'With a submodule'}`
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     assert.deepEqual(readdirSync(join(site.workTree, 'library')), [])
   })
 })

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { findFreePort } from '../lib/sshd.ts'
 
@@ -54,8 +55,7 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     const site = await newSite(t)
     await serveStatus(site, t)
     await site.commit({ status: '204' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, /CHECKING HEALTH \(http:/)
   })
 
@@ -68,8 +68,7 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
       site.steps()
       await site.commit({ status })
       site.configure(soon)
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, new RegExp(`it answered ${status}.*\n.*the application says ${status}`))
       assert.match(
         output,
@@ -88,8 +87,7 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     })
     site.configure({ HEALTH_CHECK_URL: `${url}`, ...soon })
     await site.commit({ 'page.txt': 'one\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /it answered 500 .*\n.*no such table: users\n.*then it did not answer: /)
   })
 
@@ -106,15 +104,13 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     await site.deploy()
     site.steps()
     const asked = requests
-    const already = await site.deploy()
-    assert.equal(already.exitCode, 0, already.output)
+    const already = assertExit(await site.deploy(), 0)
     assert.match(already.output, /already live/)
     assert.deepEqual(site.steps(), [])
     assert.equal(requests, asked + 1)
 
     writeFileSync(down, '')
-    const again = await site.deploy()
-    assert.equal(again.exitCode, 0, again.output)
+    const again = assertExit(await site.deploy(), 0)
     assert.match(again.output, new RegExp(`${commit} IS IN PLACE, BUT .*: it answered 502 Bad Gateway no workers`))
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`, 'restart'])
   })
@@ -128,13 +124,11 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     })
     site.configure({ HEALTH_CHECK_URL: `http://monitor:pass%40word@${url.host}/ping?token=sesame` })
     await site.commit({ 'page.txt': 'one\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.deepEqual(asked, ['/ping?token=sesame', `Basic ${btoa('monitor:pass@word')}`])
     assert.match(output, /CHECKING HEALTH \(http:\/\/127\.0\.0\.1:\d+\/ping\)/)
     for (const command of ['status', 'log']) {
-      const told = await site.deploy([command])
-      assert.equal(told.exitCode, 0, told.output)
+      const told = assertExit(await site.deploy([command]), 0)
       assert.doesNotMatch(output + told.output, /word@|pass%40|sesame/)
     }
   })
@@ -145,15 +139,13 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     const tell = (what: string) => site.configure({ RESTART: `echo "${what}" > serving` })
     tell('$DEPLOY_COMMIT')
     await site.commit({ status: '200' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     tell('$DEPLOY_PREVIOUS_COMMIT')
     site.configure(soon)
     await site.commit({ 'page.txt': 'three\n' })
-    const old = await site.deploy()
-    assert.equal(old.exitCode, 1, old.output)
+    const old = assertExit(await site.deploy(), 1)
     assert.match(old.output, /it is still [0-9a-f]{40} that answers/)
   })
 })

@@ -3,6 +3,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { askRef } from '../../scripts/lib/protocol/asks.ts'
+import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('The history', async () => {
@@ -15,8 +16,7 @@ describe('The history', async () => {
     await site.deploy()
     const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
     await site.deploy()
-    const { exitCode, output } = await site.deploy(['status'])
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(['status']), 0)
     assert.match(output, new RegExp(`live {4}${good}.*by \\w+ from 127\\.0\\.0\\.1`))
     assert.match(output, /INSTALLING DEPENDENCIES \d[\d.]* s/)
     assert.match(output, new RegExp(`failed {2}${bad}(.|\\n)*INSTALLING DEPENDENCIES failed`))
@@ -34,24 +34,22 @@ describe('The history', async () => {
     const site = await newSite(t)
     const first = await site.commit()
     await site.deploy()
-    const nowhere = await site.deploy(['rollback'])
-    assert.equal(nowhere.exitCode, 1, nowhere.output)
+    const nowhere = assertExit(await site.deploy(['rollback']), 1)
     assert.match(nowhere.output, /nothing to go back to/)
     const second = await site.commit({ 'page.txt': 'two\n' })
     await site.deploy()
     site.steps()
-    const { exitCode, output } = await site.deploy(['rollback'])
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(['rollback']), 0)
     assert.equal(await site.live(), first)
     assert.equal(site.read('page.txt'), 'one\n')
     // An older commit knows no way up from a newer database.
     assert.deepEqual(site.steps(), [`install ${first}`])
-    assert.equal((await site.deploy(['rollback', second.slice(0, 10)])).exitCode, 0)
+    assertExit(await site.deploy(['rollback', second.slice(0, 10)]), 0)
     assert.equal(await site.live(), second)
-    assert.equal((await site.deploy(['rollback', 'nonsense'])).exitCode, 2)
+    assertExit(await site.deploy(['rollback', 'nonsense']), 2)
     await site.deploy(['rollback'])
     const third = await site.commit({ 'page.txt': 'three\n' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), third)
   })
 
@@ -60,18 +58,17 @@ describe('The history', async () => {
     const commits: string[] = []
     for (const page of ['a', 'b', 'c', 'd']) {
       commits.push(await site.commit({ 'page.txt': page }))
-      assert.equal((await site.deploy()).exitCode, 0)
+      assertExit(await site.deploy(), 0)
     }
     for (const expected of [commits[2], commits[1], commits[0]]) {
-      const { exitCode, output } = await site.deploy(['rollback'])
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await site.deploy(['rollback']), 0)
       assert.match(output, new RegExp(`GOING BACK TO ${expected}, which was live before`))
       assert.equal(await site.live(), expected)
     }
-    assert.equal((await site.deploy(['rollback'])).exitCode, 1)
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(['rollback']), 1)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), commits[3])
-    assert.equal((await site.deploy(['rollback'])).exitCode, 0)
+    assertExit(await site.deploy(['rollback']), 0)
     assert.equal(await site.live(), commits[0])
   })
 
@@ -83,8 +80,7 @@ describe('The history', async () => {
     const orphan = await site.commit({ 'page.txt': 'orphan' })
     await site.git`git push --quiet ${site.repository} ${`${orphan}:refs/tags/x`}`
     await site.git`git symbolic-ref HEAD refs/heads/main`
-    const { exitCode, output } = await site.deploy(['rollback', orphan])
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(['rollback', orphan]), 1)
     assert.match(output, /was never live, and is not on main/)
     await site.git`git tag --annotate --message ${'x'} annotated ${orphan}`
     for (const [name, reason] of [
@@ -111,8 +107,7 @@ describe('The history', async () => {
     assert.match(stderr, new RegExp(`main is at ${three} now, which this rollback does not deploy`))
     assert.match(stderr, new RegExp(`pushlive: ${one} is live`))
     assert.equal(site.read('page.txt'), 'one\n')
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), three)
   })
 

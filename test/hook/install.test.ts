@@ -19,6 +19,7 @@ import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { type Ask, askRef, verbs } from '../../scripts/lib/protocol/asks.ts'
 import { waitFor } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { program, testsBinaries } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
 import { findFreePort, newKeyPair } from '../lib/sshd.ts'
@@ -97,8 +98,7 @@ describe('post-receive install', () => {
   for (const name of ['place', `it's a $place;`]) {
     it(`makes of nothing a repository that deploys (${name})`, async t => {
       const place = await newPlace(t, name)
-      const { exitCode, output } = await place.install()
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await place.install(), 0)
       assert.match(output, /^CREATING THE REPOSITORY .*\nCOPYING THE SETTINGS .*\nCOPYING THE HOOK .*\nPROTECTING /)
       assert.equal(statSync(join(place.repository, '.env')).mode & 0o777, 0o600)
       assert.equal((await place.serverGit`git symbolic-ref HEAD`).stdout, 'refs/heads/main\n')
@@ -115,8 +115,7 @@ describe('post-receive install', () => {
     const before = place.contents()
     const hook = statSync(place.hook)
     for (const args of [['--settings', place.settings], [], ['--branch', 'main']]) {
-      const { exitCode, output } = await place.install(args)
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await place.install(args), 0)
       for (const what of ['REPOSITORY', 'SETTINGS', 'HOOK']) assert.match(output, new RegExp(`KEEPING THE ${what}`))
     }
     assert.deepEqual(place.contents(), before)
@@ -132,8 +131,7 @@ describe('post-receive install', () => {
     const kept = await place.install(['--settings', place.settings, '--keep-settings'])
     assert.match(kept.output, /KEEPING THE SETTINGS/)
     assert.equal(readFileSync(env, 'utf8'), place.minimal)
-    const { exitCode, output } = await place.install()
-    assert.equal(exitCode, 0, output)
+    assertExit(await place.install(), 0)
     assert.equal(readFileSync(env, 'utf8'), `${place.minimal}NEW=1\n`)
     assert.equal(readFileSync(`${env}.before`, 'utf8'), place.minimal)
     for (const file of [env, `${env}.before`]) assert.equal(statSync(file).mode & 0o777, 0o600)
@@ -145,16 +143,14 @@ describe('post-receive install', () => {
     // That it names pushlive does not make it ours.
     const bashHook = '#!/bin/bash\n# before pushlive post-receive\nGIT_WORK_TREE=/srv git checkout -f\n'
     writeFileSync(place.hook, bashHook, { mode: 0o755 })
-    const { exitCode, output } = await place.install()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await place.install(), 0)
     assert.match(output, /another hook was there: it is in .*post-receive\.before/)
     assert.equal(readFileSync(`${place.hook}.before`, 'utf8'), bashHook)
-    assert.equal((await place.install()).exitCode, 0)
+    assertExit(await place.install(), 0)
     assert.equal(readFileSync(`${place.hook}.before`, 'utf8'), bashHook)
 
     writeFileSync(place.hook, '#!/bin/sh\n# a third\n')
-    const refused = await place.install()
-    assert.equal(refused.exitCode, 2, refused.output)
+    const refused = assertExit(await place.install(), 2)
     assert.match(refused.output, /post-receive is another hook, and post-receive\.before is there already/)
     assert.equal(readFileSync(place.hook, 'utf8'), '#!/bin/sh\n# a third\n')
   })
@@ -172,8 +168,7 @@ describe('post-receive install', () => {
     // No process has this number: it is beyond the kernel's greatest.
     const left = [`${place.hook}.pushlive-4194305`, join(place.repository, '.env.pushlive-4194305')]
     for (const file of left) writeFileSync(file, 'half')
-    const { exitCode, output } = await place.install()
-    assert.equal(exitCode, 0, output)
+    assertExit(await place.install(), 0)
     for (const file of left) assert.ok(!existsSync(file), file)
     assert.equal(readFileSync(`${place.hook}.before`, 'utf8'), '#!/bin/sh\n')
     assert.equal(readFileSync(`${place.update}.local`, 'utf8'), '#!/bin/sh\n')
@@ -192,8 +187,7 @@ describe('post-receive install', () => {
     const old = readFileSync(place.hook)
     rmSync(place.hook)
     writeFileSync(place.hook, Buffer.concat([old, Buffer.from('\n# older\n')]), { mode: 0o755 })
-    const { exitCode, output } = await place.install()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await place.install(), 0)
     assert.match(output, /COPYING THE HOOK/)
     assert.ok(!existsSync(`${place.hook}.before`))
     assert.ok(readFileSync(place.hook).equals(old))
@@ -209,7 +203,7 @@ describe('post-receive install', () => {
     const old = ['refs', '!refs/heads/main', '!refs/tags', '!refs/deploy-request/main', '!refs/deploy-check/main']
     for (const ref of [...old, 'refs/pull']) await place.serverGit`git config --add receive.hideRefs ${ref}`
     for (let time = 1; time <= 2; time++) {
-      assert.equal((await place.install()).exitCode, 0)
+      assertExit(await place.install(), 0)
       const { stdout } = await place.serverGit`git config --get-all receive.hideRefs`
       assert.equal(stdout, 'refs/pull\nrefs/deploy\n')
     }
@@ -223,9 +217,9 @@ describe('post-receive install', () => {
     const env = join(place.repository, '.env')
     rmSync(env)
     symlinkSync(elsewhere, env)
-    assert.equal((await place.install([])).exitCode, 0)
+    assertExit(await place.install([]), 0)
     writeFileSync(place.settings, `${place.minimal}NEW=1\n`)
-    assert.equal((await place.install()).exitCode, 0)
+    assertExit(await place.install(), 0)
     assert.equal(readFileSync(elsewhere, 'utf8'), place.minimal)
     assert.equal(readFileSync(env, 'utf8'), `${place.minimal}NEW=1\n`)
   })
@@ -317,8 +311,7 @@ describe('post-receive install changes nothing, exits with 2 and says why', () =
       await prepare(place)
       const list = async () => (await $`find ${place.folder} -path '*/clone' -prune -o -printf '%p %T@ %s\n'`).stdout
       const before = await list()
-      const { exitCode, output } = await place.install(args?.map(arg => arg.replace('SETTINGS', place.settings)))
-      assert.equal(exitCode, 2, output)
+      const { output } = assertExit(await place.install(args?.map(arg => arg.replace('SETTINGS', place.settings))), 2)
       assert.match(output, message)
       assert.equal(await list(), before)
     })
@@ -338,8 +331,7 @@ describe('post-receive install changes nothing, exits with 2 and says why', () =
     const place = await newPlace(t)
     await $`git init --quiet --bare ${place.repository}`
     await $`chown -R nobody ${place.repository}`
-    const { exitCode, output } = await place.install()
-    assert.equal(exitCode, 2, output)
+    const { output } = assertExit(await place.install(), 2)
     assert.match(output, /no bare repository that git lets root use: [\s\S]*dubious ownership/)
   })
 
@@ -349,8 +341,7 @@ describe('post-receive install changes nothing, exits with 2 and says why', () =
       [['--no-such'], /Unknown option '--no-such'/],
       [['second'], /takes one repository/],
     ] as const) {
-      const { exitCode, output } = await place.install(args)
-      assert.equal(exitCode, 2, output)
+      const { output } = assertExit(await place.install(args), 2)
       assert.match(output, message)
     }
   })
@@ -365,8 +356,7 @@ describe('hooks/update', () => {
       const place = await newPlace(t)
       const quote = branch.includes("'") ? '`' : "'"
       writeFileSync(place.settings, `${place.minimal}BRANCH_NAME=${quote}${branch}${quote}\n`)
-      const installed = await place.install()
-      assert.equal(installed.exitCode, 0, installed.output)
+      assertExit(await place.install(), 0)
       const accepts = async (...refspecs: string[]) => {
         const { isAccepted, output } = await place.push(...refspecs)
         assert.ok(isAccepted, output)
@@ -452,7 +442,7 @@ describe('hooks/update', () => {
         nothrow: true,
         cwd: place.repository,
       })`strace -f -qq -e trace=process hooks/update ${ref} ${old} ${id}`
-      assert.equal(traced.exitCode, 0, traced.stderr)
+      assertExit(traced, 0)
       assert.equal(traced.stderr.match(/execve\(/g)?.length, 1, traced.stderr)
       assert.doesNotMatch(traced.stderr, /fork|clone/)
     }
@@ -463,10 +453,9 @@ describe('hooks/update', () => {
     await $`git init --quiet --bare ${place.repository}`
     const own = '#!/bin/sh\necho "own: $1"\ncase $1 in *friday*) echo "not on a Friday" >&2; exit 1 ;; esac\n'
     writeFileSync(place.update, own, { mode: 0o755 })
-    const { exitCode, output } = await place.install()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await place.install(), 0)
     assert.match(output, /another update hook was there: it is in .*update\.local, and runs after this one/)
-    assert.equal((await place.install()).exitCode, 0)
+    assertExit(await place.install(), 0)
     assert.equal(readFileSync(`${place.update}.local`, 'utf8'), own)
 
     const pushed = await place.push('HEAD:refs/heads/main', 'HEAD:refs/tags/v1')
@@ -529,8 +518,7 @@ describe('install-hook', async () => {
   for (const name of ['operator', 'an odd; place (é)']) {
     it(`copies the hook to the server and installs it there (${name})`, async t => {
       const place = await newOperator(t, name)
-      const { exitCode, output } = await place.installHook(testsBinaries ? { HOOK_BINARY: undefined } : {})
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await place.installHook(testsBinaries ? { HOOK_BINARY: undefined } : {}), 0)
       assert.match(output, /COPYING TO THE SERVER .*\nCREATING THE REPOSITORY [\s\S]*PROTECTING THE REPOSITORY/)
       assert.equal(readFileSync(join(place.repository, '.env'), 'utf8'), place.minimal)
       assert.match((await place.push('HEAD:refs/heads/main')).output, /is live/)
@@ -549,8 +537,7 @@ describe('install-hook', async () => {
     assert.match((await place.installHook()).output, /KEEPING THE SETTINGS/)
     assert.match(readFileSync(env, 'utf8'), /# changed on the server/)
     writeFileSync(join(place.operator, 'other.env'), `${place.minimal}NEW=1\n`)
-    const { exitCode, output } = await place.installHook({ HOOK_ENV: 'other.env' })
-    assert.equal(exitCode, 0, output)
+    assertExit(await place.installHook({ HOOK_ENV: 'other.env' }), 0)
     assert.equal(readFileSync(env, 'utf8'), `${place.minimal}NEW=1\n`)
     assert.match(readFileSync(`${env}.before`, 'utf8'), /# changed on the server/)
   })
@@ -573,8 +560,7 @@ describe('install-hook', async () => {
     const GIT_SSH_COMMAND = `ssh -F ${place.sshFolder}/config -o UserKnownHostsFile=${place.sshFolder}/known_hosts`
     const asOperator = $({ cwd: place.operator, env: { ...process.env, GIT_SSH_COMMAND } })
     for (const [STAGING_REMOTE_REPO, repository] of forms) {
-      const { exitCode, output } = await place.installHook({ STAGING_REMOTE_REPO })
-      assert.equal(exitCode, 0, output)
+      assertExit(await place.installHook({ STAGING_REMOTE_REPO }), 0)
       assert.ok(existsSync(join(repository, 'hooks/post-receive')), STAGING_REMOTE_REPO)
       assert.ok((await asOperator`git ls-remote -- ${STAGING_REMOTE_REPO}`).ok)
     }
@@ -583,12 +569,10 @@ describe('install-hook', async () => {
   it('reads STAGING_REMOTE_REPO and BRANCH_NAME from .env as well', async t => {
     const place = await newOperator(t)
     writeFileSync(join(place.operator, '.env'), `STAGING_REMOTE_REPO='${place.url}'\nBRANCH_NAME=production\n`)
-    const refused = await place.installHook({ STAGING_REMOTE_REPO: undefined })
-    assert.equal(refused.exitCode, 2, refused.output)
+    const refused = assertExit(await place.installHook({ STAGING_REMOTE_REPO: undefined }), 2)
     assert.match(refused.output, /main is the branch that is deployed here, and not production/)
     writeFileSync(join(place.operator, 'server.env'), `${place.minimal}BRANCH_NAME=production\n`)
-    const { exitCode, output } = await place.installHook({ STAGING_REMOTE_REPO: undefined })
-    assert.equal(exitCode, 0, output)
+    assertExit(await place.installHook({ STAGING_REMOTE_REPO: undefined }), 0)
     assert.ok(existsSync(place.hook))
   })
 
@@ -599,8 +583,7 @@ describe('install-hook', async () => {
     writeFileSync(shell, `#!${process.execPath}\n${shellOfFewWords}`, { mode: 0o755 })
     await sshd.restart({ config: [`ForceCommand ${shell} "$SSH_ORIGINAL_COMMAND"`] })
     t.after(() => sshd.restart({ config: [] }))
-    const { exitCode, output } = await place.installHook()
-    assert.equal(exitCode, 0, output)
+    assertExit(await place.installHook(), 0)
     assert.ok(existsSync(place.hook))
   })
 
@@ -613,13 +596,11 @@ describe('install-hook', async () => {
         [{ HOOK_ENV: 'nowhere.env' }, /HOOK_ENV is not there \(nowhere\.env\)/],
       ] as const
       for (const [changes, message] of tries) {
-        const { exitCode, output } = await place.installHook(changes)
-        assert.equal(exitCode, 2, output)
+        const { output } = assertExit(await place.installHook(changes), 2)
         assert.match(output, message)
       }
       rmSync(join(place.operator, 'server.env'))
-      const { exitCode, output } = await place.installHook()
-      assert.equal(exitCode, 2, output)
+      const { output } = assertExit(await place.installHook(), 2)
       assert.match(output, /There are no settings for the hook/)
       assert.ok(!existsSync(place.repository))
     })
@@ -627,11 +608,10 @@ describe('install-hook', async () => {
     it('when the server cannot be reached, or shows another host key', async t => {
       const place = await newOperator(t)
       const refused = `ssh://${userInfo().username}@127.0.0.1:${await findFreePort()}${place.repository}`
-      assert.equal((await place.installHook({ STAGING_REMOTE_REPO: refused })).exitCode, 3)
+      assertExit(await place.installHook({ STAGING_REMOTE_REPO: refused }), 3)
       writeFileSync(join(place.sshFolder, 'known_hosts'), '')
       for (const HOOK_BINARY of [undefined, program('post-receive')[0]]) {
-        const { exitCode, output } = await place.installHook({ HOOK_BINARY })
-        assert.equal(exitCode, 3, output)
+        const { output } = assertExit(await place.installHook({ HOOK_BINARY }), 3)
         assert.match(output, /Host key verification failed/)
       }
     })
@@ -642,9 +622,9 @@ describe('install-hook', async () => {
       mkdirSync(programs)
       writeFileSync(join(programs, 'uname'), '#!/bin/sh\necho Linux riscv64\n', { mode: 0o755 })
       await sshd.restart({ setEnv: { PATH: `${programs}:${process.env.PATH}` } })
-      const { exitCode, output } = await place.installHook({ HOOK_BINARY: undefined })
+      const refused = await place.installHook({ HOOK_BINARY: undefined })
       await sshd.restart({ setEnv: {} })
-      assert.equal(exitCode, 2, output)
+      const { output } = assertExit(refused, 2)
       assert.match(output, /The server is linux-riscv64, and there is no hook for it in .*dist\./)
     })
 

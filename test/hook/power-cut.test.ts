@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { $ as zx } from 'zx/core'
 import { waitForOutput } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { announcementsSideBySide, endless, endlessNoMore, kills, sideBySide, verifyWhole } from '../lib/kills.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import type { CleansUp } from '../lib/sshd.ts'
@@ -72,8 +73,7 @@ describe(`A power cut, ${cuts} times`, { skip }, async () => {
       return site.commit({ ...Object.fromEntries(files), '.gitignore': 'installed\n', 'page.txt': `${number}\n` })
     }
     await nextCommit()
-    const first = await site.deploy()
-    assert.equal(first.exitCode, 0, first.output)
+    assertExit(await site.deploy(), 0)
 
     for (let instant = 0; instant < cuts; instant++) {
       const announcement = announcementsSideBySide[instant % announcementsSideBySide.length] as string
@@ -89,8 +89,7 @@ describe(`A power cut, ${cuts} times`, { skip }, async () => {
       await verifyWhole(site, what)
       site.configure(endlessNoMore)
       const commit = await nextCommit()
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 0, `${what}\n${output}`)
+      const { output } = assertExit(await site.deploy(), 0, what)
       assert.equal(await site.live(), commit, output)
       await verifyWhole(site, `${what}\n${output}`)
     }

@@ -3,6 +3,7 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitForOutput } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { announcementsSideBySide, kills } from '../lib/kills.ts'
 import { testsBinaries } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
@@ -249,8 +250,7 @@ describe('A deployment is red behind', { concurrency: true }, async () => {
       site.configure({ ...health, HEALTH_CHECK_TIMEOUT: '8' })
       const live = await site.live()
       await commit()
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /The application still runs from .*\.releases\/1/)
       assert.equal(await site.live(), live)
     })
@@ -278,8 +278,7 @@ async function serve(t: CleansUp, site: Site, server: Server) {
     return site.commit(appFiles(version, failing))
   }
   const deploy = async (expected: number, args: string[] = []) => {
-    const { exitCode, output } = await site.deploy(args)
-    assert.equal(exitCode, expected, output)
+    assertExit(await site.deploy(args), expected)
   }
 
   if (server.restart) site.configure({ RESTART: 'true' })

@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 const releases = (site: Site) => `${site.workTree}.releases`
@@ -40,8 +41,7 @@ describe('With RELEASES=3', async () => {
   /** Commits a page, deploys it, and returns the commit. */
   async function deployPage(site: Site, page: string, expected = 0) {
     const commit = await site.commit({ 'page.txt': page })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, expected, output)
+    const { output } = assertExit(await site.deploy(), expected)
     return { commit, output }
   }
 
@@ -90,8 +90,7 @@ describe('With RELEASES=3', async () => {
       await deployPage(site, failing, 1)
     }
     site.steps()
-    const { exitCode, output } = await site.deploy(['rollback'])
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(['rollback']), 0)
     assert.equal(await site.live(), first.commit)
     assert.equal(served(site), 'first')
     assert.deepEqual(site.steps(), [`restart ${releases(site)}/1`])
@@ -102,8 +101,7 @@ describe('With RELEASES=3', async () => {
     for (const page of ['a', 'b', 'c']) await deployPage(site, page)
     site.steps()
     for (const page of ['b', 'a']) {
-      const { exitCode, output } = await site.deploy(['rollback'])
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy(['rollback']), 0)
       assert.equal(served(site), page)
     }
     assert.deepEqual(
@@ -121,8 +119,7 @@ describe('With RELEASES=3', async () => {
     const first = await deployPage(site, 'first')
     for (const page of ['b', 'c', 'd']) await deployPage(site, page)
     site.steps()
-    const { exitCode, output } = await site.deploy(['rollback', first.commit])
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(['rollback', first.commit]), 0)
     assert.equal(served(site), 'first')
     assert.deepEqual(
       site.steps().map(step => step.split(' ')[0]),
@@ -143,8 +140,7 @@ describe('With RELEASES=3', async () => {
     const site = await newSiteWithReleases(t, { INSTALL_DEPS_IF_CHANGED: 'deps.txt', UPGRADE_DB: '' })
     const installs = async (deps: string, page: string, code = 0) => {
       await site.commit({ 'deps.txt': deps, 'page.txt': page })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, code, output)
+      assertExit(await site.deploy(), code)
       return site.steps().some(step => step.startsWith('install'))
     }
     assert.deepEqual(
@@ -179,8 +175,7 @@ describe('With RELEASES=3', async () => {
     await deployPage(site, 'b')
     rmSync(site.workTree)
     symlinkSync('www.releases/1', site.workTree)
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.doesNotMatch(output, /already live/)
     assert.equal(served(site), 'b')
   })
@@ -191,16 +186,14 @@ describe('With RELEASES=3', async () => {
     writeFileSync(join(site.workTree, 'page.txt'), 'edited')
     const { output } = await deployPage(site, 'second')
     assert.match(output, /LOCAL CHANGES LEFT BEHIND in .*\.releases\/1: page\.txt$/m)
-    const { exitCode, output: said } = await site.deploy(['rollback'])
-    assert.equal(exitCode, 0, said)
+    assertExit(await site.deploy(['rollback']), 0)
     assert.equal(await site.live(), first.commit)
     assert.equal(served(site), 'first')
     writeFileSync(join(site.workTree, 'page.txt'), 'edited')
     await deployPage(site, 'third')
     await deployPage(site, 'fourth')
     writeFileSync(join(site.workTree, 'page.txt'), 'edited')
-    const back = await site.deploy(['rollback'])
-    assert.equal(back.exitCode, 0, back.output)
+    const back = assertExit(await site.deploy(['rollback']), 0)
     assert.match(back.output, /LOCAL CHANGES LEFT BEHIND in .*: page\.txt$/m)
     assert.equal(served(site), 'third')
   })
@@ -214,8 +207,7 @@ describe('With RELEASES=3', async () => {
       writeFileSync(site.workTree, 'mine')
       if (isForgotten) rmSync(join(site.repository, 'pushlive/journal'))
       await site.commit()
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /www is a file/)
       assert.equal(readFileSync(site.workTree, 'utf8'), 'mine', output)
       if (isForgotten) assert.match(output, /IS NOT BACK IN PLACE/)
@@ -225,8 +217,7 @@ describe('With RELEASES=3', async () => {
   it('check looks at what releases need', async t => {
     const site = await newSiteWithReleases(t)
     await deployPage(site, 'first')
-    const { exitCode, output } = await site.deploy(['check'])
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(['check']), 0)
     assert.match(output, new RegExp(`releases: ${site.folder}`))
   })
 
@@ -236,8 +227,7 @@ describe('With RELEASES=3', async () => {
       site.configure({ RELEASES: '3' })
       await deployPage(site, 'good')
       await site.commit({ 'wsgi.py': 'import helper\napplication = helper.missing\n', 'helper.py': '' })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /TESTING RELEASE failed: `python3 -c "\$LOAD_WSGI" "\$PATH_TO_WSGI"` exited with 1\./)
       assert.match(output, /AttributeError: module 'helper' has no attribute 'missing'/)
       assert.equal(servedRelease(site), 1)
@@ -251,7 +241,7 @@ describe('With RELEASES=3', async () => {
       const a = second()
       await deployPage(site, 'b')
       const b = second()
-      assert.equal((await site.deploy(['rollback'])).exitCode, 0)
+      assertExit(await site.deploy(['rollback']), 0)
       assert.ok(a < b && b < second(), `${a} ${b} ${second()}`)
     })
   })
@@ -291,8 +281,7 @@ describe('With RELEASES=3', async () => {
       await deployPage(site, 'a')
       site.steps()
       await site.commit({ 'instance/config.py': '' })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /The commit has instance\/config\.py, which SHARED_PATHS names/)
       assert.deepEqual(site.steps(), [])
     })
@@ -335,8 +324,7 @@ describe('With RELEASES=3', async () => {
         const site = await newSite(t)
         site.configure({ ...recording, ...settings(site) })
         await site.commit()
-        const { exitCode, output } = await site.deploy()
-        assert.equal(exitCode, 1, output)
+        const { output } = assertExit(await site.deploy(), 1)
         assert.match(output, /is one for all releases: give it relative to each, such as \.venv/)
         assert.ok(!existsSync(releases(site)))
       })
@@ -348,8 +336,7 @@ describe('With RELEASES=3', async () => {
       mkdirSync(venv)
       site.configure({ ...recording, ACTIVATE_VENV: `export VIRTUAL_ENV=${venv}` })
       await site.commit()
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /ACTIVATE_VENV activates .*, which is not the release's own/)
       assert.deepEqual(site.steps(), [])
     })
@@ -369,8 +356,7 @@ describe('With RELEASES=3', async () => {
         const site = await newSite(t)
         site.configure(settings)
         await site.commit()
-        const { exitCode, output } = await site.deploy()
-        assert.equal(exitCode, 1, output)
+        const { output } = assertExit(await site.deploy(), 1)
         assert.match(output, message)
         assert.ok(!existsSync(site.workTree))
       })
@@ -382,8 +368,7 @@ describe('With RELEASES=3', async () => {
       symlinkSync('elsewhere', site.workTree)
       site.configure(recording)
       await site.commit()
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      const { output } = assertExit(await site.deploy(), 1)
       assert.match(output, /is a link to elsewhere, which is no release/)
       assert.deepEqual(readdirSync(join(site.folder, 'elsewhere')), [])
     })
@@ -407,8 +392,7 @@ describe('With RELEASES=3', async () => {
       assert.equal(readFileSync(join(releases(site), '1/notes.txt'), 'utf8'), 'mine')
       assert.equal(readFileSync(join(releases(site), '1/instance/app.db'), 'utf8'), 'data')
       site.steps()
-      const rolledBack = await site.deploy(['rollback'])
-      assert.equal(rolledBack.exitCode, 0, rolledBack.output)
+      assertExit(await site.deploy(['rollback']), 0)
       assert.equal(await site.live(), first.commit)
       assert.equal(served(site), 'first')
       assert.deepEqual(site.steps(), [`restart ${releases(site)}/1`])
@@ -439,8 +423,7 @@ describe('With RELEASES=3', async () => {
       await deployPage(site, 'd')
       assert.equal(served(site), 'd')
       assert.equal(site.read('instance/app.db'), 'data')
-      const { exitCode, output: said } = await site.deploy(['rollback'])
-      assert.equal(exitCode, 0, said)
+      assertExit(await site.deploy(['rollback']), 0)
       assert.equal(served(site), 'c')
     })
   })

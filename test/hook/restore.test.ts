@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('After a failure', async () => {
@@ -17,8 +18,7 @@ describe('After a failure', async () => {
     rmSync(join(site.folder, 'steps.ok'))
     site.write({ thing: undefined })
     const bad = await site.commit({ 'kept.txt': undefined, thing: 'a file', 'new.txt': 'new' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, new RegExp(`The previous code \\(${good}\\) is back in place`))
     assert.deepEqual(site.steps(), [`install ${bad}`, `install ${good}`])
     assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), good)
@@ -33,8 +33,7 @@ describe('After a failure', async () => {
     await site.deploy()
     site.steps()
     const bad = await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    assertExit(await site.deploy(), 1)
     const steps = site.steps().filter(step => step.startsWith('restart'))
     assert.deepEqual(steps, [`restart ${bad}`, `restart ${good}`])
   })
@@ -47,14 +46,14 @@ describe('After a failure', async () => {
     const touched = () => statSync(join(site.workTree, 'wsgi.py'), { bigint: true }).mtimeNs
     const before = touched()
     await site.commit({ 'page.txt': 'two\n' })
-    assert.equal((await site.deploy()).exitCode, 1)
+    assertExit(await site.deploy(), 1)
     assert.equal(touched(), before)
     await site.commit({ 'wsgi.py': 'application = "changed"\n' })
-    assert.equal((await site.deploy()).exitCode, 1)
+    assertExit(await site.deploy(), 1)
     assert.equal(touched(), before)
     assert.equal(site.read('wsgi.py'), 'application = None\n')
     await site.commit({ 'page.txt': 'one\n' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.ok(touched() > before)
   })
 
@@ -75,16 +74,14 @@ describe('After a failure', async () => {
     await site.deploy()
     writeFileSync(join(site.folder, 'steps.broken'), '')
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(
       output,
       /INSTALLING DEPENDENCIES failed: .*exited with 1\. AND THE PREVIOUS CODE .* IS NOT BACK IN PLACE/,
     )
     assert.doesNotMatch(output, /is back in place/)
     rmSync(join(site.folder, 'steps.broken'))
-    const { exitCode: rolledBack } = await site.deploy(['rollback', good])
-    assert.equal(rolledBack, 0)
+    assertExit(await site.deploy(['rollback', good]), 0)
     assert.equal(await site.live(), good)
   })
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { type CleansUp, findFreePort } from '../lib/sshd.ts'
 import { ask, nextSecond, readExample, sampleApp, samplePage, startWebServer, waitForPage } from '../lib/web-server.ts'
@@ -25,7 +26,7 @@ describe('What a client sees of examples/app behind uWSGI, while it asks all the
       readExample('uwsgi.ini', { '/home/seita/flexmeasures': site.workTree, '127.0.0.1:8000': `127.0.0.1:${port}` }),
     )
     site.configure({ DATABASE: join(site.folder, 'app.sqlite') })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     await startWebServer(t, url, ['env', `DATABASE=${join(site.folder, 'app.sqlite')}`, 'uwsgi', '--ini', ini])
     return url
   }
@@ -61,15 +62,14 @@ describe('What a client sees of examples/app behind uWSGI, while it asks all the
       await site.commit(
         breakable({ ...sampleApp(1), 'app/__init__.py': sampleApp(2)['app/__init__.py'] ?? '' }, broken),
       )
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      assertExit(await site.deploy(), 1)
       await nextSecond()
       await nextSecond()
       assert.deepEqual(await stop(), [samplePage(1)])
 
       await site.commit(breakable({ ...sampleApp(3) }))
       const stopAgain = poll(url)
-      assert.equal((await site.deploy()).exitCode, 0)
+      assertExit(await site.deploy(), 0)
       await waitForPage(url, samplePage(3))
       // The old code sees the new database, migration by migration, until it is restarted.
       assert.deepEqual(
@@ -95,8 +95,7 @@ describe('What a client sees of examples/app behind uWSGI, while it asks all the
     })
     await site.commit(breakable(sampleApp(2)))
     const stop = poll(url)
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /it did not answer: .*ECONNREFUSED/)
     await waitForPage(url, samplePage(1, 2))
     const answers = await stop()

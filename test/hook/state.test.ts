@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitForOutput } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { hookProcesses } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
@@ -42,12 +43,10 @@ describe('State that is lost or damaged stops no good commit', async () => {
         damage(join(site.repository, file))
         const before = `${file} ${name}\n`
         const commit = await site.commit({ 'page.txt': `${before}`, [`${name}.txt`]: before })
-        const { exitCode, output } = await site.deploy()
-        assert.equal(exitCode, 0, before + output)
+        const { output } = assertExit(await site.deploy(), 0, before)
         await verifyExact(site, commit, before + output)
         damage(join(site.repository, file))
-        const again = await site.deploy()
-        assert.equal(again.exitCode, 0, before + again.output)
+        const again = assertExit(await site.deploy(), 0, before)
         await verifyExact(site, commit, before + again.output)
       }
     })
@@ -60,14 +59,13 @@ describe('State that is lost or damaged stops no good commit', async () => {
       const good = await site.commit()
       await site.deploy()
       await site.commit({ bad: '' })
-      assert.equal((await site.deploy()).exitCode, 1)
+      assertExit(await site.deploy(), 1)
       await site.git`git checkout --quiet --detach ${good}`
       const gitDir = join(site.repository, 'pushlive', RELEASES === '1' ? 'work-tree' : 'releases/1')
       for (const file of ['HEAD', 'index', 'commondir', 'gitdir']) {
         for (const name of ['emptied', 'garbled', 'removed']) {
           damages[name]?.(join(gitDir, file))
-          const { exitCode, output } = await site.deploy()
-          assert.equal(exitCode, 0, `${file} ${name}\n${output}`)
+          const { output } = assertExit(await site.deploy(), 0, `${file} ${name}`)
           assert.match(output, /IS LIVE \(already live\)/)
           await verifyExact(site, good, `${file} ${name}\n${output}`)
         }
@@ -87,8 +85,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
       for (const file of ['HEAD', 'index', 'commondir']) {
         change()
         damages.emptied?.(join(site.repository, 'pushlive/work-tree', file))
-        const { exitCode, output } = await site.deploy()
-        assert.equal(exitCode, 0, output)
+        const { output } = assertExit(await site.deploy(), 0)
         await verifyExact(site, commit, `${change}, ${file}\n${output}`)
       }
     }
@@ -99,12 +96,11 @@ describe('State that is lost or damaged stops no good commit', async () => {
     site.configure({ RELEASES: '3', SMOKE_TEST: '' })
     for (const number of [1, 2, 3]) {
       await site.commit({ [`only-in-${number}`]: '', [`only-in-${number - 1}`]: number === 1 ? '' : undefined })
-      assert.equal((await site.deploy()).exitCode, 0)
+      assertExit(await site.deploy(), 0)
     }
     damages.emptied?.(join(site.repository, 'pushlive/releases/1/HEAD'))
     const commit = await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     await verifyExact(site, commit, output)
   })
 
@@ -114,11 +110,10 @@ describe('State that is lost or damaged stops no good commit', async () => {
     const good = await site.commit()
     await site.deploy()
     await site.commit({ bad: '' })
-    assert.equal((await site.deploy()).exitCode, 1)
+    assertExit(await site.deploy(), 1)
     await site.workTreeGit`git checkout --quiet ${site.branch}`
     await site.git`git checkout --quiet --detach ${good}`
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     await verifyExact(site, good, output)
   })
 
@@ -139,8 +134,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
       damages.emptied?.(join(site.repository, file))
       site.configure({ HEALTH_CHECK_URL: undefined })
       const commit = await site.commit({ 'page.txt': `${file}\n`, 'new.txt': undefined, 'old.txt': 'old' })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await site.deploy(), 0)
       await verifyExact(site, commit, file + output)
       assert.equal(existsSync(join(site.workTree, 'new.txt')), false, file + output)
     }
@@ -152,8 +146,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
     await site.deploy()
     writeFileSync(join(site.repository, 'pushlive/work-tree/unfinished'), '12'.repeat(20))
     const commit = await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     await verifyExact(site, commit, output)
   })
 
@@ -165,13 +158,11 @@ describe('State that is lost or damaged stops no good commit', async () => {
     // As a kill in the middle of writing it would have left it.
     writeFileSync(join(site.workTree, 'new.txt'), 'hal')
     const bad = await commitEntry(site, '.git')
-    const refused = await site.deploy()
-    assert.equal(refused.exitCode, 1, refused.output)
+    assertExit(await site.deploy(), 1)
     // Behind it on the branch, without the entry.
     await site.git`git reset --quiet --soft ${bad}`
     const commit = await site.commit({ 'new.txt': 'half' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, /MOVED TO .*: new\.txt/)
     await verifyExact(site, commit, output)
   })
@@ -198,23 +189,19 @@ describe('A commit that git cannot check out', async () => {
       await site.deploy()
       const bad = await commitEntry(site, name)
       for (let time = 1; time <= 2; time++) {
-        const { exitCode, output } = await site.deploy()
-        assert.equal(exitCode, 1, output)
+        const { output } = assertExit(await site.deploy(), 1)
         assert.match(output, /The code cannot be checked out/)
         assert.equal(await site.live(), live)
       }
       const good = (await site.git`git commit-tree -p ${bad} -m good ${live}^{tree}`).stdout.trim()
       await site.git`git update-ref refs/heads/main ${good}`
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 0, output)
+      const { output } = assertExit(await site.deploy(), 0)
       await verifyExact(site, good, output)
       // It is on the branch now, so a rollback may name it.
-      const back = await site.deploy(['rollback', bad])
-      assert.equal(back.exitCode, 1, back.output)
+      const back = assertExit(await site.deploy(['rollback', bad]), 1)
       await verifyExact(site, good, back.output)
       const next = await site.commit()
-      const again = await site.deploy()
-      assert.equal(again.exitCode, 0, again.output)
+      const again = assertExit(await site.deploy(), 0)
       await verifyExact(site, next, again.output)
     })
   }
@@ -233,22 +220,22 @@ describe('A clock that was set back', async () => {
       const entry = JSON.parse(readFileSync(journal, 'utf8'))
       writeFileSync(journal, JSON.stringify({ ...entry, started: entry.started + 3_600_000 }))
     }
-    assert.equal((await site.deploy(['rollback'])).exitCode, 0)
+    assertExit(await site.deploy(['rollback']), 0)
     assert.equal(await site.live(), first)
     setBack()
     const next = await site.commit({ 'page.txt': 'three\n' })
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), next)
     setBack()
     site.steps()
-    assert.equal((await site.deploy(['--again'])).exitCode, 0)
+    assertExit(await site.deploy(['--again']), 0)
     assert.equal(site.steps().length, 2)
     site.configure({ UPGRADE_DB: 'test -e "$STEPS.ok"' })
     await site.commit()
-    assert.equal((await site.deploy()).exitCode, 1)
+    assertExit(await site.deploy(), 1)
     setBack()
     writeFileSync(join(site.folder, 'steps.ok'), '')
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
   })
 })
 
@@ -261,8 +248,7 @@ describe('A ref of what is live that is lost', async () => {
     await site.deploy()
     await site.serverGit`git update-ref -d refs/deploy/main/live`
     await site.commit({ Makefile: 'install-deps:\n\t@false\n', 'page.txt': 'bad\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, new RegExp(`previous code \\(${good}\\) is back in place`))
     assert.equal(site.read('page.txt'), 'one\n')
   })

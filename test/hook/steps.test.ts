@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { hookProcesses, processes } from '../lib/processes.ts'
 import { startServer } from '../lib/site.ts'
 import { isRunning, waitingMakefile } from '../lib/waiting-step.ts'
@@ -17,8 +18,7 @@ describe('A step with _IF_CHANGED', async () => {
     await site.deploy()
     assert.deepEqual(site.steps(), [`install ${first}`, `upgrade ${first}`])
     await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.deepEqual(site.steps(), [])
     assert.match(output, /NOT INSTALLING DEPENDENCIES: nothing under requirements \*\.lock differs from/)
     const locked = await site.commit({ 'sub/uv.lock': 'x' })
@@ -75,8 +75,7 @@ describe('A step that hangs', async () => {
       INSTALL_DEPS: `setsid sleep 300 & echo $! >> ${pids}; echo $$ >> ${pids}; sleep 300`,
     })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /did not end within 0\.3 s \(STEP_TIMEOUT\)/)
     const started = readFileSync(pids, 'utf8').trim().split('\n').map(Number)
     assert.equal(started.length, 2)
@@ -98,8 +97,7 @@ describe('A step that hangs', async () => {
     const deploying = site.startDeploy()
     await isRunning(site)
     for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGTERM')
-    const { exitCode, stderr } = await deploying
-    assert.equal(exitCode, 1, stderr)
+    const { stderr } = assertExit(await deploying, 1)
     assert.match(stderr, /shutting the hook down/)
     assert.equal(site.read('page.txt'), 'one\n')
     assert.equal(await site.live(), good)
@@ -115,8 +113,7 @@ describe('A step that cannot be started', async () => {
     await site.deploy()
     await site.commit({ 'page.txt': 'two\n' })
     site.configure({ INSTALL_DEPS: `test "$(cat page.txt)" = one || rm -rf '${site.workTree}'` })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(
       output,
       /UPGRADING.* failed: Its process could not be started: the folder .* is gone\. .* is back in place/,

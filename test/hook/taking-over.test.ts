@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 import { type CleansUp, findFreePort } from '../lib/sshd.ts'
 import { ask, startWebServer } from '../lib/web-server.ts'
@@ -17,8 +18,7 @@ describe('After the switch to another release', async () => {
     const pidfile = join(site.folder, 'service.pid')
     site.configure({ RELEASES: '3', SMOKE_TEST: '', INSTALL_DEPS: '', UPGRADE_DB: '', RESTART: 'true' })
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     const service = ['python3', join(import.meta.dirname, '../lib/service.py'), pidfile]
     const serve = ['python3', '-m', 'http.server', '--bind', '127.0.0.1', `${port}`]
     await startWebServer(t, url, ['env', `SERVICE_CWD=${site.workTree}`, ...service, ...serve])
@@ -31,8 +31,7 @@ describe('After the switch to another release', async () => {
     site.configure({ HEALTH_CHECK_TIMEOUT: '3' })
     const first = await site.live()
     await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /The application still runs from .*\.releases\/1[\s\S]*http\.server/)
     assert.equal(await site.live(), first)
     assert.equal(site.read('page.txt'), 'one\n')
@@ -44,8 +43,7 @@ describe('After the switch to another release', async () => {
     t.after(() => void worker.kill('SIGKILL'))
     site.configure({ RESTART: restart })
     await site.commit({ 'page.txt': 'two\n' })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, /STILL RUNNING FROM RELEASE 1, WHICH RESTART DOES NOT REACH: process \d+ \(sleep 1000\.25\)/)
     assert.equal((await ask(`${url}page.txt`))?.text, 'two\n')
   })

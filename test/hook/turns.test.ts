@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor, waitForOutput } from '../lib/events.ts'
+import { assertExit } from '../lib/exit.ts'
 import { hookProcesses, processes, waitingHooks } from '../lib/processes.ts'
 import { startServer } from '../lib/site.ts'
 import { isRunning, letGo, waitingMakefile } from '../lib/waiting-step.ts'
@@ -25,10 +26,7 @@ describe('Deployments of one work tree', async () => {
     await waitFor('all wait', () => waitingHooks(site.repository) === 3)
     letGo(site)
     const results = await Promise.all(deploying)
-    assert.deepEqual(
-      results.map(({ exitCode }) => exitCode),
-      [0, 0, 0, 0],
-    )
+    for (const result of results) assertExit(result, 0)
     assert.equal(await site.live(), newest)
     assert.deepEqual(site.steps(), [`install ${first}`, `upgrade ${first}`, `install ${newest}`, `upgrade ${newest}`])
     assert.match(
@@ -53,7 +51,7 @@ describe('Deployments of one work tree', async () => {
     )
     assert.equal(site.steps().length, 1)
     letGo(site)
-    assert.equal((await next).exitCode, 0)
+    assertExit(await next, 0)
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
   })
 
@@ -62,10 +60,10 @@ describe('Deployments of one work tree', async () => {
     const pidFile = join(site.folder, 'daemon')
     site.configure({ INSTALL_DEPS: `test -e ${pidFile} || { setsid sleep 600 & echo $! > ${pidFile}; }` })
     await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     try {
       await site.commit()
-      assert.equal((await site.deploy()).exitCode, 0)
+      assertExit(await site.deploy(), 0)
     } finally {
       process.kill(Number(readFileSync(pidFile, 'utf8')))
     }
@@ -90,8 +88,7 @@ describe('Deployments of one work tree', async () => {
       )
       if (step) process.kill(step.pid, 'SIGKILL')
       await site.commit({ 'page.txt': 'two' })
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 0, output)
+      assertExit(await site.deploy(), 0)
     } finally {
       process.kill(Number(readFileSync(pidFile, 'utf8')))
     }
@@ -105,8 +102,7 @@ describe('Deployments of one work tree', async () => {
     })
     await site.commit()
     const commit = await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, /A deployment's own step has pushed this, and would wait for itself/)
     assert.equal(await site.live(), commit)
   })
@@ -123,12 +119,11 @@ describe('The server finishes what a push began', async () => {
     const deploying = site.startDeploy()
     await isRunning(site)
     process.kill(deploying.pid as number, 'SIGINT')
-    assert.equal((await deploying).exitCode, 130)
+    assertExit(await deploying, 130)
     const again = site.startDeploy()
     await waitFor('the second one waits', () => waitingHooks(site.repository) === 1)
     letGo(site)
-    const { exitCode, stderr } = await again
-    assert.equal(exitCode, 0, stderr)
+    const { stderr } = assertExit(await again, 0)
     assert.match(stderr, /It is being deployed already, since .*:\n(remote: {5}.*\n)*remote: {5}from the start/)
     assert.equal(await site.live(), commit)
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
@@ -140,10 +135,9 @@ describe('The server finishes what a push began', async () => {
     const deploying = site.startDeploy()
     await isRunning(site)
     sshd.dropConnections()
-    const { exitCode, stderr } = await deploying
-    assert.equal(exitCode, 5, stderr)
+    assertExit(await deploying, 5)
     letGo(site)
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), commit)
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
   })

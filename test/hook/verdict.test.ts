@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
+import { assertExit, assertFails } from '../lib/exit.ts'
 import { hookProcesses } from '../lib/processes.ts'
 import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
@@ -23,8 +24,7 @@ describe('The verdict', async () => {
     await site.commit({
       Makefile: `install-deps:\n${claims.map(claim => `\t@printf "${claim}"\n`).join('')}\t@exit 1\n`,
     })
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(), 1)
     assert.doesNotMatch(output, /^remote: pushlive: \w+ is live/m)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that there is none is the point
     assert.doesNotMatch(output, /[\r\u001b]/)
@@ -34,9 +34,8 @@ describe('The verdict', async () => {
     const site = await newSite(t)
     await site.serverGit`git config receive.hideRefs refs/deploy`
     const commit = await site.commit()
-    const forged = await site.git`git push ${site.repository} ${`${commit}:refs/deploy/main/live`}`.nothrow()
-    assert.notEqual(forged.exitCode, 0)
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertFails(await site.git`git push ${site.repository} ${`${commit}:refs/deploy/main/live`}`.nothrow())
+    assertExit(await site.deploy(), 0)
     assert.match((await site.git`git ls-remote ${site.repository}`).stdout, /refs\/deploy\/main\/live/)
   })
 
@@ -45,12 +44,11 @@ describe('The verdict', async () => {
     site.configure({ UPGRADE_DB: 'echo upgrade >> "$STEPS"; test -e "$STEPS.ok"' })
     const commit = await site.commit({ Makefile: 'install-deps:\n' })
     for (let time = 1; time <= 3; time++) {
-      const { exitCode, output } = await site.deploy()
-      assert.equal(exitCode, 1, output)
+      assertExit(await site.deploy(), 1)
       assert.deepEqual(site.steps(), ['upgrade'])
     }
     writeFileSync(join(site.folder, 'steps.ok'), '')
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), commit)
     assert.deepEqual(await site.asks(), [])
   })
@@ -65,8 +63,7 @@ describe('The verdict', async () => {
       `#!/bin/sh\nexec strace -qq -o /dev/null -e ${failing} '${program('post-receive').join("' '")}'\n`,
     )
     await site.commit()
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    assertExit(await site.deploy(), 0)
     assert.deepEqual(await site.asks(), [])
   })
 
@@ -76,7 +73,7 @@ describe('The verdict', async () => {
     await site.deploy()
     site.steps()
     for (let time = 1; time <= 2; time++) {
-      assert.equal((await site.deploy(['--again'])).exitCode, 0)
+      assertExit(await site.deploy(['--again']), 0)
       assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
     }
   })
@@ -87,11 +84,10 @@ describe('The verdict', async () => {
     const deploying = site.startDeploy()
     await isRunning(site)
     for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
-    const { exitCode, stderr } = await deploying
-    assert.equal(exitCode, 5, stderr)
+    const { stderr } = assertExit(await deploying, 5)
     assert.match(stderr, /To do: run deploy again/)
     letGo(site)
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     assert.equal(await site.live(), commit)
   })
 
@@ -100,15 +96,15 @@ describe('The verdict', async () => {
     const older = await site.commit()
     await site.commit({ Makefile: waitingMakefile })
     letGo(site)
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     await site.git`git checkout --quiet --detach ${older}`
     for (const file of ['steps.go', 'steps.running']) rmSync(join(site.folder, file))
     const deploying = site.startDeploy(['--again'])
     await isRunning(site)
     for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
-    const { exitCode, stderr } = await deploying
+    const deployed = await deploying
     letGo(site)
-    assert.equal(exitCode, 5, stderr)
+    const { stderr } = assertExit(deployed, 5)
     assert.match(stderr, /To do: run deploy again/)
   })
 
@@ -118,8 +114,7 @@ describe('The verdict', async () => {
     await site.commit({ 'page.txt': 'two\n' })
     await site.deploy()
     await site.git`git checkout --quiet --detach ${older}`
-    const { exitCode, output } = await site.deploy()
-    assert.equal(exitCode, 0, output)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, /IS LIVE \(as part of/)
   })
 
@@ -133,7 +128,7 @@ describe('The verdict', async () => {
     const rollingBack = site.startDeploy(['rollback', first])
     await isRunning(site)
     for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
-    assert.equal((await rollingBack).exitCode, 5)
+    assertExit(await rollingBack, 5)
     assert.deepEqual([await site.live(), site.read('page.txt')], [live, 'one\n'])
     letGo(site)
     await verifyMended(site, live, 'two\n')
@@ -162,8 +157,7 @@ describe('The verdict', async () => {
     const live = await site.commit({ 'page.txt': 'two\n' })
     await site.deploy()
     site.configure({ INSTALL_DEPS: 'false' })
-    const { exitCode, output } = await site.deploy(['rollback'])
-    assert.equal(exitCode, 1, output)
+    const { output } = assertExit(await site.deploy(['rollback']), 1)
     assert.match(output, /IS NOT BACK IN PLACE/)
     site.configure({ INSTALL_DEPS: waitingCommand })
     letGo(site)
@@ -177,8 +171,7 @@ const waitingCommand =
 /** One more `deploy` does what was left undone, and says that the commit is live. */
 async function verifyMended(site: Site, commit: string, page: string) {
   site.steps()
-  const { exitCode, output } = await site.deploy()
-  assert.equal(exitCode, 0, output)
+  const { output } = assertExit(await site.deploy(), 0)
   assert.equal(await site.live(), commit)
   assert.equal(site.read('page.txt'), page, output)
   assert.ok(site.steps().includes(`install ${commit}`), output)

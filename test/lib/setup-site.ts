@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -92,9 +91,6 @@ export async function startSite(
 }
 
 export type Site = Awaited<ReturnType<typeof startSite>>
-
-export const succeeds = ({ exitCode, stdout, stderr }: { exitCode: number | null; stdout: string; stderr: string }) =>
-  assert.equal(exitCode, 0, stdout + stderr)
 
 export const modeOf = (file: string) => statSync(file).mode & 0o777
 

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
+import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 import { findFreePort } from '../lib/sshd.ts'
 
@@ -85,18 +86,14 @@ describe('A package', async () => {
     const site = await newSite(t)
     const job = zx({ cwd: site.clone, env: site.deployEnvironment, quiet: true, nothrow: true })
     const commit = await site.commit()
-    const good = await job`exec ${pushlive} deploy`
-    assert.equal(good.exitCode, 0, good.text())
+    assertExit(await job`exec ${pushlive} deploy`, 0)
     assert.equal(await site.live(), commit)
     await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
-    const bad = await job`exec ${pushlive} deploy`
-    assert.equal(bad.exitCode, 1, bad.text())
+    assertExit(await job`exec ${pushlive} deploy`, 1)
     assert.equal(await site.live(), commit)
-    const { exitCode, stdout } = await job`exec ${pushlive} setup-ssh --version`
-    assert.equal(exitCode, 0)
+    const { stdout } = assertExit(await job`exec ${pushlive} setup-ssh --version`, 0)
     assert.match(stdout, /^pushlive setup-ssh \d/)
-    const wrong = await job`exec ${pushlive} no-such-program`
-    assert.equal(wrong.exitCode, 2)
+    const wrong = assertExit(await job`exec ${pushlive} no-such-program`, 2)
     assert.match(wrong.stderr, /no-such-program.*\nTo do: pushlive deploy \| setup-ssh/)
   }
 
@@ -175,21 +172,20 @@ describe('On a Debian that has nothing but git and openssh', { concurrency: 2, s
       copyFileSync(join(import.meta.dirname, 'push.sh'), join(machine, 'push.sh'))
       copyFileSync(join(release, `pushlive_${version}_amd64.deb`), join(machine, 'pushlive.deb'))
       const inside = $({ nothrow: true, env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin' } })
-      const installed = await inside`chroot ${machine} dpkg --install /pushlive.deb`
-      assert.equal(installed.exitCode, 0, installed.text())
+      assertExit(await inside`chroot ${machine} dpkg --install /pushlive.deb`, 0)
       for (const prefix of ['/programs/', '/usr/bin/pushlive ']) {
         const port = await findFreePort()
-        const { exitCode, stdout, stderr } =
-          await inside`exec setpriv --pdeathsig TERM chroot ${machine} bash /push.sh ${port} ${prefix}`
+        const { stdout, stderr } = assertExit(
+          await inside`exec setpriv --pdeathsig TERM chroot ${machine} bash /push.sh ${port} ${prefix}`,
+          0,
+        )
         const said = `${stdout}${stderr}`
         console.log(said)
-        assert.equal(exitCode, 0, said)
         assert.match(said, /^[0-9a-f]{40} IS LIVE.*\nexit code 0, page: good, installed: good$/m)
         assert.match(said, /^remote: UPGRADING DATABASE STRUCTURE failed/m)
         assert.match(said, /^exit code 1, page: good, installed: good$/m)
       }
-      const removed = await inside`chroot ${machine} dpkg --purge pushlive`
-      assert.equal(removed.exitCode, 0, removed.text())
+      assertExit(await inside`chroot ${machine} dpkg --purge pushlive`, 0)
     })
   }
 })

@@ -4,7 +4,8 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { type ProcessOutput, $ as zx } from 'zx/core'
-import { startSite, succeeds } from '../lib/setup-site.ts'
+import { assertExit } from '../lib/exit.ts'
+import { startSite } from '../lib/setup-site.ts'
 import { canHaveOwnFiles } from '../lib/sshd.ts'
 
 const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -27,7 +28,7 @@ describe('setup-ssh, where the login shell is', { concurrency: 2 }, () => {
       const site = await startSiteWith(t, `/usr/bin/${name}`, 'srv/my *app*, [new] & ~ü; #1%.git')
       if (site === undefined) return
       const { table, ...result } = await site.setupSsh()
-      succeeds(result)
+      assertExit(result, 0)
       assert.match(table, /^authorized_keys +created +.* lets it push to this repository, and refuses a shell$/m)
 
       const clone = join(site.folder, 'clone')
@@ -36,7 +37,7 @@ describe('setup-ssh, where the login shell is', { concurrency: 2 }, () => {
       const url = `${alias}:${site.repository}`
       await git`git init --quiet ${clone}`
       await git`git -C ${clone} -c user.name=x -c user.email=x commit --quiet --allow-empty -m first`
-      succeeds(await git`git -C ${clone} push ${url} HEAD:refs/heads/main`)
+      assertExit(await git`git -C ${clone} push ${url} HEAD:refs/heads/main`, 0)
       const { stdout } = await git`git ls-remote ${url}`
       assert.match(stdout, /\trefs\/heads\/main\n/)
 
@@ -56,10 +57,13 @@ describe('setup-ssh, where the login shell is', { concurrency: 2 }, () => {
         '"; id; "',
         '!!',
       ]) {
-        const tried: ProcessOutput =
-          await $`ssh -F ${site.in('pushlive.conf')} -T ${alias} -- ${command ? [command] : []}`
-        assert.deepEqual([tried.exitCode, tried.stdout], [126, ''], command)
-        assert.match(tried.stderr, /^This key may only push to /, command)
+        const { stdout, stderr }: ProcessOutput = assertExit(
+          await $`ssh -F ${site.in('pushlive.conf')} -T ${alias} -- ${command ? [command] : []}`,
+          126,
+          command,
+        )
+        assert.equal(stdout, '', command)
+        assert.match(stderr, /^This key may only push to /, command)
       }
     })
   }
@@ -69,16 +73,14 @@ describe('setup-ssh, where the login shell is', { concurrency: 2 }, () => {
       const site = await startSiteWith(t, loginShell)
       if (site === undefined) return
       const expected = /^authorized_keys +TO DO +\S+ runs no commands: its login shell is .* chsh -s \/bin\/sh \w+/m
-      const own = await site.setupSsh()
-      assert.equal(own.exitCode, 3, own.stdout + own.stderr)
+      const own = assertExit(await site.setupSsh(), 3)
       assert.match(own.table, expected)
       assert.doesNotMatch(own.table, /chsh -s \S*git-shell/)
 
       // Somebody else has put the line there, as setup-ssh showed it.
       const line = /^ {2}(restrict,command=.*)$/m.exec(own.stdout)?.[1]
       writeFileSync(site.sshd.authorizedKeys, `${line}\n`)
-      const { exitCode, table } = await site.setupSsh()
-      assert.equal(exitCode, 3)
+      const { table } = assertExit(await site.setupSsh(), 3)
       assert.match(table, expected)
       assert.equal(readFileSync(site.sshd.authorizedKeys, 'utf8'), `${line}\n`)
     })

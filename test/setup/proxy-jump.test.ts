@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { fingerprint } from '../../scripts/lib/ssh/key-blob.ts'
+import { assertExit, assertFails } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
-import { modeOf, snapshot, startSite, succeeds } from '../lib/setup-site.ts'
+import { modeOf, snapshot, startSite } from '../lib/setup-site.ts'
 import { canHaveOwnFiles, type SshdOptions, startSshd } from '../lib/sshd.ts'
 
 const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -37,7 +38,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
     const { gate, site, env, gateAlias, knownHosts } = await startSiteBehindGate(t)
     const secrets = join(site.folder, 'secrets')
     const { table, ...result } = await site.setupSsh({ env, args: ['--print-secrets', secrets] })
-    succeeds(result)
+    assertExit(result, 0)
     assert.match(table, /^host keys +created +1 of 1 for \S+ in .*\nhost keys +created +1 of 1 for /m)
     assert.match(table, /^authorized_keys +created +.* lets it connect to \S+, and refuses a shell$/m)
     assert.match(table, /^authorized_keys +created +.* lets it push to this repository, and refuses a shell$/m)
@@ -53,8 +54,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
     assert.equal(modeOf(secrets), 0o700)
 
     const before = [snapshot(site.sshFolder), site.authorizedKeys(), readFileSync(gate.authorizedKeys, 'utf8')]
-    const again = await site.setupSsh({ env })
-    succeeds(again)
+    const again = assertExit(await site.setupSsh({ env }), 0)
     assert.doesNotMatch(again.table, / created /)
     const after = [snapshot(site.sshFolder), site.authorizedKeys(), readFileSync(gate.authorizedKeys, 'utf8')]
     assert.deepEqual(after, before)
@@ -63,7 +63,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
     const listed = await $({
       env: { ...process.env, GIT_SSH_COMMAND: ssh.join(' ') },
     })`git ls-remote ${site.alias}:${site.repository}`
-    succeeds(listed)
+    assertExit(listed, 0)
     const other = await startSshd(t)
     for (const stolen of [
       $`${ssh} ${gateAlias}`,
@@ -73,8 +73,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
       $`sftp -b /dev/null -F ${site.in('pushlive.conf')} ${gateAlias}`,
       $`${ssh} -o ExitOnForwardFailure=yes -R 0:127.0.0.1:${gate.port} ${gateAlias} id`,
     ]) {
-      const { exitCode, stdout } = await stolen
-      assert.notEqual(exitCode, 0)
+      const { stdout } = assertFails(await stolen)
       assert.equal(stdout, '')
     }
   })
@@ -82,7 +81,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
   test('hands out what deploy takes', async t => {
     const { site, env } = await startSiteBehindGate(t)
     const secrets = join(site.folder, 'secrets')
-    succeeds(await site.setupSsh({ env, args: ['--print-secrets', secrets] }))
+    assertExit(await site.setupSsh({ env, args: ['--print-secrets', secrets] }), 0)
     const clone = join(site.folder, 'clone')
     await $`git init --quiet --initial-branch main ${clone}`
     await $`git -C ${clone} -c user.name=x -c user.email=x commit --quiet --allow-empty -m first`
@@ -100,8 +99,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
   test('stops where the gate is not the one that is listed, before anything goes through it', async t => {
     const { site, env } = await startSiteBehindGate(t)
     const before = snapshot(site.sshFolder)
-    const { exitCode, stderr } = await site.setupSsh({ env: { ...env, HOST_FINGERPRINT: site.hostFingerprint } })
-    assert.equal(exitCode, 3)
+    const { stderr } = assertExit(await site.setupSsh({ env: { ...env, HOST_FINGERPRINT: site.hostFingerprint } }), 3)
     assert.match(stderr, /^None of the keys that \[127\.0\.0\.1\]:\d+ shows is in HOST_FINGERPRINT/)
     assert.deepEqual(snapshot(site.sshFolder), before)
   })
@@ -109,8 +107,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
   test('says that the gate could not be asked where the operator cannot log in there', async t => {
     const { gate, site, env } = await startSiteBehindGate(t)
     writeFileSync(gate.authorizedKeys, '')
-    const { exitCode, stderr } = await site.setupSsh({ env })
-    assert.equal(exitCode, 3)
+    const { stderr } = assertExit(await site.setupSsh({ env }), 3)
     assert.match(
       stderr,
       /^\S+@\[127\.0\.0\.1\]:\d+ could not be asked for the host keys of \[\S+\]:\d+\.\n.*Permission denied/,
@@ -121,16 +118,14 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
   test('tells which of the two does not accept the key', async t => {
     const { site, env } = await startSiteBehindGate(t)
     writeFileSync(site.sshd.authorizedKeys, '')
-    const { exitCode, table } = await site.setupSsh({ env })
-    assert.equal(exitCode, 3)
+    const { table } = assertExit(await site.setupSsh({ env }), 3)
     assert.match(table, /^authorized_keys +created .* lets it connect to \S+, and refuses a shell$/m)
     assert.match(table, /^authorized_keys +TO DO +you cannot log in as \S+: have the line above added there$/m)
   })
 
   test('says so where the gate passes nothing on', async t => {
     const { site, env } = await startSiteBehindGate(t, { config: ['AllowTcpForwarding no'] })
-    const { exitCode, stdout, table } = await site.setupSsh({ env })
-    assert.equal(exitCode, 3)
+    const { stdout, table } = assertExit(await site.setupSsh({ env }), 3)
     assert.match(stdout, /administratively prohibited/)
     assert.match(table, /^authorized_keys +TO DO .* lets the key in, but it cannot connect to \S+: see above$/m)
   })
@@ -144,12 +139,11 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
       ['a%40b@gate', /PROXY_JUMP is not user@host/],
       ['a@gate,b@gate', /PROXY_JUMP is not user@host/],
     ] as const) {
-      const { exitCode, stderr } = await site.setupSsh({ env: { PROXY_JUMP } })
-      assert.equal(exitCode, 2)
+      const { stderr } = assertExit(await site.setupSsh({ env: { PROXY_JUMP } }), 2)
       assert.match(stderr, problem)
     }
     const { table, ...result } = await site.setupSsh({ env: { PROXY_JUMP: ' ' } })
-    succeeds(result)
+    assertExit(result, 0)
     assert.doesNotMatch(table, /jump/)
   })
 })

@@ -18,8 +18,9 @@ import { delimiter, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { fingerprint } from '../../scripts/lib/ssh/key-blob.ts'
+import { assertExit, assertFails } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
-import { modeOf, type Site, snapshot, startSite, succeeds } from '../lib/setup-site.ts'
+import { modeOf, type Site, snapshot, startSite } from '../lib/setup-site.ts'
 import { newKeyPair } from '../lib/sshd.ts'
 
 const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -28,7 +29,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
   test('lets a key push to the repository, and to nothing else', async t => {
     const site = await startSite(t)
     const { table, ...result } = await site.setupSsh()
-    succeeds(result)
+    assertExit(result, 0)
     assert.equal(result.stderr, '')
     assert.match(table, /^host keys +created +1 of 1 for \S+ in /m)
     assert.match(table, /^deploy key +created +/m)
@@ -41,7 +42,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
     const publicKey = site.read('pushlive-127.0.0.1-app.pub')
     assert.match(publicKey, /^ssh-ed25519 \S+ pushlive ssh:\/\/\S+\/srv\/app\.git \d{4}-\d\d-\d\d\n$/)
     assert.equal(modeOf(site.deployKey), 0o600)
-    assert.equal((await $`ssh-keygen -y -P '' -f ${site.deployKey}`).exitCode, 0)
+    assertExit(await $`ssh-keygen -y -P '' -f ${site.deployKey}`, 0)
     assert.equal(modeOf(site.in('pushlive.conf')), 0o600)
 
     const environment = { ...process.env, GIT_SSH_COMMAND: `ssh -F ${site.in('pushlive.conf')}` }
@@ -49,12 +50,10 @@ describe('setup-ssh', { concurrency: 4 }, () => {
     const $$ = $({ env: environment })
     await $$`git init --quiet ${clone}`
     await $$`git -C ${clone} -c user.name=x -c user.email=x commit --quiet --allow-empty -m first`
-    const pushed = await $$`git -C ${clone} push ${`ssh://${site.alias}${site.repository}`} HEAD:refs/heads/main`
-    assert.equal(pushed.exitCode, 0, pushed.stderr)
+    assertExit(await $$`git -C ${clone} push ${`ssh://${site.alias}${site.repository}`} HEAD:refs/heads/main`, 0)
 
     await $`git init --quiet --bare ${join(site.sshd.folder, 'srv/other.git')}`
-    const other = await $$`git ls-remote ${`ssh://${site.alias}${site.sshd.folder}/srv/other.git`}`
-    assert.equal(other.exitCode, 128)
+    const other = assertExit(await $$`git ls-remote ${`ssh://${site.alias}${site.sshd.folder}/srv/other.git`}`, 128)
     assert.match(other.stderr, /This key may only push to .*\/srv\/app\.git/)
     for (const command of [
       '',
@@ -65,8 +64,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
       `git-upload-archive '${site.repository}'`,
       '$(id)',
     ]) {
-      const { exitCode, stdout, stderr } = await site.withDeployKey(...(command ? [command] : []))
-      assert.equal(exitCode, 126, command)
+      const { stdout, stderr } = assertExit(await site.withDeployKey(...(command ? [command] : [])), 126, command)
       assert.equal(stdout, '')
       assert.match(stderr, /This key may only push to /)
     }
@@ -79,7 +77,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
       $`ssh -F ${config} -W ${`127.0.0.1:${site.sshd.port}`} ${site.alias}`,
       $`ssh -F ${config} -o ExitOnForwardFailure=yes -R 0:127.0.0.1:${site.sshd.port} ${site.alias} id`,
     ]) {
-      assert.notEqual((await attempt).exitCode, 0)
+      assertFails(await attempt)
     }
     assert.ok(!existsSync(target))
   })
@@ -87,11 +85,11 @@ describe('setup-ssh', { concurrency: 4 }, () => {
   test('finds everything there when it runs again, and changes nothing', async t => {
     const site = await startSite(t, { hostKeyTypes: ['ed25519', 'ecdsa', 'rsa'] })
     const all = Object.values(site.sshd.hostPublicKeys).map(key => fingerprint(key.split(' ')[1] ?? ''))
-    succeeds(await site.setupSsh({ env: { HOST_FINGERPRINT: all.join(', ') } }))
+    assertExit(await site.setupSsh({ env: { HOST_FINGERPRINT: all.join(', ') } }), 0)
     const before = [snapshot(site.sshFolder), site.authorizedKeys()]
     for (const HOST_FINGERPRINT of ['', all.join(' ')]) {
       const { table, ...result } = await site.setupSsh({ env: { HOST_FINGERPRINT } })
-      succeeds(result)
+      assertExit(result, 0)
       assert.deepEqual([snapshot(site.sshFolder), site.authorizedKeys()], before)
       assert.doesNotMatch(table, / created /)
       assert.match(table, /^host keys +ok +3 of 3 for /m)
@@ -101,16 +99,16 @@ describe('setup-ssh', { concurrency: 4 }, () => {
 
   test('needs no access of the operator when the key is authorized already', async t => {
     const site = await startSite(t)
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     const withoutOperator = site.authorizedKeys().split('\n').slice(1).join('\n')
     writeFileSync(site.sshd.authorizedKeys, withoutOperator)
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     assert.equal(site.authorizedKeys(), withoutOperator)
   })
 
   test("leaves the operator's own access to the server as it was", async t => {
     const site = await startSite(t)
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     const own =
       await $`ssh -F ${site.config} -o ${`UserKnownHostsFile=${site.in('known_hosts')}`} -p ${site.sshd.port} ${`${site.sshd.user}@127.0.0.1`} echo a shell`
     assert.equal(own.stdout, 'a shell\n', own.stderr)
@@ -119,23 +117,23 @@ describe('setup-ssh', { concurrency: 4 }, () => {
   test('says that a path on this machine needs no ssh', async t => {
     const site = await startSite(t)
     const before = snapshot(site.sshFolder)
-    const { exitCode, stdout } = await site.setupSsh({ env: { STAGING_REMOTE_REPO: site.repository } })
-    assert.equal(exitCode, 0)
+    const { stdout } = assertExit(await site.setupSsh({ env: { STAGING_REMOTE_REPO: site.repository } }), 0)
     assert.match(stdout, /is a path on this machine: no ssh is needed\.\n$/)
     assert.deepEqual(snapshot(site.sshFolder), before)
   })
 
   test('says what to do about a repository that is not there yet', async t => {
     const site = await startSite(t)
-    const { table, exitCode } = await site.setupSsh({ env: { STAGING_REMOTE_REPO: `${site.url}/later` } })
-    assert.equal(exitCode, 0)
+    const { table } = assertExit(await site.setupSsh({ env: { STAGING_REMOTE_REPO: `${site.url}/later` } }), 0)
     assert.match(table, /^repository +TO DO +make install-hook/m)
   })
 
   test('points out a port that git takes for a folder', async t => {
     const site = await startSite(t)
-    const { stdout, exitCode } = await site.setupSsh({ env: { STAGING_REMOTE_REPO: 'user@localhost.invalid:2222/x' } })
-    assert.equal(exitCode, 3)
+    const { stdout } = assertExit(
+      await site.setupSsh({ env: { STAGING_REMOTE_REPO: 'user@localhost.invalid:2222/x' } }),
+      3,
+    )
     assert.match(stdout, /2222 looks like a port, .*: write ssh:\/\/user@localhost\.invalid:2222\/x/)
   })
 
@@ -147,8 +145,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
       SSH_KEY_TYPE: 'dsa',
       SSH_KEY_FILE: 'a"b',
     }
-    const { stderr, exitCode } = await site.setupSsh({ env })
-    assert.equal(exitCode, 2)
+    const { stderr } = assertExit(await site.setupSsh({ env }), 2)
     for (const name of Object.keys(env)) assert.match(stderr, new RegExp(`^ +${name} `, 'm'))
     const { stderr: withoutUser } = await site.setupSsh({ env: { STAGING_REMOTE_REPO: 'host:/x.git' } })
     assert.match(withoutUser, /STAGING_REMOTE_REPO names no user/)
@@ -160,8 +157,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const before = snapshot(site.sshFolder)
     for (const path of ["/it's", '/$(id)', '/`id`', '/a"b', '/a\\b', '/a!']) {
-      const { stderr, exitCode } = await site.setupSsh({ env: { STAGING_REMOTE_REPO: `user@127.0.0.1:${path}` } })
-      assert.equal(exitCode, 2)
+      const { stderr } = assertExit(await site.setupSsh({ env: { STAGING_REMOTE_REPO: `user@127.0.0.1:${path}` } }), 2)
       assert.match(stderr, /cannot be used in authorized_keys/)
     }
     assert.deepEqual(snapshot(site.sshFolder), before)
@@ -169,19 +165,17 @@ describe('setup-ssh', { concurrency: 4 }, () => {
 
   test('takes a path with blanks, brackets, commas and stars as it is', async t => {
     const site = await startSite(t, { path: 'srv/my *app*, [new] & ü;.git' })
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     await $`git init --quiet --bare ${join(site.sshd.folder, 'srv/my other, [new] & ü;.git')}`
     const sameToAGlob = `git-upload-pack '${site.repository.replaceAll('*', 'other')}'`
-    const { exitCode } = await $`ssh -F ${site.in('pushlive.conf')} ${readHost(site)} ${sameToAGlob}`
-    assert.equal(exitCode, 126)
+    assertExit(await $`ssh -F ${site.in('pushlive.conf')} ${readHost(site)} ${sameToAGlob}`, 126)
   })
 
   test('says what to do for a user whom ssh does not know', async t => {
     const asNobody = ['setpriv', '--reuid', '54321', '--clear-groups']
     if (!(await $`${asNobody} ${program('setup-ssh')} --version`).ok) return t.skip('needs root')
     const env = { PATH: process.env.PATH, STAGING_REMOTE_REPO: 'user@127.0.0.1:/x' }
-    const { exitCode, stderr } = await $({ env, cwd: '/' })`${asNobody} ${program('setup-ssh')}`
-    assert.equal(exitCode, 2)
+    const { stderr } = assertExit(await $({ env, cwd: '/' })`${asNobody} ${program('setup-ssh')}`, 2)
     assert.match(stderr, /^ssh does not work for a user who is not in \/etc\/passwd\./)
   })
 
@@ -190,8 +184,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
     assert.match((await site.setupSsh({ args: ['--help'] })).stdout, /^Usage: setup-ssh /)
     assert.match((await site.setupSsh({ args: ['--version'] })).stdout, /^pushlive setup-ssh /)
     for (const args of [['--yes'], ['--github', 'no slash'], ['extra']]) {
-      const { exitCode, stderr } = await site.setupSsh({ args })
-      assert.equal(exitCode, 2)
+      const { stderr } = assertExit(await site.setupSsh({ args }), 2)
       assert.match(stderr, /setup-ssh --help/)
     }
   })
@@ -202,8 +195,10 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     const site = await startSite(t, { hostKeyTypes: ['ed25519', 'ecdsa', 'rsa'] })
     const { ed25519 = '', rsa = '' } = site.sshd.hostPublicKeys
     const print = (key: string) => fingerprint(key.split(' ')[1] ?? '')
-    const result = await site.setupSsh({ env: { HOST_FINGERPRINT: `${print(ed25519)}, ${print(rsa)}=` } })
-    succeeds(result)
+    const result = assertExit(
+      await site.setupSsh({ env: { HOST_FINGERPRINT: `${print(ed25519)}, ${print(rsa)}=` } }),
+      0,
+    )
     const name = `[127.0.0.1]:${site.sshd.port}`
     const lines = site.read('known_hosts').trim().split('\n').sort()
     assert.deepEqual(lines, [`${name} ${ed25519}`, `${name} ${rsa}`])
@@ -214,8 +209,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
   test('stops where neither HOST_FINGERPRINT nor anybody at a terminal vouches for them', async t => {
     const site = await startSite(t)
     const before = snapshot(site.sshFolder)
-    const { exitCode, stderr } = await site.setupSsh({ env: { HOST_FINGERPRINT: '' } })
-    assert.equal(exitCode, 2)
+    const { stderr } = assertExit(await site.setupSsh({ env: { HOST_FINGERPRINT: '' } }), 2)
     assert.match(stderr, /^The host keys of \[127\.0\.0\.1\]:\d+ have not been confirmed\./)
     assert.ok(stderr.includes(site.hostFingerprint))
     assert.match(stderr, /To do: set HOST_FINGERPRINT /)
@@ -227,8 +221,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     const HOST_FINGERPRINT = `SHA256:${'x'.repeat(43)}`
     for (const known of ['', site.sshd.knownHosts]) {
       writeFileSync(site.in('known_hosts'), known)
-      const { exitCode, stderr } = await site.setupSsh({ env: { HOST_FINGERPRINT } })
-      assert.equal(exitCode, 3)
+      const { stderr } = assertExit(await site.setupSsh({ env: { HOST_FINGERPRINT } }), 3)
       assert.ok(stderr.includes(HOST_FINGERPRINT) && stderr.includes(site.hostFingerprint))
       assert.equal(site.read('known_hosts'), known)
       assert.ok(!existsSync(site.deployKey))
@@ -237,12 +230,11 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
 
   test('stops at a key that is not the known one, with both fingerprints, and whatever HOST_FINGERPRINT says', async t => {
     const site = await startSite(t)
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     await site.sshd.changeHostKeys()
     const before = snapshot(site.sshFolder)
     const offered = fingerprint(site.sshd.hostPublicKeys.ed25519?.split(' ')[1] ?? '')
-    const { exitCode, stderr } = await site.setupSsh({ env: { HOST_FINGERPRINT: offered } })
-    assert.equal(exitCode, 3)
+    const { stderr } = assertExit(await site.setupSsh({ env: { HOST_FINGERPRINT: offered } }), 3)
     assert.match(stderr, /^\[127\.0\.0\.1\]:\d+ shows another host key than the one that is known/)
     assert.match(stderr, new RegExp(`known +${site.hostFingerprint.replaceAll('+', '\\+')}`))
     assert.match(stderr, new RegExp(`offered +${offered.replaceAll('+', '\\+')}`))
@@ -251,10 +243,9 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
 
   test('goes by the known types where nobody vouches for a further one', async t => {
     const site = await startSite(t)
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     await site.sshd.restart({ hostKeyTypes: ['ed25519', 'rsa'] })
-    const result = await site.setupSsh({ env: { HOST_FINGERPRINT: '' } })
-    succeeds(result)
+    const result = assertExit(await site.setupSsh({ env: { HOST_FINGERPRINT: '' } }), 0)
     assert.match(result.table, /^host keys +ok +1 of 2 for \S+ in /m)
     assert.doesNotMatch(site.read('known_hosts'), /ssh-rsa/)
   })
@@ -263,8 +254,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     for (const answer of ['yes', 'fingerprint'] as const) {
       const site = await startSite(t)
       const typed = answer === 'yes' ? 'yes' : site.hostFingerprint
-      const { exitCode, stdout } = await site.setupSshAtTerminal(`${typed}\n`, { env: { HOST_FINGERPRINT: '' } })
-      assert.equal(exitCode, 0, stdout)
+      const { stdout } = assertExit(await site.setupSshAtTerminal(`${typed}\n`, { env: { HOST_FINGERPRINT: '' } }), 0)
       assert.match(stdout, /Are these the keys of the right server/)
       assert.equal(site.read('known_hosts'), site.sshd.knownHosts)
     }
@@ -274,8 +264,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const before = snapshot(site.sshFolder)
     for (const typed of ['no\n', '\n', 'y\n', `SHA256:${'x'.repeat(43)}\n`, '\x04']) {
-      const { exitCode, stdout } = await site.setupSshAtTerminal(typed, { env: { HOST_FINGERPRINT: '' } })
-      assert.equal(exitCode, 2, stdout)
+      const { stdout } = assertExit(await site.setupSshAtTerminal(typed, { env: { HOST_FINGERPRINT: '' } }), 2)
       assert.match(stdout, /The host keys were not confirmed, so nothing was written\./)
     }
     assert.deepEqual(snapshot(site.sshFolder), before)
@@ -285,7 +274,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const strange = '# mine\r\n|1|x|y ssh-rsa AAAA\nhost ssh-ed25519 AAAAC3'
     writeFileSync(site.in('known_hosts'), strange, { mode: 0o640 })
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     assert.equal(site.read('known_hosts'), `${strange}\n${site.sshd.knownHosts}`)
     assert.equal(modeOf(site.in('known_hosts')), 0o640)
   })
@@ -293,8 +282,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
   test('says what to check where no ssh server answers', async t => {
     const site = await startSite(t)
     await site.sshd.stop()
-    const { exitCode, stderr } = await site.setupSsh()
-    assert.equal(exitCode, 3)
+    const { stderr } = assertExit(await site.setupSsh(), 3)
     assert.match(stderr, /^No ssh server answers as \[127\.0\.0\.1\]:\d+\./)
   })
 })
@@ -305,7 +293,7 @@ describe('setup-ssh and the deploy key', { concurrency: 4 }, () => {
     const { file, privateKey, publicKey } = await newKeyPair(site.folder, 'ecdsa')
     chmodSync(file, 0o644)
     const { table, ...result } = await site.setupSsh({ env: { SSH_KEY_FILE: file } })
-    succeeds(result)
+    assertExit(result, 0)
     assert.match(table, /^deploy key +ok +/m)
     assert.equal(readFileSync(file, 'utf8'), privateKey)
     assert.equal(readFileSync(`${file}.pub`, 'utf8').trim(), publicKey)
@@ -320,7 +308,7 @@ describe('setup-ssh and the deploy key', { concurrency: 4 }, () => {
   ] as const) {
     test(`creates one of ${SSH_KEY_TYPE || 'ed25519, where no type is set'}, which the server accepts`, async t => {
       const site = await startSite(t)
-      succeeds(await site.setupSsh({ env: { SSH_KEY_TYPE, SSH_KEY_FILE: join(site.folder, 'my key') } }))
+      assertExit(await site.setupSsh({ env: { SSH_KEY_TYPE, SSH_KEY_FILE: join(site.folder, 'my key') } }), 0)
       assert.match(readFileSync(join(site.folder, 'my key.pub'), 'utf8'), new RegExp(`^${found} `))
     })
   }
@@ -329,7 +317,7 @@ describe('setup-ssh and the deploy key', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const { file, publicKey } = await newKeyPair(site.folder)
     rmSync(`${file}.pub`)
-    succeeds(await site.setupSsh({ env: { SSH_KEY_FILE: file } }))
+    assertExit(await site.setupSsh({ env: { SSH_KEY_FILE: file } }), 0)
     assert.equal(readFileSync(`${file}.pub`, 'utf8').trim(), publicKey)
   })
 
@@ -337,8 +325,7 @@ describe('setup-ssh and the deploy key', { concurrency: 4 }, () => {
     const contents = () =>
       [file, `${file}.pub`].map(name => (existsSync(name) ? readFileSync(name, 'utf8') : undefined))
     const before = [contents(), site.authorizedKeys()]
-    const { exitCode, stdout, stderr } = await site.setupSsh({ env: { SSH_KEY_FILE: file } })
-    assert.equal(exitCode, 2, stdout + stderr)
+    const { stderr } = assertExit(await site.setupSsh({ env: { SSH_KEY_FILE: file } }), 2)
     assert.match(stderr, expected)
     assert.deepEqual([contents(), site.authorizedKeys()], before)
   }
@@ -383,7 +370,7 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
       writeFileSync(site.config, bytes)
       chmodSync(site.config, 0o640)
       for (let run = 0; run < 2; run++) {
-        succeeds(await site.setupSsh())
+        assertExit(await site.setupSsh(), 0)
         assert.deepEqual(readFileSync(site.config), Buffer.concat([Buffer.from(includeLine(site)), bytes]))
         assert.equal(modeOf(site.config), 0o640)
       }
@@ -397,7 +384,7 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     const killed = await $`echo $$`
     const left = `config.pushlive-${killed.stdout.trim()}`
     writeFileSync(site.in(left), site.configText, { mode: 0o600 })
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     assert.equal(existsSync(site.in(left)), false)
     assert.ok(site.read('config').endsWith(site.configText))
   })
@@ -415,14 +402,13 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     const dotfile = join(site.folder, 'dotfiles config')
     renameSync(site.config, dotfile)
     symlinkSync(dotfile, site.config)
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     assert.ok(lstatSync(site.config).isSymbolicLink())
     assert.equal(realpathSync(site.config), dotfile)
     assert.equal(readFileSync(dotfile, 'utf8'), includeLine(site) + site.configText)
 
     rmSync(dotfile)
-    const { exitCode, stderr } = await site.setupSsh()
-    assert.equal(exitCode, 2)
+    const { stderr } = assertExit(await site.setupSsh(), 2)
     assert.match(stderr, /is a symbolic link to a file that is not there/)
   })
 
@@ -430,7 +416,7 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const text = `# mine\n  include=${site.sshFolder}/*.conf\n${site.configText}`
     writeFileSync(site.config, text)
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     assert.equal(readFileSync(site.config, 'utf8'), text)
   })
 
@@ -438,15 +424,14 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const text = `Port 22\nInclude ${site.sshFolder}/*.conf\n${site.configText}`
     writeFileSync(site.config, text)
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     assert.equal(readFileSync(site.config, 'utf8'), includeLine(site) + text)
   })
 
   test('leaves one that ssh does not accept as it is, and shows why', async t => {
     const site = await startSite(t)
     writeFileSync(site.config, 'Hst a\n')
-    const { exitCode, stderr } = await site.setupSsh()
-    assert.equal(exitCode, 2)
+    const { stderr } = assertExit(await site.setupSsh(), 2)
     assert.match(stderr, /^ssh does not accept .*config .*\n +\S+config: line 2: Bad configuration option: hst/)
     assert.equal(readFileSync(site.config, 'utf8'), 'Hst a\n')
     assert.deepEqual(
@@ -459,21 +444,20 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const second = join(site.sshd.folder, 'srv/second.git')
     await $`git init --quiet --bare ${second}`
-    succeeds(await site.setupSsh())
-    succeeds(await site.setupSsh({ env: { STAGING_REMOTE_REPO: site.url.replace('app.git', 'second.git') } }))
+    assertExit(await site.setupSsh(), 0)
+    assertExit(await site.setupSsh({ env: { STAGING_REMOTE_REPO: site.url.replace('app.git', 'second.git') } }), 0)
     const entries = site.read('pushlive.conf')
     assert.deepEqual(
       [...entries.matchAll(/^Host (.*)$/gm)].map(([, host]) => host),
       ['pushlive-127.0.0.1-app', 'pushlive-127.0.0.1-second'],
     )
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     assert.equal(site.read('pushlive.conf'), entries)
     assert.equal(site.authorizedKeys().trim().split('\n').length, 3)
 
     for (const strange of ['Host x\n', `${entries}Host x # y\n`]) {
       writeFileSync(site.in('pushlive.conf'), strange)
-      const { exitCode, stderr } = await site.setupSsh()
-      assert.equal(exitCode, 2)
+      const { stderr } = assertExit(await site.setupSsh(), 2)
       assert.match(stderr, /pushlive\.conf is not as setup-ssh left it/)
       assert.equal(site.read('pushlive.conf'), strange)
     }
@@ -486,8 +470,7 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
     const before = site.authorizedKeys().trimEnd()
     writeFileSync(site.sshd.authorizedKeys, before, { mode: 0o666 })
     chmodSync(site.sshd.authorizedKeys, 0o666)
-    const { stdout, ...result } = await site.setupSsh()
-    succeeds({ stdout, ...result })
+    const { stdout } = assertExit(await site.setupSsh(), 0)
     const added = site.authorizedKeys().slice(before.length)
     assert.match(added, /^\nrestrict,command="exec sh .* ssh-ed25519 \S+ pushlive .*\n$/)
     assert.ok(stdout.includes(added.trim()))
@@ -504,7 +487,7 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
       setEnv: { HOME: home },
       config: [`AuthorizedKeysFile "${keys}" "${home}/.ssh/authorized_keys"`],
     })
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     assert.equal(modeOf(join(home, '.ssh')), 0o700)
     assert.equal(modeOf(join(home, '.ssh/authorized_keys')), 0o600)
   })
@@ -515,8 +498,7 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
     mkdirSync(home)
     writeFileSync(join(home, '.ssh'), 'no folder')
     await site.sshd.restart({ setEnv: { HOME: home } })
-    const { exitCode, stdout, table } = await site.setupSsh()
-    assert.equal(exitCode, 3)
+    const { stdout, table } = assertExit(await site.setupSsh(), 3)
     assert.match(stdout, /mkdir: .*\.ssh/)
     assert.match(table, /^authorized_keys +TO DO +the line could not be written to \S+'s authorized_keys: see above$/m)
   })
@@ -524,23 +506,21 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
   test('is not misled by what a login shell prints', async t => {
     const site = await startSite(t)
     writeFileSync(join(site.sshd.home, '.bashrc'), 'test -n "$SSH_ORIGINAL_COMMAND" || echo Welcome\n')
-    const result = await site.setupSsh()
-    succeeds(result)
+    const result = assertExit(await site.setupSsh(), 0)
     assert.match(result.table, /^authorized_keys +created +/m)
   })
 
   test('says what is left to do where the operator cannot log in', async t => {
     const site = await startSite(t)
     writeFileSync(site.sshd.authorizedKeys, '')
-    const { exitCode, stdout, table } = await site.setupSsh()
-    assert.equal(exitCode, 3)
+    const { stdout, table } = assertExit(await site.setupSsh(), 3)
     assert.match(stdout, /Permission denied/)
     assert.match(stdout, /^ {2}restrict,command="exec sh .* ssh-ed25519 /m)
     assert.match(table, /^authorized_keys +TO DO +you cannot log in as .*: have the line above added there$/m)
 
     const line = /^ {2}(restrict,command=.*)$/m.exec(stdout)?.[1]
     appendFileSync(site.sshd.authorizedKeys, `${line}\n`)
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
   })
 
   test('points out a key that may do more than push', async t => {
@@ -548,22 +528,23 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
     const { file, publicKey } = await newKeyPair(site.folder)
     site.sshd.authorize(publicKey)
     const before = site.authorizedKeys()
-    const { exitCode, table } = await site.setupSsh({ env: { SSH_KEY_FILE: file } })
-    assert.equal(exitCode, 0)
+    const { table } = assertExit(await site.setupSsh({ env: { SSH_KEY_FILE: file } }), 0)
     assert.match(table, /^authorized_keys +TO DO +.* gives the key a shell: put the line above in place of its own$/m)
     assert.equal(site.authorizedKeys(), before)
   })
 
   test('points out a key that is there for another repository, and does not touch its line', async t => {
     const site = await startSite(t)
-    succeeds(await site.setupSsh())
+    assertExit(await site.setupSsh(), 0)
     const before = site.authorizedKeys()
     const second = join(site.sshd.folder, 'srv/second.git')
     await $`git init --quiet --bare ${second}`
-    const { exitCode, table } = await site.setupSsh({
-      env: { STAGING_REMOTE_REPO: site.url.replace('app.git', 'second.git'), SSH_KEY_FILE: site.deployKey },
-    })
-    assert.equal(exitCode, 3)
+    const { table } = assertExit(
+      await site.setupSsh({
+        env: { STAGING_REMOTE_REPO: site.url.replace('app.git', 'second.git'), SSH_KEY_FILE: site.deployKey },
+      }),
+      3,
+    )
     assert.match(
       table,
       /^authorized_keys +TO DO +.* has another line for this key: put the one above in its place, or set SSH_KEY_FILE/m,
@@ -575,7 +556,7 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const { file, publicKey } = await newKeyPair(site.folder)
     appendFileSync(site.sshd.authorizedKeys, `# ${publicKey}\n`)
-    succeeds(await site.setupSsh({ env: { SSH_KEY_FILE: file } }))
+    assertExit(await site.setupSsh({ env: { SSH_KEY_FILE: file } }), 0)
   })
 })
 
@@ -607,7 +588,7 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const { folder, PATH } = installGh(site)
     const { table, ...result } = await site.setupSsh({ env: { PATH }, args: ['--github', 'seita/flexmeasures'] })
-    succeeds(result)
+    assertExit(result, 0)
     assert.match(table, /^secrets of the CI +created +seita\/flexmeasures$/m)
     const names = ['STAGING_REMOTE_REPO', 'KNOWN_DEPLOYMENT_HOSTS', 'SSH_DEPLOYMENT_KEY']
     const calls = readFileSync(join(folder, 'arguments'), 'utf8')
@@ -620,8 +601,10 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
 
   test('says what is left to do where gh refuses or is missing', async t => {
     const site = await startSite(t)
-    const refused = await site.setupSsh({ env: { PATH: installGh(site, 1).PATH }, args: ['--github', 'a/b'] })
-    assert.equal(refused.exitCode, 1)
+    const refused = assertExit(
+      await site.setupSsh({ env: { PATH: installGh(site, 1).PATH }, args: ['--github', 'a/b'] }),
+      1,
+    )
     assert.match(refused.stdout, /gh variable set STAGING_REMOTE_REPO: HTTP 403: no/)
     assert.match(refused.table, /^secrets of the CI +TO DO/m)
 
@@ -630,8 +613,7 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     for (const name of ['bash', 'sh', 'git', 'ssh', 'ssh-keygen', 'ssh-keyscan']) {
       symlinkSync((await $`command -v ${name}`).stdout.trim(), join(PATH, name))
     }
-    const missing = await site.setupSsh({ env: { PATH }, args: ['--github', 'a/b'] })
-    assert.equal(missing.exitCode, 1, missing.stderr)
+    const missing = assertExit(await site.setupSsh({ env: { PATH }, args: ['--github', 'a/b'] }), 1)
     assert.equal(missing.stderr, '')
     assert.match(missing.stdout, /gh is not installed/)
   })
@@ -641,7 +623,7 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     const folder = join(site.folder, 'new', 'secrets')
     for (let run = 0; run < 2; run++) {
       const { table, ...result } = await site.setupSsh({ args: ['--print-secrets', folder] })
-      succeeds(result)
+      assertExit(result, 0)
       assert.match(table, /^secrets in files +created +.*: delete it once they are stored$/m)
       assert.equal(modeOf(folder), 0o700)
       assert.deepEqual(snapshot(folder), [
@@ -656,16 +638,14 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     const site = await startSite(t)
     const open = join(site.folder, 'open')
     mkdirSync(open, { mode: 0o755 })
-    const shared = await site.setupSsh({ args: ['--print-secrets', open] })
-    assert.equal(shared.exitCode, 2)
+    const shared = assertExit(await site.setupSsh({ args: ['--print-secrets', open] }), 2)
     assert.match(shared.stderr, /Others may look into /)
     assert.deepEqual(readdirSync(open), [])
 
     const taken = join(site.folder, 'taken')
     mkdirSync(taken, { mode: 0o700 })
     writeFileSync(join(taken, 'STAGING_REMOTE_REPO'), 'mine')
-    const { exitCode, stderr } = await site.setupSsh({ args: ['--print-secrets', taken] })
-    assert.equal(exitCode, 2)
+    const { stderr } = assertExit(await site.setupSsh({ args: ['--print-secrets', taken] }), 2)
     assert.match(stderr, /is there already, with another content/)
     assert.equal(readFileSync(join(taken, 'STAGING_REMOTE_REPO'), 'utf8'), 'mine')
   })

@@ -8,6 +8,7 @@ import { exitCode, Failure } from '../../scripts/lib/shared/program.ts'
 import { fingerprint } from '../../scripts/lib/ssh/key-blob.ts'
 import { isEntryFor, normalizeKnownHosts, parseKnownHosts } from '../../scripts/lib/ssh/known-hosts.ts'
 import { parseRemote } from '../../scripts/lib/ssh/remote.ts'
+import { assertExit } from '../lib/exit.ts'
 import { newKeyPair, startSshd } from '../lib/sshd.ts'
 
 const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -239,10 +240,8 @@ test('a real server is found by ssh under every form of its lines, and under no 
     `${sshd.host} ${key}`,
     await hash(clean),
   ]) {
-    const { exitCode, stderr } = await connect(normalizeKnownHosts(text, remote))
-    assert.equal(exitCode, 0, stderr)
+    assertExit(await connect(normalizeKnownHosts(text, remote)), 0)
   }
-  const { exitCode, stderr } = await connect(normalizeKnownHosts(other as string, remote))
-  assert.equal(exitCode, 255)
+  const { stderr } = assertExit(await connect(normalizeKnownHosts(other as string, remote)), 255)
   assert.match(stderr, /REMOTE HOST IDENTIFICATION HAS CHANGED/)
 })
