@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { takeActionInputs } from './lib/deploy/action-inputs.ts'
-import { recognizeCi } from './lib/deploy/ci.ts'
+import { recognizeCi } from './lib/deploy/ci/recognize.ts'
 import { CiReport } from './lib/deploy/ci-report.ts'
 import {
   findCommit,

@@ -1,9 +1,7 @@
-import { appendFileSync, writeSync } from 'node:fs'
 import { parseVerdict } from '../protocol/verdict.ts'
 import { flatten, harmless } from '../shared/foreign-text.ts'
 import { Failure } from '../shared/program.ts'
-import type { Ci } from './ci.ts'
-import { newUnique } from './clone.ts'
+import type { Ci } from './ci/ci.ts'
 import { type Listener, terminal } from './push.ts'
 import { parseStep } from './step-clock.ts'
 
@@ -23,18 +21,13 @@ export class CiReport implements Listener {
   readonly #steps: SeenStep[] = []
   /** Of the step that is under way. */
   #lastLines: string[] = []
-  #fold: string | undefined
-  /** What the server prints is no command to the CI before this is said (GitHub's runner finds `##[` anywhere). */
-  readonly #token = newUnique()
+  #openStep: string | undefined
 
   /** @param url where the application is */
   constructor(ci: Ci, url: string | undefined) {
     this.#ci = ci
     this.#url = url
-    if (ci.language !== 'github') return
-    write(`::stop-commands::${this.#token}`)
-    // Behind the last words of ours, which quote the server.
-    process.once('exit', () => writeSync(2, `::${this.#token}::\n`))
+    ci.open?.()
   }
 
   said(line: string): void {
@@ -60,39 +53,23 @@ export class CiReport implements Listener {
       : flatten(failure ? `${failure.message} ${failure.why}` : String(outcome))
     const began = this.#steps[0]?.began ?? Date.now()
     const seconds = ((this.#steps.at(-1)?.ended ?? began) - began) / 1000
-    const values = { live: `${isLive}`, commit, verdict, url: this.#url ?? '', seconds: `${seconds}` }
-    if (this.#ci.language === 'github') {
-      const [kind, title] = isLive ? ['notice', 'Live'] : ['error', 'Not live']
-      this.#command(`::${kind} title=${title}::${escapeCommand(verdict)}`)
-      append(process.env.GITHUB_OUTPUT, formatLines(values))
-      append(process.env.GITHUB_STEP_SUMMARY, this.#summary(verdict, isLive))
-    } else if (this.#ci.language === 'gitlab') {
-      const named = Object.entries(values).map(([name, value]) => [`DEPLOY_${name.toUpperCase()}`, value] as const)
-      append('deploy.env', formatLines(Object.fromEntries(named)))
-    }
+    this.#ci.annotate?.(isLive, verdict)
+    this.#ci.writeOutputs?.({ live: `${isLive}`, commit, verdict, url: this.#url ?? '', seconds: `${seconds}` })
+    this.#ci.writeSummary?.(this.#summary(verdict, isLive))
   }
 
   #beginStep(name: string) {
     this.#steps.push({ name, began: Date.now() })
     this.#lastLines = []
-    this.#fold = `step_${this.#steps.length}`
-    if (this.#ci.language === 'github') this.#command(`::group::${name}`)
-    if (this.#ci.language === 'gitlab')
-      write(`\u001b[0Ksection_start:${unixTime()}:${this.#fold}[collapsed=true]\r\u001b[0K${name}`)
+    this.#openStep = `step_${this.#steps.length}`
+    this.#ci.beginStep?.(name, this.#openStep)
   }
 
   #endStep() {
     const step = this.#steps.at(-1)
     if (step) step.ended ??= Date.now()
-    if (this.#fold && this.#ci.language === 'github') this.#command('::endgroup::')
-    if (this.#fold && this.#ci.language === 'gitlab')
-      write(`\u001b[0Ksection_end:${unixTime()}:${this.#fold}\r\u001b[0K`)
-    this.#fold = undefined
-  }
-
-  /** A command of ours, amid what the server prints. */
-  #command(command: string) {
-    write(`::${this.#token}::\n${command}\n::stop-commands::${this.#token}`)
+    if (this.#openStep) this.#ci.endStep?.(this.#openStep)
+    this.#openStep = undefined
   }
 
   #summary(verdict: string, isLive: boolean): string {
@@ -114,25 +91,5 @@ export class CiReport implements Listener {
   }
 }
 
-const write = (line: string) => process.stderr.write(`${line}\n`)
-const unixTime = () => Math.floor(Date.now() / 1000)
-
-/** GitHub's own escapes for what stands behind `::`. */
-const escapeCommand = (text: string) => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
 const escapeMarkdown = (text: string) => text.replace(/[\\`*_{}[\]<>()#|~]/g, '\\$&')
 const unfence = (line: string) => line.replaceAll('```', "'''")
-
-const formatLines = (values: Readonly<Record<string, string>>) =>
-  Object.entries(values)
-    .map(([name, value]) => `${name}=${flatten(value)}\n`)
-    .join('')
-
-/** Where the CI gives no file, or one that cannot be written, the deployment is what it is all the same. */
-function append(file: string | undefined, text: string): void {
-  if (!file) return
-  try {
-    appendFileSync(file, text)
-  } catch (error) {
-    write(`${file} could not be written: ${error}`)
-  }
-}

@@ -3,7 +3,7 @@ import type { Shell } from 'zx/core'
 import { quote } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { isForeignClone } from '../ssh/explain-failure.ts'
-import type { Ci } from './ci.ts'
+import type { Ci } from './ci/ci.ts'
 import type { DeploySettings } from './settings.ts'
 
 /** What a command works with. */
