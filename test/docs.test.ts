@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, it } from 'node:test'
+
+const root = join(import.meta.dirname, '..')
+const pages = globSync('**/*.md', { cwd: root, exclude: ['**/node_modules', 'dist'] })
+const read = (page: string) => readFileSync(join(root, page), 'utf8').replace(/^```.*?^```/gms, '')
+
+/** How GitHub names a heading in a page's address. */
+const anchorOf = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-')
+const anchorsOf = (page: string) => [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading))
+
+describe('The links of', () => {
+  for (const page of pages) {
+    it(`${page} lead to files and headings that are there`, () => {
+      const targets = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
+      const broken = targets.filter(target => {
+        if (/^[a-z]+:/.test(target)) return false
+        const [path = '', anchor] = target.split('#')
+        const file = path === '' ? page : join(dirname(page), path)
+        if (!existsSync(join(root, file))) return true
+        return anchor !== undefined && (statSync(join(root, file)).isDirectory() || !anchorsOf(file).includes(anchor))
+      })
+      assert.deepEqual(broken, [])
+    })
+  }
+})
