@@ -44,7 +44,7 @@ async function main(): Promise<number> {
   await type('./deploy')
   await show(url, 'version 2, 2 migration(s)\n')
 
-  say('A change with a slip: the application could not even be loaded.')
+  say('A change with a mistake: the application cannot be loaded.')
   await change({ 'app/__init__.py': 'VERSION = "3\n' }, 'Version 3')
   await type('./deploy', 1)
   await show(url, 'version 2, 2 migration(s)\n')

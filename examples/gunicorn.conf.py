@@ -1,9 +1,9 @@
-# gunicorn serves the code that the hook has put into PATH_TO_GIT_WORK_TREE: gunicorn -c /home/seita/gunicorn.conf.py
+# gunicorn serves the code in PATH_TO_GIT_WORK_TREE: gunicorn -c /home/seita/gunicorn.conf.py
 #
-# It does not watch wsgi.py. Its --reload would, but also every module, and so load the new code before its dependencies
-# are installed and the database is upgraded. And SIGHUP starts new workers of the old master: with the old release's
-# packages, where each has an environment of its own. So restart-gunicorn.sh has a new master started, by SIGUSR2, which
-# ends the old one as soon as one of its workers has loaded the application. What cannot be loaded never serves.
+# gunicorn does not watch wsgi.py. Its --reload watches every module: it would load the new code before the dependencies are
+# installed and the database is upgraded. SIGHUP starts new workers of the old master: they would use the old release's
+# packages, if each release has its own. So restart-gunicorn.sh sends SIGUSR2, which starts a new master. The new master
+# ends the old one as soon as one of its workers has loaded the application. Code that cannot be loaded never serves.
 #
 #   PATH_TO_GIT_WORK_TREE=/home/seita/flexmeasures
 #   RESTART=/home/seita/restart-gunicorn.sh
@@ -14,7 +14,7 @@ import signal
 folder = "/home/seita/flexmeasures"
 
 wsgi_app = "wsgi:application"
-# Not the link itself: what is loaded later would come from another release.
+# The real path: through the link, modules that are loaded later would come from another release.
 chdir = os.path.realpath(folder)
 pidfile = "/home/seita/gunicorn.pid"
 bind = "127.0.0.1:8000"
@@ -22,7 +22,7 @@ workers = 2
 
 
 def pre_exec(server):
-    """Has the new master start where the link leads now, with the gunicorn of that release, if it has its own."""
+    """Starts the new master in the release that the link leads to, with that release's gunicorn, if it has its own."""
     release = os.path.realpath(folder)
     server.START_CTX["cwd"] = release
     python, program = (f"{release}/.venv/bin/{name}" for name in ("python", "gunicorn"))
@@ -32,7 +32,7 @@ def pre_exec(server):
 
 
 def post_worker_init(worker):
-    """Ends the old master; gunicorn tells the new one who that is."""
+    """Ends the old master, whose process id gunicorn gives to the new one."""
     if "GUNICORN_PID" in os.environ:
         try:
             os.kill(int(os.environ["GUNICORN_PID"]), signal.SIGTERM)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts gunicorn anew, in the release that is live now; ends with 1 where it does not start. See gunicorn.conf.py.
+# Restarts gunicorn in the release that is live now. Exits with 1 if it does not start. See gunicorn.conf.py.
 set -eu
 pidfile=/home/seita/gunicorn.pid
 
@@ -8,7 +8,7 @@ kill -USR2 "$old"
 has_begun=no
 for _ in $(seq 600); do
   sleep 0.1
-  # The new master's file is gunicorn.pid.2, until the old one has ended.
+  # The new master uses gunicorn.pid.2 until the old one has ended.
   if [ -e "$pidfile.2" ]; then has_begun=yes
   elif [ "$(cat "$pidfile" 2>/dev/null || echo none)" != "$old" ]; then
     [ -e "$pidfile" ] && exit 0
