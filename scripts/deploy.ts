@@ -20,6 +20,7 @@ import { check, tryPush } from './lib/deploy/preflight.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
 import { StepClock } from './lib/deploy/step-clock.ts'
+import { isPartOfId } from './lib/protocol/ids.ts'
 import type { DeploymentRecord } from './lib/protocol/record.ts'
 import { readArguments } from './lib/shared/arguments.ts'
 import { exitCode, Failure, run } from './lib/shared/program.ts'
@@ -193,7 +194,7 @@ async function formatForPeople(
 async function findNamed(session: Session, name: string | undefined): Promise<string | undefined> {
   const commit = name === undefined ? undefined : await resolveCommit(session, name)
   if (commit !== undefined || name === undefined) return commit
-  if (/^[0-9a-f]{4,64}$/i.test(name)) return name.toLowerCase()
+  if (isPartOfId(name.toLowerCase())) return name.toLowerCase()
   throw new Failure(exitCode.usage, `${name} is not a commit of this repository.`, {
     fix: 'deploy history lists what was live',
   })

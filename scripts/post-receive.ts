@@ -2,12 +2,13 @@ import { fstatSync, readFileSync, realpathSync, writeSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { findAnswer, verdictOn } from './lib/hook/answered.ts'
+import type { Site } from './lib/hook/context.ts'
 import { Deployment } from './lib/hook/deployment.ts'
 import { enterEnvironment } from './lib/hook/environment.ts'
-import { withTimeKept } from './lib/hook/file-time.ts'
+import { findAnswer, verdictOn } from './lib/hook/find-answer.ts'
 import { isSettled, Journal, type JournalEntry, type Touched } from './lib/hook/journal.ts'
 import { DeploymentLog } from './lib/hook/log.ts'
+import { withTimeKept } from './lib/hook/mtime.ts'
 import { notify } from './lib/hook/notify.ts'
 import { identifySettings, type Plan, planDeployment, switchAndUpgrade } from './lib/hook/plan.ts'
 import { identifyProcess } from './lib/hook/processes.ts'
@@ -15,7 +16,6 @@ import { branchIn, findAsk, removeAsks } from './lib/hook/pushed-refs.ts'
 import type { Relay } from './lib/hook/relay.ts'
 import type { Release } from './lib/hook/releases.ts'
 import { inFolder, lockedFolder, readHookSettings } from './lib/hook/settings.ts'
-import type { Site } from './lib/hook/site.ts'
 import { verifyTakenOver } from './lib/hook/taking-over.ts'
 import { takeTurn } from './lib/hook/turn.ts'
 import { type Ask, isRollback } from './lib/protocol/asks.ts'
@@ -89,7 +89,7 @@ async function main(): Promise<number> {
 
 /** Says what a deployment would meet here, and deploys nothing. */
 async function reportChecks(gitDir: string, relay: Relay): Promise<true> {
-  const { lookAround } = await import('./lib/hook/look-around.ts')
+  const { lookAround } = await import('./lib/hook/checks.ts')
   for await (const check of lookAround(gitDir)) relay.say(formatCheck(check))
   relay.say(endOfChecks)
   return true

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { after, describe, it } from 'node:test'
-import { parseStep, StepClock } from '../../scripts/lib/deploy/step-clock.ts'
+import { StepClock } from '../../scripts/lib/deploy/step-clock.ts'
+import { parseAnnouncement } from '../../scripts/lib/protocol/steps.ts'
 import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
@@ -67,6 +68,6 @@ describe('A step that takes its time', async () => {
     ['    INSTALLING DEPENDENCIES ...', undefined],
     ['INSTALLING DEPENDENCIES failed: `make` exited with 2.', undefined],
   ] as const) {
-    it(`is announced, or not, by "${line}"`, () => assert.equal(parseStep(line), step))
+    it(`is announced, or not, by "${line}"`, () => assert.equal(parseAnnouncement(line), step))
   }
 })

@@ -17,7 +17,7 @@ import { tmpdir, userInfo } from 'node:os'
 import { join, relative } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
-import { type Ask, askRef, verbs } from '../../scripts/lib/protocol/asks.ts'
+import { type Ask, askRef, verbNames } from '../../scripts/lib/protocol/asks.ts'
 import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { program, testsBinaries } from '../lib/programs.ts'
@@ -389,7 +389,7 @@ describe('hooks/update', () => {
       await place.git`git commit --quiet --amend --allow-empty --message ${'Rewritten'}`
       await refuses([`+HEAD:refs/heads/${branch}`], /\(non-fast-forward\)/g)
 
-      for (const verb of verbs) await accepts(`HEAD:${askRef(branch, { verb, commit: id }, unique)}`)
+      for (const verb of verbNames) await accepts(`HEAD:${askRef(branch, { verb, commit: id }, unique)}`)
       await accepts(`HEAD:${askRef(branch, { verb: 'rollback', commit: undefined }, unique)}`)
       const folder = `refs/deploy-ask/${branch}`
       await refuses(

@@ -1,9 +1,9 @@
+import { parseAnnouncement } from '../protocol/steps.ts'
 import { parseVerdict } from '../protocol/verdict.ts'
 import { flatten, harmless } from '../shared/foreign-text.ts'
 import { Failure } from '../shared/program.ts'
 import type { Ci } from './ci/ci.ts'
 import { type Listener, terminal } from './push.ts'
-import { parseStep } from './step-clock.ts'
 
 const keptLines = 15
 
@@ -31,7 +31,7 @@ export class CiReport implements Listener {
   }
 
   said(line: string): void {
-    const name = parseStep(line)
+    const name = parseAnnouncement(line)
     const isVerdict = parseVerdict(line) !== undefined
     if (name || isVerdict) this.#endStep()
     if (name) this.#beginStep(name)

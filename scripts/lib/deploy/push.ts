@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Ask, askRef, emptyTrees, isRollback } from '../protocol/asks.ts'
+import { type Ask, askRef, isRollback } from '../protocol/asks.ts'
+import { emptyTrees } from '../protocol/ids.ts'
 import { formatOrigin } from '../protocol/origin.ts'
 import { type Greeting, parseGreeting, parseVerdict, type Verdict } from '../protocol/verdict.ts'
 import { harmless } from '../shared/foreign-text.ts'

@@ -1,11 +1,6 @@
+import { parseAnnouncement } from '../protocol/steps.ts'
 import { parseVerdict } from '../protocol/verdict.ts'
 import type { Listener } from './push.ts'
-
-/** The step that a line of the hook's announces. What a recipe prints is none: it is indented. */
-export function parseStep(line: string): string | undefined {
-  const [, wait, step] = /^(?:(WAITING) FOR .*|([A-Z][A-Z\d ]+?)(?: \(.*\))?) \.\.\.$/.exec(line) ?? []
-  return wait ?? step
-}
 
 /** How long a step is silent before somebody takes it for hung: seconds. */
 const longSilence = 60
@@ -30,7 +25,7 @@ export class StepClock implements Listener, Disposable {
 
   said(line: string): void {
     this.#wipe()
-    const step = parseStep(line)
+    const step = parseAnnouncement(line)
     if (step !== undefined) this.#seconds = 0
     if (step !== undefined || parseVerdict(line)) this.#step = step
     this.#listener.said(line)

@@ -1,8 +1,8 @@
 import type { DeploymentRecord } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
+import type { Site } from './context.ts'
 import type { Deployment } from './deployment.ts'
 import { openShell } from './release-steps.ts'
-import type { Site } from './site.ts'
 import type { StepsShell } from './steps-shell.ts'
 
 /** What DB_REVISION says: the first word of its last line. @throws Failure where it fails or says nothing */

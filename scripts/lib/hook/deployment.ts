@@ -1,4 +1,5 @@
 import type { DeploymentRecord, StepRecord } from '../protocol/record.ts'
+import { formatAnnouncement, nameInTitle } from '../protocol/steps.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Journal, JournalEntry, Touched } from './journal.ts'
@@ -46,8 +47,8 @@ export class Deployment {
   /** The same for what is no part of the record. */
   async announce<T>(name: string, action: () => Promise<T>): Promise<T> {
     // Without the path or URL behind it.
-    this.stepName = name.replace(/ \(.*/, '')
-    this.log.say(`${name} ...`)
+    this.stepName = nameInTitle(name)
+    this.log.say(formatAnnouncement(name))
     return await action()
   }
 

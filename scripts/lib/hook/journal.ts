@@ -1,6 +1,7 @@
 import type { Verb } from '../protocol/asks.ts'
+import { isCommitId } from '../protocol/ids.ts'
 import type { Origin } from '../protocol/origin.ts'
-import { isCommitId, type StepRecord } from '../protocol/record.ts'
+import type { StepRecord } from '../protocol/record.ts'
 import type { ProcessId } from './processes.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
 

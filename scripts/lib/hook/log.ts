@@ -1,5 +1,6 @@
 import { fstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { formatLogName } from '../protocol/logs.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Relay } from './relay.ts'
 
@@ -16,7 +17,7 @@ export class DeploymentLog {
   /** @throws Failure where the file cannot be written */
   constructor(folder: string, started: Date, commit: string, relay: Relay) {
     this.#relay = relay
-    this.file = join(folder, `${started.toISOString().replace(/[-:]/g, '')}-${commit}.log`)
+    this.file = join(folder, formatLogName({ commit, started: started.toISOString() }))
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 })
       this.fd = openSync(this.file, 'a+', 0o600)

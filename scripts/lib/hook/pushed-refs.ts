@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Ask, askFolder, isRollback, parseAsk } from '../protocol/asks.ts'
+import { type Ask, askFolder, branchOf, commitInUnknownAsk, isAskRef, isRollback, parseAsk } from '../protocol/asks.ts'
+import { isZeroId } from '../protocol/ids.ts'
 import { formatVerdict } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
 
@@ -16,16 +17,14 @@ export interface Pushed {
   readonly isAsked: boolean
 }
 
-const isZero = (id: string) => /^0+$/.test(id)
-
 /**
  * Finds what is asked in the hook's standard input: lines of `old new ref`. A push of the branch without an ask, by
  * hand, asks for its deployment.
  */
 export function findAsk(input: string, branch: string): Pushed {
   const lines = input.split('\n').filter(Boolean).map(readLine)
-  const asks = lines.filter(({ ref, id }) => isAskRef(ref) && !isZero(id))
-  const pushed = lines.find(({ ref, id }) => ref === `refs/heads/${branch}` && !isZero(id))
+  const asks = lines.filter(({ ref, id }) => isAskRef(ref) && !isZeroId(id))
+  const pushed = lines.find(({ ref, id }) => ref === `refs/heads/${branch}` && !isZeroId(id))
   if (asks.length === 0) {
     const ask: Ask | undefined = pushed && { verb: 'deploy', commit: pushed.id }
     return { ask, refusals: ask ? [] : lines.map(line => explainRefusal(line, branch)), isAsked: ask !== undefined }
@@ -52,18 +51,16 @@ export function removeAsks(input: string, gitDir: string): void {
   }
 }
 
-const isAskRef = (ref: string) => ref.startsWith('refs/deploy-ask/')
-
 function explainRefusal({ ref, id }: { ref: string; id: string }, branch: string): string {
-  if (isZero(id) && ref === `refs/heads/${branch}`)
+  if (isZeroId(id) && ref === `refs/heads/${branch}`)
     return `${branch} is deleted: nothing is deployed, what is live stays so.`
-  const commit = isAskRef(ref) ? /-([0-9a-f]{40}|[0-9a-f]{64})-\w+$/.exec(ref)?.[1] : id
+  const commit = isAskRef(ref) ? commitInUnknownAsk(ref) : id
   const isOfBranch = ref.startsWith(`${askFolder(branch)}/`)
   const explanation = isOfBranch
     ? `${flatten(ref)} is nothing that this hook understands, or not the only ask of this push`
     : `only pushes of ${branch} are deployed here`
   // Only of these deploy expects an answer.
-  if (isAskRef(ref) || (!isZero(id) && ref.startsWith('refs/heads/'))) {
+  if (isAskRef(ref) || (!isZeroId(id) && ref.startsWith('refs/heads/'))) {
     return formatVerdict({ commit: commit ?? 'previous', live: false, explanation })
   }
   return `${flatten(ref)}: nothing is deployed, only pushes of ${branch} are.`
@@ -76,8 +73,6 @@ function readLine(line: string) {
 
 /** The branch that a push is about, for where the settings cannot be read that name ours. */
 export function branchIn(input: string): string {
-  const refs = input.split('\n').map(line => readLine(line).ref)
-  const names = refs.map(ref => /^refs\/(?:deploy-ask\/(.+)\/[^/]+|heads\/(.+))$/.exec(ref))
-  const [, ofAsk, pushed] = names.find(name => name !== null) ?? []
-  return ofAsk ?? pushed ?? 'main'
+  const branches = input.split('\n').map(line => branchOf(readLine(line).ref))
+  return branches.find(branch => branch !== undefined) ?? 'main'
 }

@@ -1,11 +1,11 @@
 import { realpathSync, statSync, utimesSync } from 'node:fs'
 import { exitCode, Failure } from '../shared/program.ts'
+import type { Site } from './context.ts'
 import type { Deployment } from './deployment.ts'
-import { waitForNextSecond } from './file-time.ts'
+import { waitForNextSecond } from './mtime.ts'
 import type { Release } from './releases.ts'
 import { type HookSettings, inFolder } from './settings.ts'
 import { linkShared, takeShared, verifyUntracked } from './shared-paths.ts'
-import type { Site } from './site.ts'
 import { StepsShell } from './steps-shell.ts'
 import { listNames } from './work-tree.ts'
 

@@ -10,13 +10,13 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { isCommitId } from '../protocol/record.ts'
+import { isCommitId } from '../protocol/ids.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { sync } from '../shared/replace-file.ts'
-import { exchange } from './exchange.ts'
-import { usersOf } from './folder-users.ts'
+import { usersOf } from './processes-in-folder.ts'
 import { type HookSettings, releasesFolder } from './settings.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
+import { exchange } from './swap.ts'
 import { WorkTree } from './work-tree.ts'
 
 /** What is known of a release. What cannot be read is not, and is done anew. */

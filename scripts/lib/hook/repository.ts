@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ProcessPromise, type Shell, $ as zx } from 'zx/core'
-import { askFolder, emptyTrees } from '../protocol/asks.ts'
+import { askFolder } from '../protocol/asks.ts'
+import { emptyTrees, isCommitId } from '../protocol/ids.ts'
 import { longestOrigin, type Origin, parseOrigin } from '../protocol/origin.ts'
 import { type DeploymentRecord, deployRefs, formatRecord, parseRecords } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
@@ -110,7 +111,7 @@ export class Repository {
     for (const ref of Object.values(deployRefs(branch))) {
       rmSync(join(this.gitDir, `${ref}.lock`), { force: true })
       const content = readStateFile(join(this.gitDir, ref))
-      if (content !== undefined && !/^[0-9a-f]{40,64}\n?$/.test(content)) rmSync(join(this.gitDir, ref))
+      if (content !== undefined && !isCommitId(content.replace(/\n$/, ''))) rmSync(join(this.gitDir, ref))
     }
   }
 

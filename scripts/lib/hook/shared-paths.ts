@@ -1,8 +1,8 @@
 import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
-import { exchange } from './exchange.ts'
 import type { Repository } from './repository.ts'
+import { exchange } from './swap.ts'
 
 /**
  * Links the paths that outlive releases into one.

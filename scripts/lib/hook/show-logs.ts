@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { endOfLogs, formatLogTitle } from '../protocol/logs.ts'
+import { endOfLogs, formatLogTitle, parseLogName } from '../protocol/logs.ts'
 import type { Relay } from './relay.ts'
 
 /** What is shown of a log at most, alone or as one of all: bytes at its end, where it says what went wrong. */
@@ -27,9 +27,7 @@ function listLogs(folder: string): { commit: string; started: string; file: stri
     // Before the first deployment.
   }
   return names.flatMap(name => {
-    const form = /^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\d\.\d{3}Z)-([0-9a-f]{40,64})\.log$/
-    const [, year, month, dayAndHour, minute, rest, commit] = form.exec(name) ?? []
-    if (commit === undefined) return []
-    return [{ commit, started: `${year}-${month}-${dayAndHour}:${minute}:${rest}`, file: join(folder, name) }]
+    const log = parseLogName(name)
+    return log ? [{ ...log, file: join(folder, name) }] : []
   })
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import { isStartedFrom, listens, usersOf } from './folder-users.ts'
+import { isStartedFrom, listens, usersOf } from './processes-in-folder.ts'
 
 /** For servers that finish what they have begun. */
 const graceSeconds = 5

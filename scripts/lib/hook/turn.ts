@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ask } from '../protocol/asks.ts'
+import { formatWaiting } from '../protocol/steps.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import { takeLocks } from './lock.ts'
@@ -33,7 +34,7 @@ export async function takeTurn(
   const onWait = (folder: string) => {
     const running = journal.read()
     const isOurs = running?.outcome === undefined && running !== undefined
-    relay.say(`WAITING FOR ${isOurs ? describeRunning(running) : `ANOTHER DEPLOYMENT TO ${folder}`} ...`)
+    relay.say(formatWaiting(isOurs ? describeRunning(running) : `ANOTHER DEPLOYMENT TO ${folder}`))
     showRunning()
     watching ??= setInterval(showRunning, 100).unref()
   }
@@ -57,6 +58,6 @@ const describeRunning = ({ commit, started, hook }: JournalEntry) =>
 async function waitForLeftover(last: JournalEntry | undefined, relay: Relay) {
   const left = last?.outcome === undefined ? last?.command : undefined
   if (left === undefined || !isRunning(left)) return
-  relay.say(`WAITING FOR PROCESS ${left.pid} (${left.text}), WHICH A KILLED DEPLOYMENT HAS LEFT ...`)
+  relay.say(formatWaiting(`PROCESS ${left.pid} (${left.text}), WHICH A KILLED DEPLOYMENT HAS LEFT`))
   while (isRunning(left)) await sleep(50)
 }

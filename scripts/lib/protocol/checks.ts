@@ -8,7 +8,7 @@ export interface Check {
   readonly found: string
 }
 
-/** How the hook says it to deploy, and what it says when it is through. */
+/** How the hook tells deploy of one, and what it says after the last one. */
 export const formatCheck = ({ what, isOk, found }: Check) => `${isOk ? 'ok:' : 'wrong:'} ${what}: ${flatten(found)}`
 export const endOfChecks = 'That is all that a deployment needs here.'
 

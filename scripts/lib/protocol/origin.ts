@@ -1,6 +1,6 @@
 import { flatten } from '../shared/foreign-text.ts'
 
-/** Who has started a deployment, and where that can be looked at: what the CI says, which nobody vouches for. */
+/** Who started a deployment, and the address of the run, as the CI says. The hook cannot check either. */
 export interface Origin {
   readonly by?: string | undefined
   /** An http address. */
@@ -10,10 +10,10 @@ export interface Origin {
 /** What an ask's object holds, in place of the empty tree. */
 export const formatOrigin = (origin: Origin) => JSON.stringify(origin)
 
-/** Longer ones are nobody's name, and no address of a run. */
+/** Bytes. No name and no address of a run is longer. */
 export const longestOrigin = 2048
 
-/** Nothing for whatever is no origin. */
+/** Empty for a text that is no origin. */
 export function parseOrigin(text: string): Origin {
   try {
     const { by, run }: Origin = JSON.parse(text)

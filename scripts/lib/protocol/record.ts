@@ -1,14 +1,13 @@
 import { isRollback } from './asks.ts'
+import { isCommitId } from './ids.ts'
 import type { Origin } from './origin.ts'
-/** Whether a text is a commit's whole id, by SHA-1 or SHA-256. */
-export const isCommitId = (text: string | undefined): text is string => /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text ?? '')
 
-/** What only the hook writes, and everybody may read: what serves, what failed last, and every deployment's record. */
+/** Refs that only the hook writes: what is live, what failed last, and the record of every deployment. All may read them. */
 export const deployRefs = (branch: string) => ({
   live: `refs/deploy/${branch}/live`,
   failed: `refs/deploy/${branch}/failed`,
   history: `refs/deploy/${branch}/history`,
-  /** An empty blob of the installer's: whose hook this is, before there is any of the others. */
+  /** An empty blob, written by `post-receive install`: it tells whose hook this is before the first deployment. */
   hook: `refs/deploy/${branch}/hook`,
 })
 
@@ -19,7 +18,7 @@ export interface StepRecord {
   seconds?: number
 }
 
-/** One deployment, as the hook writes it into the message of a commit of its own. Times are milliseconds since 1970. */
+/** One deployment, as the hook writes it into the message of a commit. Times are milliseconds since 1970. */
 export interface DeploymentRecord extends Origin {
   readonly commit: string
   readonly previous?: string | undefined
@@ -31,9 +30,9 @@ export interface DeploymentRecord extends Origin {
   readonly ended: number
   readonly steps: readonly StepRecord[]
   readonly explanation?: string | undefined
-  /** What DB_REVISION said once it was live. */
+  /** What DB_REVISION printed once it was live. */
   readonly database?: string | undefined
-  /** The releases that are there whole, and that a rollback can switch to. */
+  /** The complete releases, to which a rollback can switch. */
   readonly kept?: readonly KeptRelease[] | undefined
 }
 
@@ -46,7 +45,7 @@ export interface KeptRelease {
 export const formatRecord = (record: DeploymentRecord) =>
   `${record.commit} ${record.live ? 'is live' : 'is not live'}\n\n${JSON.stringify(record)}`
 
-/** @param bodies what `git log -z --format=%b` prints of the history. What is no record of ours is passed over. */
+/** @param bodies what `git log -z --format=%b` prints of the history; what is no record is left out */
 export function parseRecords(bodies: string): DeploymentRecord[] {
   return bodies.split('\0').flatMap(body => {
     try {
@@ -62,15 +61,15 @@ function isRecord(value: unknown): value is DeploymentRecord {
   const record = value as DeploymentRecord | null
   return (
     typeof record?.commit === 'string' &&
-    /^[0-9a-f]{40,64}$/.test(record.commit) &&
+    isCommitId(record.commit) &&
     typeof record.live === 'boolean' &&
     Array.isArray(record.steps)
   )
 }
 
 /**
- * The commit to go back to: what was live before the one that is, without what rollbacks have left behind. So a second
- * rollback goes further back, and never forward to what the first one fled from.
+ * The commit to go back to: the one that was live before the live one, without those that were rolled back. So a second
+ * rollback goes back one more, and never forward.
  *
  * @param newestFirst the branch's records
  */

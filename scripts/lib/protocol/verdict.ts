@@ -1,8 +1,9 @@
 import { flatten } from '../shared/foreign-text.ts'
+import { partOfId } from './ids.ts'
 
 /**
- * The hook's last line, which is all that deploy believes: at the start of a line, where nothing that a step prints
- * can stand, because everything quoted is indented. The words after the colon are for people.
+ * The hook's last line, the only one that deploy believes. It begins at the start of a line; what a step prints never
+ * does, because it is indented. The words after the colon are for people.
  */
 export interface Verdict {
   readonly commit: string
@@ -12,7 +13,7 @@ export interface Verdict {
   readonly explanation: string
 }
 
-const form = /^pushlive: ([0-9a-f]{4,64}|previous) (is live|is not live|is not on the branch)(?:: (.*))?$/
+const form = new RegExp(`^pushlive: (${partOfId}|previous) (is live|is not live|is not on the branch)(?:: (.*))?$`)
 
 export function formatVerdict({ commit, live, isElsewhere, explanation }: Verdict): string {
   const word = live ? 'is live' : isElsewhere ? 'is not on the branch' : 'is not live'
@@ -26,12 +27,12 @@ export function parseVerdict(line: string): Verdict | undefined {
 }
 
 /**
- * What deploy and the hook have to agree on: asks, verdicts, checks. 1 was that of 0.1.0, whose greeting does not name
- * it. A change that the other side would misunderstand takes the next number.
+ * The version of all that deploy and the hook say to each other, which is what protocol/ holds. It was 1 in 0.1.0, whose
+ * greeting does not name it. A change that the other side would misunderstand takes the next number.
  */
 export const protocol = 2
 
-/** The hook's first line: a server that says it and gives no verdict has lost its hook half-way. */
+/** The hook's first line: where it was said and no verdict followed, the hook was stopped half-way. */
 const greeting = 'pushlive post-receive'
 
 export const formatGreeting = (version: string) => `${greeting} ${version}, protocol ${protocol}`

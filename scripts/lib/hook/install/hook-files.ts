@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, chmodSync, constants, copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isSea } from 'node:sea'
+import { askFolder, isAskInSh } from '../../protocol/asks.ts'
 import { quoteForSh } from '../../shared/foreign-text.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { replaceFile } from '../../shared/replace-file.ts'
@@ -77,10 +78,9 @@ const updateHookMark = '# pushlive: what may be pushed to this repository.'
 
 /**
  * `hooks/update`, which git runs for each ref of a push: `update REF OLD NEW`. It starts no process, because every push
- * waits for it. That the branch only goes forward is for `receive.denyNonFastForwards`.
+ * waits for it. `receive.denyNonFastForwards` sees to it that the branch only goes forward.
  *
- * An ask is let in exactly in the form of protocol/asks.ts: a ref deeper down, or the folder itself, would be in the way
- * of all later ones.
+ * Only an ask of the exact form is let in: a ref below it, or one in place of its folder, would block all later asks.
  */
 export const updateHook = (branch: string) => `\
 #!/bin/sh
@@ -96,19 +96,7 @@ refuse() {
   exit 1
 }
 is_zero() { case $1 in *[!0]*) return 1 ;; esac; }
-is_hex() { case $1 in *[!0-9a-f]*) return 1 ;; esac; }
-
-is_ask() { # NAME: <verb>-<commit>-<unique>
-  verb=\${1%%-*} unique=\${1##*-} commit=\${1#*-} commit=\${commit%-*}
-  [ "$1" = "$verb-$commit-$unique" ] || return 1
-  case $unique in *[!0-9a-z]*) return 1 ;; esac
-  [ \${#unique} -ge 8 ] && [ \${#unique} -le 64 ] || return 1
-  case $verb in
-    deploy | again | check) is_hex "$commit" && { [ \${#commit} = 40 ] || [ \${#commit} = 64 ]; } ;;
-    rollback | downgrade | log | logs) [ "$commit" = previous ] || { is_hex "$commit" && [ \${#commit} -ge 4 ] && [ \${#commit} -le 64 ]; } ;;
-    *) return 1 ;;
-  esac
-}
+${isAskInSh}
 
 case $ref in
   "refs/heads/$branch")
@@ -117,8 +105,8 @@ case $ref in
   refs/tags/*)
     is_zero "$old" || refuse "A tag that is here can be neither moved nor deleted: \${ref#refs/tags/}"
     ;;
-  "refs/deploy-ask/$branch/"*)
-    is_zero "$old" && is_ask "\${ref#"refs/deploy-ask/$branch/"}" ||
+  "${askFolder('$branch')}/"*)
+    is_zero "$old" && is_ask "\${ref#"${askFolder('$branch')}/"}" ||
       refuse "This is no way to ask for a deployment: $ref. Is deploy as new as the hook?"
     exit 0
     ;;

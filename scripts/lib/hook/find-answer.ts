@@ -1,8 +1,8 @@
 import { type Ask, isRollback } from '../protocol/asks.ts'
 import { findPrevious } from '../protocol/record.ts'
 import type { Verdict } from '../protocol/verdict.ts'
+import type { Site } from './context.ts'
 import { type Arrival, isSettled, type JournalEntry } from './journal.ts'
-import type { Site } from './site.ts'
 
 interface Situation extends Site {
   readonly ask: Ask
