@@ -74,6 +74,8 @@ const commands: Readonly<Record<string, Command>> = {
 run(main)
 
 async function main(): Promise<number> {
+  const ci = recognizeCi()
+  ci?.open?.()
   const asked = readCommand()
   if (asked === undefined) return exitCode.live
   const { command, options, argument } = asked
@@ -82,7 +84,7 @@ async function main(): Promise<number> {
   const secrets = remote.host === undefined ? {} : { key, knownHosts, jump: settings.PROXY_JUMP, remote }
   return withSshSession(secrets, async (env, connected) => {
     const clone = await openClone(remote.url, env)
-    return command.run({ settings, options, ci: recognizeCi(), argument, connected, ...clone })
+    return command.run({ settings, options, ci, argument, connected, ...clone })
   })
 }
 
@@ -142,7 +144,7 @@ async function status(session: Session): Promise<number> {
   await session.connected
   const records = await readHistory(session)
   const summary = summarize(records)
-  if (session.options.json) console.log(JSON.stringify(summary, null, 2))
+  if (session.options.json) printJson(summary)
   else if (process.stdout.isTTY) {
     const shown = [summary.live, summary.failed].filter(record => record !== undefined)
     console.log([await formatForPeople(session, shown, summary.live), ...formatKept(records)].join('\n'))
@@ -153,7 +155,7 @@ async function status(session: Session): Promise<number> {
 async function history(session: Session): Promise<number> {
   await session.connected
   const records = await readHistory(session)
-  if (session.options.json) console.log(JSON.stringify(records, null, 2))
+  if (session.options.json) printJson(records)
   else if (process.stdout.isTTY) console.log(await formatForPeople(session, records, summarize(records).live))
   else console.log(formatHistory(records))
   return exitCode.live
@@ -188,6 +190,11 @@ async function formatForPeople(
   const { subjects } = await readCommits(session, records)
   const { columns = 80 } = process.stdout
   return formatLines(records, live, subjects, { columns, hasColour: !process.env.NO_COLOR, now: Date.now() })
+}
+
+/** For programs. No text in it is a command of a CI: see ci/github.ts, which would change it. */
+function printJson(value: unknown): void {
+  console.log(JSON.stringify(value, null, 2).replaceAll('##[', '#\\u0023['))
 }
 
 /** A shallow clone lacks most commits: the hook knows what their ids mean. */

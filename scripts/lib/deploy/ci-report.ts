@@ -27,7 +27,6 @@ export class CiReport implements Listener {
   constructor(ci: Ci, url: string | undefined) {
     this.#ci = ci
     this.#url = url
-    ci.open?.()
   }
 
   said(line: string): void {

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
-import { constants } from 'node:os'
 import { join } from 'node:path'
+import { exitOnSignals } from '../shared/signals.ts'
 import { makePrivateFolder } from './private-folder.ts'
 import type { Remote } from './remote.ts'
 import { SharedConnection } from './shared-connection.ts'
@@ -65,10 +65,9 @@ export async function withSshSession<T>(
     connection = undefined
     if (folder) rmSync(folder, { recursive: true, force: true })
   }
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  const interrupted = (signal: NodeJS.Signals) => process.exit(128 + constants.signals[signal])
-  process.on('exit', end)
-  for (const signal of signals) process.on(signal, interrupted)
+  // First: it shows ssh's last words, and a CI takes commands again when all is shown.
+  process.prependListener('exit', end)
+  const ignoreSignals = exitOnSignals()
   try {
     // A file and not -o options: the ssh that a jump starts inherits the one and not the other. The other way round
     // for the jump and the shared connection, which are not for that ssh.
@@ -88,6 +87,6 @@ export async function withSshSession<T>(
   } finally {
     end()
     process.off('exit', end)
-    for (const signal of signals) process.off(signal, interrupted)
+    ignoreSignals()
   }
 }

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { after, describe, it, type TestContext } from 'node:test'
+import { waitFor } from '../lib/events.ts'
+import { send } from '../lib/kills.ts'
+import { type Site, startServer } from '../lib/site.ts'
+
+const github = { GITHUB_ACTIONS: 'true' }
+const forged = [
+  '::set-output name=live::true',
+  '##[add-mask]live',
+  '  ::error::forged',
+  'x ##[set-output name=live;]true',
+  '::stop-commands::forged',
+  '::endgroup::',
+]
+const printForged = `printf '%s\\n' ${forged.map(line => `'${line}'`).join(' ')}`
+
+/**
+ * The commands that a runner of GitHub's takes from a program: a line that begins with `::`, or that has `##[` anywhere,
+ * unless they are stopped. It reads the two streams apart, so that a line of standard output may come before or after
+ * any line of standard error: what is stopped there is not stopped here.
+ */
+function findCommands({ stdout, stderr }: { stdout: string; stderr: string }): string[] {
+  const isCommand = (line: string) => /^\s*::|##\[/.test(line)
+  const found = stdout.split('\n').filter(isCommand)
+  let token: string | undefined
+  for (const line of stderr.split('\n').filter(isCommand)) {
+    if (token !== undefined) {
+      if (line === `::${token}::`) token = undefined
+      continue
+    }
+    token = /^::stop-commands::(.+)$/.exec(line)?.[1]
+    if (token === undefined) found.push(line)
+  }
+  assert.equal(token, undefined, `commands stay stopped for the rest of the job's step:\n${stderr}`)
+  return found
+}
+
+/** Answers with its version and a disconnect message, which ssh shows before any host key is known. */
+async function startDisconnecting(t: TestContext, message: string): Promise<number> {
+  const text = Buffer.from(message)
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(text.length)
+  const payload = Buffer.concat([Buffer.from([1, 0, 0, 0, 2]), length, text, Buffer.alloc(4)])
+  const padding = 8 - ((payload.length + 5) % 8) + 8
+  const header = Buffer.alloc(5)
+  header.writeUInt32BE(payload.length + padding + 1)
+  header[4] = padding
+  const packet = Buffer.concat([header, payload, Buffer.alloc(padding)])
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.write('SSH-2.0-OpenSSH_9.2\r\n')
+    socket.once('data', () => socket.end(packet))
+  })
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening))
+  return (server.address() as { port: number }).port
+}
+
+describe('No command of the CI comes from outside', async () => {
+  const { newSite } = await startServer({ after })
+
+  /** A deployment of a commit whose step prints commands. */
+  async function deployForged(t: TestContext): Promise<Site> {
+    const site = await newSite(t)
+    site.configure({ INSTALL_DEPS: `${printForged}; exit 1` })
+    await site.commit()
+    const deployed = await site.startDeploy([], github)
+    assert.equal(deployed.exitCode, 1, deployed.text())
+    assert.deepEqual(
+      findCommands(deployed).filter(line => !/^::(group::|endgroup::|error title=Not live::)/.test(line)),
+      [],
+    )
+    return site
+  }
+
+  it('by a log', async t => {
+    const site = await deployForged(t)
+    const shown = await site.startDeploy(['log'], github)
+    assert.equal(shown.exitCode, 0, shown.text())
+    assert.match(shown.stdout, /set-output name=live/)
+    assert.deepEqual(findCommands(shown), [])
+    const elsewhere = await site.startDeploy(['log'])
+    for (const line of forged) assert.ok(elsewhere.stdout.includes(`\n${line}\n`), elsewhere.stdout)
+    assert.equal(elsewhere.stderr, '')
+  })
+
+  it('by a record, whose JSON says what it said', async t => {
+    const site = await newSite(t)
+    site.configure({ INSTALL_DEPS: 'true', DB_REVISION: 'echo "##[add-mask]live"' })
+    await site.commit({ '##[error]': '' })
+    const deployed = await site.startDeploy([], { ...github, GITHUB_ACTOR: '##[add-mask]live' })
+    assert.equal(deployed.exitCode, 0, deployed.text())
+    for (const args of [['status'], ['history'], ['status', '--json'], ['history', '--json']]) {
+      const shown = await site.startDeploy(args, github)
+      assert.equal(shown.exitCode, 0, shown.text())
+      assert.deepEqual(findCommands(shown), [], args.join(' '))
+      if (args[0] === 'history' && args[1]) assert.equal(JSON.parse(shown.stdout)[0].by, '##[add-mask]live')
+    }
+  })
+
+  it('by what the server checks', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    assert.equal((await site.deploy()).exitCode, 0)
+    site.configure({ PATH_TO_VENV: '/##[add-mask]live' })
+    const checked = await site.startDeploy(['check'], github)
+    assert.match(checked.stdout, /add-mask/)
+    assert.deepEqual(findCommands(checked), [])
+  })
+
+  it('by who sits between and ends the connection', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const port = await startDisconnecting(t, `go away\n${forged.join('\n')}`)
+    const url = `ssh://ada@127.0.0.1:${port}/app.git`
+    const hosts = site.deployEnvironment.KNOWN_DEPLOYMENT_HOSTS.replace(/\]:\d+/g, `]:${port}`)
+    const changes = { ...github, STAGING_REMOTE_REPO: url, KNOWN_DEPLOYMENT_HOSTS: hosts }
+    for (const args of [[], ['check'], ['status'], ['log']]) {
+      for (const own of [{}, { SSH_DEPLOYMENT_KEY: undefined }]) {
+        const shown = await site.startDeploy(args, { ...changes, ...own })
+        assert.equal(shown.exitCode, 3, shown.text())
+        assert.match(shown.stderr, /go away\n *::set-output name=live::true/)
+        assert.deepEqual(
+          findCommands(shown).filter(line => !line.startsWith('::error title=Not live::')),
+          [],
+          `deploy ${args} ${Object.keys(own)}`,
+        )
+      }
+    }
+  })
+
+  it('by a setting or an argument that is wrong', async t => {
+    const site = await newSite(t)
+    const wrong = await site.startDeploy(['##[add-mask]live'], github)
+    assert.equal(wrong.exitCode, 2, wrong.text())
+    assert.deepEqual(findCommands(wrong), [])
+    const setting = await site.startDeploy([], { ...github, BRANCH_NAME: '##[add-mask]live ..' })
+    assert.equal(setting.exitCode, 2, setting.text())
+    assert.deepEqual(findCommands(setting), [])
+  })
+
+  for (const [what, changes] of [
+    ['a key', {}],
+    ['the key of the user', { SSH_DEPLOYMENT_KEY: undefined, KNOWN_DEPLOYMENT_HOSTS: undefined }],
+  ] as const) {
+    it(`and ours are heard again after a signal, with ${what}`, async t => {
+      const site = await newSite(t)
+      const url = what === 'a key' ? site.url : site.repository
+      site.configure({
+        INSTALL_DEPS: `${printForged}; touch "$STEPS.running"; while ! test -e "$STEPS.go"; do sleep 0.1; done`,
+      })
+      await site.commit()
+      const running = site.startDeploy([], { ...github, ...changes, STAGING_REMOTE_REPO: url })
+      await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+      send(running.pid as number, 'SIGTERM')
+      const ended = await running
+      site.write({ '../steps.go': '' })
+      assert.equal(ended.exitCode, 143, ended.text())
+      assert.deepEqual(
+        findCommands(ended).filter(line => !line.startsWith('::group::') && line !== '::endgroup::'),
+        [],
+      )
+    })
+  }
+})
