@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { $ as zx } from 'zx/core'
+import { program } from './programs.ts'
+import { environmentOf } from './site.ts'
+
+const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
+
+/** A folder where a server is to be set up, and a clone that can be pushed to it. */
+export async function newPlace(t: TestContext, name = 'place') {
+  const folder = mkdtempSync(join(tmpdir(), `${name}-`))
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  const repository = join(folder, 'app.git')
+  const workTree = join(folder, 'www')
+  const clone = join(folder, 'clone')
+  const settings = join(folder, 'server.env')
+  const minimal = `PATH_TO_GIT_WORK_TREE="${workTree}"\nRESTART=\nINSTALL_DEPS=\nUPGRADE_DB=\n`
+  writeFileSync(settings, minimal)
+  const env = environmentOf(folder)
+  await $({ env })`git init --quiet --initial-branch=main ${clone}`
+  const git = $({ env, cwd: clone, nothrow: true })
+  await git`git commit --quiet --allow-empty --message ${'One'}`
+  return {
+    folder,
+    repository,
+    workTree,
+    settings,
+    minimal,
+    git,
+    serverGit: $({ env, cwd: repository, nothrow: true }),
+    hook: join(repository, 'hooks/post-receive'),
+    update: join(repository, 'hooks/update'),
+
+    /** Runs `post-receive install` as somebody at the server does. */
+    async install(args: readonly string[] = ['--settings', settings], changes: NodeJS.ProcessEnv = {}) {
+      const run = zx({ quiet: true, nothrow: true, cwd: folder, env: { ...env, ...changes } })
+      const { exitCode, stdout, stderr } = await run`${program('post-receive')} install ${repository} ${args}`
+      return { exitCode, output: stdout + stderr }
+    },
+
+    /** Pushes as somebody who has access to the server. */
+    async push(...refspecs: string[]) {
+      const pushed = await git`git push --porcelain ${repository} ${refspecs}`
+      return { isAccepted: pushed.ok, output: pushed.stdout + pushed.stderr }
+    },
+
+    commit: () => git`git commit --quiet --allow-empty --message ${'Another'}`,
+
+    /** What is in each file of the repository, but for those that are git's alone. */
+    contents() {
+      const files = readdirSync(repository, { recursive: true, withFileTypes: true })
+        .filter(file => file.isFile())
+        .map(file => join(file.parentPath, file.name))
+        .filter(file => !/\/(objects|branches|info|logs)\/|\.sample$/.test(file))
+      return Object.fromEntries(
+        files.map(file => [file, createHash('sha256').update(readFileSync(file)).digest('hex')]),
+      )
+    },
+  }
+}
+
+export type Place = Awaited<ReturnType<typeof newPlace>>

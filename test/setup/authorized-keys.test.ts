@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { $ as zx } from 'zx/core'
+import { assertExit } from '../lib/exit.ts'
+import { modeOf, startSite } from '../lib/setup-site.ts'
+import { newKeyPair } from '../lib/sshd.ts'
+
+const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
+
+describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
+  test('adds its line behind one that lacks its newline, once', async t => {
+    const site = await startSite(t)
+    const before = site.authorizedKeys().trimEnd()
+    writeFileSync(site.sshd.authorizedKeys, before, { mode: 0o666 })
+    chmodSync(site.sshd.authorizedKeys, 0o666)
+    const { stdout } = assertExit(await site.setupSsh(), 0)
+    const added = site.authorizedKeys().slice(before.length)
+    assert.match(added, /^\nrestrict,command="exec sh .* ssh-ed25519 \S+ pushlive .*\n$/)
+    assert.ok(stdout.includes(added.trim()))
+    assert.equal(modeOf(site.sshd.authorizedKeys), 0o600)
+  })
+
+  test('makes the file (600) and its folder (700) where there are none', async t => {
+    const site = await startSite(t)
+    const home = join(site.sshd.folder, 'new home')
+    mkdirSync(home)
+    const keys = join(site.sshd.folder, 'operator_keys')
+    renameSync(site.sshd.authorizedKeys, keys)
+    await site.sshd.restart({
+      setEnv: { HOME: home },
+      config: [`AuthorizedKeysFile "${keys}" "${home}/.ssh/authorized_keys"`],
+    })
+    assertExit(await site.setupSsh(), 0)
+    assert.equal(modeOf(join(home, '.ssh')), 0o700)
+    assert.equal(modeOf(join(home, '.ssh/authorized_keys')), 0o600)
+  })
+
+  test('says so where the operator may not write there', async t => {
+    const site = await startSite(t)
+    const home = join(site.sshd.folder, 'new home')
+    mkdirSync(home)
+    writeFileSync(join(home, '.ssh'), 'no folder')
+    await site.sshd.restart({ setEnv: { HOME: home } })
+    const { stdout, table } = assertExit(await site.setupSsh(), 3)
+    assert.match(stdout, /mkdir: .*\.ssh/)
+    assert.match(table, /^authorized_keys +TO DO +the line could not be written to \S+'s authorized_keys: see above$/m)
+  })
+
+  test('is not misled by what a login shell prints', async t => {
+    const site = await startSite(t)
+    writeFileSync(join(site.sshd.home, '.bashrc'), 'test -n "$SSH_ORIGINAL_COMMAND" || echo Welcome\n')
+    const result = assertExit(await site.setupSsh(), 0)
+    assert.match(result.table, /^authorized_keys +created +/m)
+  })
+
+  test('says what is left to do where the operator cannot log in', async t => {
+    const site = await startSite(t)
+    writeFileSync(site.sshd.authorizedKeys, '')
+    const { stdout, table } = assertExit(await site.setupSsh(), 3)
+    assert.match(stdout, /Permission denied/)
+    assert.match(stdout, /^ {2}restrict,command="exec sh .* ssh-ed25519 /m)
+    assert.match(table, /^authorized_keys +TO DO +you cannot log in as .*: have the line above added there$/m)
+
+    const line = /^ {2}(restrict,command=.*)$/m.exec(stdout)?.[1]
+    appendFileSync(site.sshd.authorizedKeys, `${line}\n`)
+    assertExit(await site.setupSsh(), 0)
+  })
+
+  test('points out a key that may do more than push', async t => {
+    const site = await startSite(t)
+    const { file, publicKey } = await newKeyPair(site.folder)
+    site.sshd.authorize(publicKey)
+    const before = site.authorizedKeys()
+    const { table } = assertExit(await site.setupSsh({ env: { SSH_KEY_FILE: file } }), 0)
+    assert.match(table, /^authorized_keys +TO DO +.* gives the key a shell: put the line above in place of its own$/m)
+    assert.equal(site.authorizedKeys(), before)
+  })
+
+  test('points out a key that is there for another repository, and does not touch its line', async t => {
+    const site = await startSite(t)
+    assertExit(await site.setupSsh(), 0)
+    const before = site.authorizedKeys()
+    const second = join(site.sshd.folder, 'srv/second.git')
+    await $`git init --quiet --bare ${second}`
+    const { table } = assertExit(
+      await site.setupSsh({
+        env: { STAGING_REMOTE_REPO: site.url.replace('app.git', 'second.git'), SSH_KEY_FILE: site.deployKey },
+      }),
+      3,
+    )
+    assert.match(
+      table,
+      /^authorized_keys +TO DO +.* has another line for this key: put the one above in its place, or set SSH_KEY_FILE/m,
+    )
+    assert.equal(site.authorizedKeys(), before)
+  })
+
+  test('does not take a commented line for an authorized key', async t => {
+    const site = await startSite(t)
+    const { file, publicKey } = await newKeyPair(site.folder)
+    appendFileSync(site.sshd.authorizedKeys, `# ${publicKey}\n`)
+    assertExit(await site.setupSsh({ env: { SSH_KEY_FILE: file } }), 0)
+  })
+})

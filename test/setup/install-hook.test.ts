@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join, relative } from 'node:path'
+import { after, describe, it, type TestContext } from 'node:test'
+import { $ as zx } from 'zx/core'
+import { assertExit } from '../lib/exit.ts'
+import { newPlace } from '../lib/place.ts'
+import { program, testsBinaries } from '../lib/programs.ts'
+import { startServer } from '../lib/site.ts'
+import { findFreePort, newKeyPair } from '../lib/sshd.ts'
+
+const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
+const script = join(import.meta.dirname, '../../build/install-hook.ts')
+
+/** A login shell that greets, and knows nothing but words and single quotes. */
+const shellOfFewWords = `
+const words = [...process.argv[2].matchAll(/'([^']*)'|([^\\s']+)/g)].map(([, quoted, plain]) => quoted ?? plain)
+console.log('Welcome!')
+const { status } = require('node:child_process').spawnSync(words[0], words.slice(1), { stdio: 'inherit' })
+process.exit(status)
+`
+
+describe('install-hook', async () => {
+  const server = await startServer({ after })
+  const { sshd } = server
+
+  /** Somebody who can log in to the server, with `server.env`, and with `.env` in their folder if they write one. */
+  async function newOperator(t: TestContext, name?: string) {
+    const place = await newPlace(t, name)
+    const operator = join(place.folder, 'operator')
+    mkdirSync(operator)
+    writeFileSync(join(operator, 'server.env'), place.minimal)
+    // Not in the place's folder, whose name may be one that ssh's configuration cannot hold.
+    const sshFolder = mkdtempSync(join(sshd.folder, 'operator-'))
+    const own = await newKeyPair(sshFolder)
+    sshd.authorize(own.publicKey)
+    const config = `Host *\n  Port ${sshd.port}\n  IdentityFile "${own.file}"\n  IdentitiesOnly yes\n  IdentityAgent none\n`
+    writeFileSync(join(sshFolder, 'config'), config)
+    writeFileSync(join(sshFolder, 'known_hosts'), sshd.knownHosts)
+    const HOOK_BINARY = join(operator, 'hook')
+    writeFileSync(HOOK_BINARY, `#!/bin/sh\nexec '${program('post-receive').join("' '")}' "$@"\n`, { mode: 0o755 })
+    return {
+      ...place,
+      operator,
+      sshFolder,
+      url: `ssh://${sshd.user}@127.0.0.1:${sshd.port}${encodeURI(place.repository)}`,
+
+      /** With a hook that has nothing to build, unless `HOOK_BINARY` is told otherwise. */
+      async installHook(changes: NodeJS.ProcessEnv = {}) {
+        const env = { PATH: process.env.PATH, HOME: operator, HOOK_BINARY, GIT_CONFIG_NOSYSTEM: '1' }
+        const run = $({ cwd: operator, env: { ...env, STAGING_REMOTE_REPO: this.url, ...changes }, nothrow: true })
+        const { exitCode, stdout, stderr } = await run`${process.execPath} -- ${script} --ssh-dir ${sshFolder}`
+        return { exitCode, output: stdout + stderr }
+      },
+    }
+  }
+
+  for (const name of ['operator', 'an odd; place (é)']) {
+    it(`copies the hook to the server and installs it there (${name})`, async t => {
+      const place = await newOperator(t, name)
+      const { output } = assertExit(await place.installHook(testsBinaries ? { HOOK_BINARY: undefined } : {}), 0)
+      assert.match(output, /COPYING TO THE SERVER .*\nCREATING THE REPOSITORY [\s\S]*PROTECTING THE REPOSITORY/)
+      assert.equal(readFileSync(join(place.repository, '.env'), 'utf8'), place.minimal)
+      assert.match((await place.push('HEAD:refs/heads/main')).output, /is live/)
+      assert.deepEqual(
+        readdirSync(sshd.home).filter(file => file.startsWith('.pushlive')),
+        [],
+      )
+    })
+  }
+
+  it("keeps the server's settings, unless HOOK_ENV names others", async t => {
+    const place = await newOperator(t)
+    await place.installHook()
+    const env = join(place.repository, '.env')
+    writeFileSync(env, `${place.minimal}# changed on the server\n`)
+    assert.match((await place.installHook()).output, /KEEPING THE SETTINGS/)
+    assert.match(readFileSync(env, 'utf8'), /# changed on the server/)
+    writeFileSync(join(place.operator, 'other.env'), `${place.minimal}NEW=1\n`)
+    assertExit(await place.installHook({ HOOK_ENV: 'other.env' }), 0)
+    assert.equal(readFileSync(env, 'utf8'), `${place.minimal}NEW=1\n`)
+    assert.match(readFileSync(`${env}.before`, 'utf8'), /# changed on the server/)
+  })
+
+  it('understands STAGING_REMOTE_REPO in all forms that git does', async t => {
+    const place = await newOperator(t, 'all forms')
+    const { user, port, home } = sshd
+    const login = `${user}@127.0.0.1`
+    const forms = [
+      [`ssh://${login}:${port}${place.folder}/1.git`, join(place.folder, '1.git')],
+      [`ssh://${login}:${port}${place.folder.replaceAll(' ', '%20')}/2%C3%A9.git`, join(place.folder, '2é.git')],
+      [`ssh://${login}:${port}/~/3.git`, join(home, '3.git')],
+      [`[${login}:${port}]:${place.folder}/4.git`, join(place.folder, '4.git')],
+      [`${login}:${place.folder}/5.git`, join(place.folder, '5.git')],
+      [`${login}:${relative(userInfo().homedir, place.folder)}/6.git`, join(place.folder, '6.git')],
+      [`${login}:~/7.git`, join(home, '7.git')],
+      [`${place.folder}/8.git`, join(place.folder, '8.git')],
+      ['./9:.git', join(place.operator, '9:.git')],
+    ] as const
+    const GIT_SSH_COMMAND = `ssh -F ${place.sshFolder}/config -o UserKnownHostsFile=${place.sshFolder}/known_hosts`
+    const asOperator = $({ cwd: place.operator, env: { ...process.env, GIT_SSH_COMMAND } })
+    for (const [STAGING_REMOTE_REPO, repository] of forms) {
+      assertExit(await place.installHook({ STAGING_REMOTE_REPO }), 0)
+      assert.ok(existsSync(join(repository, 'hooks/post-receive')), STAGING_REMOTE_REPO)
+      assert.ok((await asOperator`git ls-remote -- ${STAGING_REMOTE_REPO}`).ok)
+    }
+  })
+
+  it('reads STAGING_REMOTE_REPO and BRANCH_NAME from .env as well', async t => {
+    const place = await newOperator(t)
+    writeFileSync(join(place.operator, '.env'), `STAGING_REMOTE_REPO='${place.url}'\nBRANCH_NAME=production\n`)
+    const refused = assertExit(await place.installHook({ STAGING_REMOTE_REPO: undefined }), 2)
+    assert.match(refused.output, /main is the branch that is deployed here, and not production/)
+    writeFileSync(join(place.operator, 'server.env'), `${place.minimal}BRANCH_NAME=production\n`)
+    assertExit(await place.installHook({ STAGING_REMOTE_REPO: undefined }), 0)
+    assert.ok(existsSync(place.hook))
+  })
+
+  it('works with other login shells', async t => {
+    const place = await newOperator(t)
+    // What a login shell prints, and one that has no functions, traps or brackets of sh's.
+    const shell = join(place.folder, 'shell')
+    writeFileSync(shell, `#!${process.execPath}\n${shellOfFewWords}`, { mode: 0o755 })
+    await sshd.restart({ config: [`ForceCommand ${shell} "$SSH_ORIGINAL_COMMAND"`] })
+    t.after(() => sshd.restart({ config: [] }))
+    assertExit(await place.installHook(), 0)
+    assert.ok(existsSync(place.hook))
+  })
+
+  describe('stops before it changes anything', () => {
+    it('for settings that are wrong', async t => {
+      const place = await newOperator(t)
+      const tries = [
+        [{ STAGING_REMOTE_REPO: ' ' }, /STAGING_REMOTE_REPO is missing/],
+        [{ STAGING_REMOTE_REPO: 'https://example.org/x.git' }, /STAGING_REMOTE_REPO is neither user@host:path/],
+        [{ HOOK_ENV: 'nowhere.env' }, /HOOK_ENV is not there \(nowhere\.env\)/],
+      ] as const
+      for (const [changes, message] of tries) {
+        const { output } = assertExit(await place.installHook(changes), 2)
+        assert.match(output, message)
+      }
+      rmSync(join(place.operator, 'server.env'))
+      const { output } = assertExit(await place.installHook(), 2)
+      assert.match(output, /There are no settings for the hook/)
+      assert.ok(!existsSync(place.repository))
+    })
+
+    it('when the server cannot be reached, or shows another host key', async t => {
+      const place = await newOperator(t)
+      const refused = `ssh://${userInfo().username}@127.0.0.1:${await findFreePort()}${place.repository}`
+      assertExit(await place.installHook({ STAGING_REMOTE_REPO: refused }), 3)
+      writeFileSync(join(place.sshFolder, 'known_hosts'), '')
+      for (const HOOK_BINARY of [undefined, program('post-receive')[0]]) {
+        const { output } = assertExit(await place.installHook({ HOOK_BINARY }), 3)
+        assert.match(output, /Host key verification failed/)
+      }
+    })
+
+    it('when there is no binary for the machine that the server is', async t => {
+      const place = await newOperator(t)
+      const programs = join(place.folder, 'programs')
+      mkdirSync(programs)
+      writeFileSync(join(programs, 'uname'), '#!/bin/sh\necho Linux riscv64\n', { mode: 0o755 })
+      await sshd.restart({ setEnv: { PATH: `${programs}:${process.env.PATH}` } })
+      const refused = await place.installHook({ HOOK_BINARY: undefined })
+      await sshd.restart({ setEnv: {} })
+      const { output } = assertExit(refused, 2)
+      assert.match(output, /The server is linux-riscv64, and there is no hook for it in .*dist\./)
+    })
+
+    it('when the hook does not run on the server', async t => {
+      const place = await newOperator(t)
+      const broken = join(place.operator, 'broken')
+      writeFileSync(broken, '#!/nowhere/interpreter\n', { mode: 0o755 })
+      const { exitCode, output } = await place.installHook({ HOOK_BINARY: broken })
+      assert.ok([126, 127].includes(exitCode ?? 0), output)
+      assert.ok(!existsSync(place.repository))
+    })
+  })
+})
