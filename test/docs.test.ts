@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
+import { page, redraw } from '../docs/architecture.ts'
+import { settingNames } from '../scripts/lib/hook/settings.ts'
 
 const root = join(import.meta.dirname, '..')
 const pages = globSync('**/*.md', { cwd: root, exclude: ['**/node_modules', 'dist'] })
@@ -30,3 +32,18 @@ describe('The links of', () => {
     })
   }
 })
+
+it('docs/architecture.md shows the rooms as they are; `node docs/architecture.ts` draws them', () => {
+  const text = readFileSync(page, 'utf8')
+  assert.equal(text, redraw(text))
+})
+
+for (const file of ['.env.example', 'README.md']) {
+  it(`${file} has every setting of the hook`, () => {
+    const text = readFileSync(join(root, file), 'utf8')
+    assert.deepEqual(
+      [...settingNames].filter(name => !new RegExp(`\\b${name}\\b`).test(text)),
+      [],
+    )
+  })
+}
