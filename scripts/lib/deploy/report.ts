@@ -1,7 +1,7 @@
 import { exitCode, Failure } from '../shared/program.ts'
 import { replaceFile } from '../shared/replace-file.ts'
 import type { Session } from './clone.ts'
-import { computeFigures } from './figures.ts'
+import { computeFigures } from './dora.ts'
 import { readCommits, readHistory, summarize } from './history.ts'
 import { readLogs } from './logs.ts'
 import { renderReport } from './report-page.ts'
