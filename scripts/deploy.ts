@@ -1,6 +1,8 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { takeActionInputs } from './lib/deploy/action-inputs.ts'
+import { check, tryPush } from './lib/deploy/check.ts'
+import type { Ci } from './lib/deploy/ci/ci.ts'
 import { recognizeCi } from './lib/deploy/ci/recognize.ts'
 import { CiReport } from './lib/deploy/ci-report.ts'
 import {
@@ -16,8 +18,8 @@ import { readCommits, readHistory, summarize } from './lib/deploy/history.ts'
 import { formatHistory, formatKept, formatLines, formatStatus } from './lib/deploy/history-text.ts'
 import { readLog } from './lib/deploy/logs.ts'
 import { announce } from './lib/deploy/outcome.ts'
-import { check, tryPush } from './lib/deploy/check.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
+import { describeResult, type Result } from './lib/deploy/result.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
 import { StepClock } from './lib/deploy/step-clock.ts'
 import { isPartOfId } from './lib/protocol/ids.ts'
@@ -26,11 +28,11 @@ import { readArguments } from './lib/shared/arguments.ts'
 import { exitCode, Failure, run } from './lib/shared/program.ts'
 import { withSshSession } from './lib/ssh/session.ts'
 
-const help = `Usage: deploy [--again | --dry-run]
+const help = `Usage: deploy [--again | --dry-run] [--json]
        deploy check
        deploy status | history [--json]
        deploy log [COMMIT] | report [FILE]
-       deploy rollback [COMMIT] [--database]
+       deploy rollback [COMMIT] [--database] [--json]
 
 Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, and exits with
   0  the commit serves, or a newer one that contains it does: the server's hook looked, and said so
@@ -50,25 +52,27 @@ With --database the database goes back first, by the server's DOWNGRADE_DB.
 
   --again          run all steps, even if the commit is already live
   --dry-run        show what would be pushed, and push nothing
-  --json           for programs
+  --json           for programs: what it came to as JSON, and nothing else on standard output
   --env-file FILE  settings, in place of .env
   --version
   --help`
 
 interface Command {
-  readonly run: (session: Session) => Promise<number>
+  /** @param result what it finds out, if it has a verdict */
+  readonly run: (session: Session, result: Result) => Promise<number>
+  readonly hasVerdict?: boolean
   readonly options: readonly (keyof Options)[]
   readonly takesArgument?: boolean
 }
 
 const commands: Readonly<Record<string, Command>> = {
-  deploy: { run: deploy, options: ['again', 'dry-run'] },
+  deploy: { run: deploy, hasVerdict: true, options: ['again', 'dry-run', 'json'] },
   check: { run: check, options: [] },
   status: { run: status, options: ['json'] },
   history: { run: history, options: ['json'] },
   log: { run: log, options: [], takesArgument: true },
   report: { run: report, options: [], takesArgument: true },
-  rollback: { run: rollback, options: ['database'], takesArgument: true },
+  rollback: { run: rollback, hasVerdict: true, options: ['database', 'json'], takesArgument: true },
 }
 
 run(main)
@@ -78,20 +82,39 @@ async function main(): Promise<number> {
   ci?.open?.()
   const asked = readCommand()
   if (asked === undefined) return exitCode.live
-  const { command, options, argument } = asked
+  return asked.options.json ? withJson(result => runCommand(asked, ci, result), asked.command) : runCommand(asked, ci)
+}
+
+async function runCommand({ command, options, argument }: Asked, ci: Ci | undefined, result: Result = {}) {
   const settings = readDeploySettings(options['env-file'])
   const { STAGING_REMOTE_REPO: remote, SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: knownHosts } = settings
   const secrets = remote.host === undefined ? {} : { key, knownHosts, jump: settings.PROXY_JUMP, remote }
   return withSshSession(secrets, async (env, connected) => {
     const clone = await openClone(remote.url, env)
-    return command.run({ settings, options, ci, argument, connected, ...clone })
+    return command.run({ settings, options, ci, argument, connected, ...clone }, result)
   })
 }
 
+/** Standard output is the program's that reads JSON: what people see goes to standard error. */
+async function withJson(action: (result: Result) => Promise<number>, { hasVerdict }: Command): Promise<number> {
+  console.log = console.error
+  const result: Result = {}
+  const show = (outcome: unknown) => hasVerdict && printJson(describeResult(result, outcome))
+  try {
+    const code = await action(result)
+    show(code)
+    return code
+  } catch (error) {
+    show(error)
+    throw error
+  }
+}
+
 /** DEPLOY.sh, and then what it could not know: whether the commit is live. */
-async function deploy(session: Session): Promise<number> {
+async function deploy(session: Session, result: Result): Promise<number> {
   const { STAGING_REMOTE_REPO, BRANCH_NAME, ACCEPT_NO_VERDICT } = session.settings
   const commit = await findCommit(session)
+  result.commit = commit
 
   console.log(`ADDING REMOTE staging (${STAGING_REMOTE_REPO.url}) ...`)
   await setRemote(session, 'staging')
@@ -100,34 +123,40 @@ async function deploy(session: Session): Promise<number> {
   console.log(`PUSHING ${commit} TO ${BRANCH_NAME} ...`)
   if (session.options['dry-run']) return tryPush(session, commit)
   const verb = session.options.again ? 'again' : 'deploy'
-  return pushAndAnnounce(session, { commit, ask: { verb, commit } }, ACCEPT_NO_VERDICT)
+  return pushAndAnnounce(session, { commit, ask: { verb, commit } }, ACCEPT_NO_VERDICT, result)
 }
 
-async function rollback(session: Session): Promise<number> {
+async function rollback(session: Session, result: Result): Promise<number> {
   const { argument: name, settings, connected, options } = session
   const verb = options.database ? 'downgrade' : 'rollback'
   const commit = await findNamed(session, name)
+  result.commit = commit
   await connected
 
   console.log(
     `ROLLING BACK ${settings.BRANCH_NAME} TO ${commit ?? 'WHAT WAS LIVE BEFORE'}${options.database ? ', WITH THE DATABASE' : ''} ...`,
   )
-  return pushAndAnnounce(session, { ask: { verb, commit } }, false)
+  return pushAndAnnounce(session, { ask: { verb, commit } }, false, result)
 }
 
 /** Shows what comes of a push, at a terminal or as its CI does, and says what became of the commit. */
-async function pushAndAnnounce(session: Session, what: Push, acceptsNoVerdict: boolean): Promise<number> {
+async function pushAndAnnounce(
+  session: Session,
+  what: Push,
+  acceptsNoVerdict: boolean,
+  result: Result,
+): Promise<number> {
   const { ci, settings } = session
   const report = ci && new CiReport(ci, settings.APP_URL)
-  let commit = what.commit ?? what.ask?.commit ?? ''
   try {
     const pushed = await pushWithClock(session, what, report ?? terminal)
-    commit = pushed.verdict?.commit ?? commit
+    result.verdict = pushed.verdict
+    result.commit = pushed.verdict?.commit ?? result.commit
     const code = announce(pushed, acceptsNoVerdict)
-    report?.conclude(commit, code)
+    report?.conclude(result.commit ?? '', code)
     return code
   } catch (error) {
-    report?.conclude(commit, error)
+    report?.conclude(result.commit ?? '', error)
     const isRefused = error instanceof Failure && error.exitCode === exitCode.refused
     if (!isRefused || ci === undefined || !(await isShallow(session))) throw error
     const fix = `give this clone its whole history: ${ci.fullHistory}`
@@ -192,9 +221,9 @@ async function formatForPeople(
   return formatLines(records, live, subjects, { columns, hasColour: !process.env.NO_COLOR, now: Date.now() })
 }
 
-/** For programs. No text in it is a command of a CI: see ci/github.ts, which would change it. */
+/** No text in it is a command of a CI: ci/github.ts would change that. */
 function printJson(value: unknown): void {
-  console.log(JSON.stringify(value, null, 2).replaceAll('##[', '#\\u0023['))
+  process.stdout.write(`${JSON.stringify(value, null, 2).replaceAll('##[', '#\\u0023[')}\n`)
 }
 
 /** A shallow clone lacks most commits: the hook knows what their ids mean. */
@@ -206,6 +235,8 @@ async function findNamed(session: Session, name: string | undefined): Promise<st
     fix: 'deploy history lists what was live',
   })
 }
+
+type Asked = NonNullable<ReturnType<typeof readCommand>>
 
 /** Undefined where `--help` or `--version` was all that was asked for. */
 function readCommand() {
@@ -221,6 +252,7 @@ function readCommand() {
   const surplus = command === undefined ? name : command.takesArgument ? rest[0] : argument
   if (command === undefined || surplus !== undefined) throw usage(`Unexpected argument '${surplus}'`)
   if (options.again && options['dry-run']) throw usage('--again and --dry-run exclude each other')
+  if (options.json && options['dry-run']) throw usage('--json and --dry-run exclude each other')
   return { command, options, argument }
 }
 

@@ -21,7 +21,7 @@ import { takeTurn } from './lib/hook/turn.ts'
 import { type Ask, isRollback } from './lib/protocol/asks.ts'
 import { endOfChecks, formatCheck } from './lib/protocol/checks.ts'
 import type { Origin } from './lib/protocol/origin.ts'
-import { formatGreeting, formatVerdict, type Verdict } from './lib/protocol/verdict.ts'
+import { explainDeployed, formatGreeting, formatVerdict, type Verdict } from './lib/protocol/verdict.ts'
 import { readArguments } from './lib/shared/arguments.ts'
 import { flatten } from './lib/shared/foreign-text.ts'
 import { describe, describeBriefly, exitCode, Failure, run, version } from './lib/shared/program.ts'
@@ -198,7 +198,7 @@ async function deploy(deployment: Deployment, site: Site): Promise<void> {
     releases.markLive(release, entry.number, entry.database, isRollback(entry.verb))
     await deployment.announce('RECORDING THE DEPLOYMENT', () => record(true))
     entry.touched = {}
-    entry.explanation = `in ${deployment.seconds} s`
+    entry.explanation = explainDeployed(deployment.seconds)
     await tell(log, () => deployment.end('live'))
   } catch (error) {
     const step = deployment.stepName

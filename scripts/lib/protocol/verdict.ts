@@ -26,6 +26,10 @@ export function parseVerdict(line: string): Verdict | undefined {
   return { commit, live: word === 'is live', isElsewhere: word === 'is not on the branch', explanation }
 }
 
+/** The explanation of a commit that went live now. One that was live already has another. */
+export const explainDeployed = (seconds: number) => `in ${seconds} s`
+export const isDeployed = ({ live, explanation }: Verdict) => live && /^in [\d.]+ s$/.test(explanation)
+
 /**
  * The version of all that deploy and the hook say to each other, which is what protocol/ holds. It was 1 in 0.1.0, whose
  * greeting does not name it. A change that the other side would misunderstand takes the next number.
