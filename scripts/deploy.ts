@@ -15,7 +15,7 @@ import {
   setRemote,
 } from './lib/deploy/clone.ts'
 import { readCommits, readHistory, summarize } from './lib/deploy/history.ts'
-import { formatHistory, formatKept, formatLines, formatStatus } from './lib/deploy/history-text.ts'
+import { formatHistory, formatKept, formatStatus } from './lib/deploy/history-text.ts'
 import { readLog } from './lib/deploy/logs.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
@@ -209,16 +209,15 @@ async function report(session: Session): Promise<number> {
   return exitCode.live
 }
 
-/** For whoever sits at a terminal. */
 async function formatForPeople(
   session: Session,
   records: readonly DeploymentRecord[],
   live: DeploymentRecord | undefined,
 ): Promise<string> {
   if (records.length === 0) return formatHistory(records)
+  const { formatLines } = await import('./lib/deploy/history-lines.ts')
   const { subjects } = await readCommits(session, records)
-  const { columns = 80 } = process.stdout
-  return formatLines(records, live, subjects, { columns, hasColour: !process.env.NO_COLOR, now: Date.now() })
+  return formatLines(records, live, subjects, { columns: process.stdout.columns ?? 80, now: Date.now() })
 }
 
 /** No text in it is a command of a CI: ci/github.ts would change that. */

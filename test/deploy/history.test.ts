@@ -193,7 +193,7 @@ describe('At a terminal', async () => {
     return stdout.replaceAll('\r', '').trimEnd().split('\n')
   }
 
-  it('history is one line a deployment, cut to the width, with what serves marked; colour unless NO_COLOR is set', async t => {
+  it('history is one line a deployment, cut to the width, with what serves marked; colour unless it is not wanted', async t => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: '! grep -q bad page.txt' })
     const commit = async (message: string, page: string) => {
@@ -207,15 +207,16 @@ describe('At a terminal', async () => {
       await commit('Second\u001b[31m', 'two'),
       await commit('The third, which is far too long for a line of seventy columns', 'bad'),
     ]
-    const lines = await show(site, ['history'], { NO_COLOR: '1' })
+    const lines = await show(site, ['history'], { TERM: 'xterm', NO_COLOR: '1' })
     assert.match(lines[0] ?? '', new RegExp(`^✗ failed    \\d+ s ago +${ids[2]}  ada  \\d+\\.\\d s  The third.*…$`))
     assert.match(lines[1] ?? '', new RegExp(`^● live      \\d+ s ago +${ids[1]}  ada  \\d+\\.\\d s  Second`))
     assert.match(lines[2] ?? '', new RegExp(`^○ was live  \\d+ s ago +${ids[0]}  ada  \\d+\\.\\d s  First$`))
     assert.equal(lines.length, 3)
     assert.ok(lines.every(line => [...line].length <= 70))
     assert.doesNotMatch(lines.join('\n'), /[^\P{Cc}\n]/u)
-    const [live = '', failed = ''] = await show(site, ['status'])
-    assert.ok(live.startsWith('\u001b[32m● live ') && live.endsWith('\u001b[0m'), JSON.stringify(live))
+    assert.doesNotMatch((await show(site, ['history'], { TERM: 'dumb' })).join('\n'), /[^\P{Cc}\n]/u)
+    const [live = '', failed = ''] = await show(site, ['status'], { TERM: 'xterm' })
+    assert.ok(live.startsWith('\u001b[32m● live ') && live.endsWith('\u001b[39m'), JSON.stringify(live))
     assert.ok(failed.startsWith('\u001b[31m✗ failed '), JSON.stringify(failed))
   })
 

@@ -1,6 +1,7 @@
 import type { DeploymentRecord } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { type Html, html } from './html.ts'
+import { formatDuration, formatMinute } from './times.ts'
 
 const [width, height] = [1000, 100]
 const mostBars = 60
@@ -17,22 +18,22 @@ export function drawTimeLine(oldestFirst: readonly DeploymentRecord[], now: numb
   const first = oldestFirst[0]?.ended ?? now
   const x = (time: number) => ((time - first) / Math.max(1, now - first)) * (width - 4) + 2
   const marks = oldestFirst.map(({ ended, live, commit }) => {
-    const what = `${live ? 'live' : 'failed'}, ${commit.slice(0, 10)}, ${formatDate(ended)}`
+    const what = `${live ? 'live' : 'failed'}, ${commit.slice(0, 10)}, ${formatMinute(ended)}`
     const [from, to] = live ? [10, 48] : [52, 90]
     return html`<line class="${live ? 'live' : 'failed'}" x1="${x(ended)}" x2="${x(ended)}" y1="${from}" y2="${to}"><title>${what}</title></line>`
   })
   const failed = oldestFirst.filter(({ live }) => !live).length
-  const said = `${oldestFirst.length - failed} deployments went live and ${failed} failed.`
-  return html`<svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="${said}">
+  const label = `${oldestFirst.length - failed} deployments went live and ${failed} failed.`
+  return html`<svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="${label}">
 <line class="axis" x1="0" x2="${width}" y1="50" y2="50"/>${marks}</svg>
-<p class="ends"><span>${formatDate(first)}</span><span>up: live, down: failed</span><span>${formatDate(now)}</span></p>`
+<p class="ends"><span>${formatMinute(first)}</span><span>up: live, down: failed</span><span>${formatMinute(now)}</span></p>`
 }
 
 /** How long each step of the last deployments took, one above the other. */
 export function drawSteps(oldestFirst: readonly DeploymentRecord[]): Html {
   const shown = oldestFirst.slice(-mostBars).map(({ commit, steps }) => ({
     commit,
-    steps: steps.map(step => ({ name: stepName(step.name), seconds: Number(step.seconds ?? 0) || 0 })),
+    steps: steps.map(step => ({ name: kindOfStep(step.name), seconds: Number(step.seconds ?? 0) || 0 })),
   }))
   const names = [...new Set(shown.flatMap(({ steps }) => steps.map(({ name }) => name)))]
   const colourOf = (name: string) => `step${Math.min(names.indexOf(name), colours - 1)}`
@@ -47,21 +48,15 @@ export function drawSteps(oldestFirst: readonly DeploymentRecord[]): Html {
       return html`<rect class="${colourOf(name)}" ${at}><title>${name}: ${seconds} s, ${commit.slice(0, 10)}</title></rect>`
     })
   })
-  const said = `The steps of the last ${shown.length} deployments; the longest took ${most.toFixed(1)} s.`
+  const label = `The steps of the last ${shown.length} deployments; the longest took ${formatDuration(most * 1000)}.`
   const legend = names.map(name => html`<li><span class="swatch ${colourOf(name)}"></span>${name}</li>`)
-  return html`<svg class="steps" viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="${said}">${bars}</svg>
-<p class="ends"><span>older</span><span>the longest: ${most.toFixed(1)} s</span><span>newest</span></p>
+  return html`<svg class="steps" viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="${label}">${bars}</svg>
+<p class="ends"><span>older</span><span>the longest: ${formatDuration(most * 1000)}</span><span>newest</span></p>
 <ul class="legend">${legend}</ul>`
 }
 
 /** Less what differs from deployment to deployment. */
-export const stepName = (name: string) =>
+export const kindOfStep = (name: string) =>
   flatten(String(name))
     .replace(/ \(.*\)$| RELEASE \d+$/, '')
     .toLowerCase()
-
-/** To the minute, in UTC. */
-export function formatDate(milliseconds: number): string {
-  const time = new Date(milliseconds)
-  return Number.isNaN(time.getTime()) ? 'unknown' : time.toISOString().slice(0, 16).replace('T', ' ')
-}

@@ -4,6 +4,7 @@ import { flatten, harmless } from '../shared/foreign-text.ts'
 import { Failure } from '../shared/program.ts'
 import type { Ci } from './ci/ci.ts'
 import { type Listener, terminal } from './push.ts'
+import { formatDuration } from './times.ts'
 
 const keptLines = 15
 
@@ -73,7 +74,7 @@ export class CiReport implements Listener {
 
   #summary(verdict: string, isLive: boolean): string {
     const steps = this.#steps.map(({ name, began, ended = began }) => ({ name, began, ended }))
-    const rows = steps.map(({ name, began, ended }) => `| ${name} | ${((ended - began) / 1000).toFixed(1)} s |`)
+    const rows = steps.map(({ name, began, ended }) => `| ${name} | ${formatDuration(ended - began)} |`)
     // Mermaid takes no task of no length.
     const tasks = steps.map(({ name, began, ended }) => `  ${name} : ${began}, ${Math.max(ended, began + 1)}`)
     const last = isLive || this.#lastLines.length === 0 ? [] : ['', '```text', ...this.#lastLines.map(unfence), '```']

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { isRollback } from '../protocol/asks.ts'
 import type { DeploymentRecord } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
-import { drawSteps, drawTimeLine, formatDate, stepName } from './charts.ts'
+import { drawSteps, drawTimeLine, kindOfStep } from './charts.ts'
 import type { Figures } from './dora.ts'
-import { formatLength } from './history-text.ts'
 import { type Html, html, Html as Markup } from './html.ts'
 import { script, style } from './report-style.ts'
+import { formatDuration, formatMinute } from './times.ts'
 
 /** What a report is made of. */
 export interface Report {
@@ -35,7 +35,7 @@ export function renderReport(report: Report): string {
 <style>${new Markup(style)}</style>
 </head>
 <body>
-<header><h1>Deployments of ${flatten(branch)}</h1><p>As of ${formatDate(figures.to)} UTC</p></header>
+<header><h1>Deployments of ${flatten(branch)}</h1><p>As of ${formatMinute(figures.to)} UTC</p></header>
 <main>
 ${describeLive(report, live)}
 <section><h2>Four figures</h2>${describeFigures(figures)}</section>
@@ -62,7 +62,7 @@ const hash = (text: string) => new Markup(`sha256-${createHash('sha256').update(
 function describeLive({ subjects }: Report, live: DeploymentRecord | undefined): Html {
   if (live === undefined) return html`<section class="now"><h2>Nothing is live</h2></section>`
   return html`<section class="now"><h2>Live</h2><p><code>${live.commit.slice(0, 10)}</code> ${subjectOf(subjects, live)}</p>
-<p class="quiet">since ${formatDate(live.ended)}, by ${whoOf(live)}${linkTo(live)}</p></section>`
+<p class="quiet">since ${formatMinute(live.ended)}, by ${whoOf(live)}${linkTo(live)}</p></section>`
 }
 
 function describeFigures({ from, to, deployments, frequency, leadTime, failureRate, timeToRestore }: Figures): Html {
@@ -74,9 +74,9 @@ function describeFigures({ from, to, deployments, frequency, leadTime, failureRa
       `${frequency < 10 ? frequency.toFixed(1) : Math.round(frequency)} a week`,
       'How many deployments went live, rollbacks aside.',
     ],
-    ['Lead time', formatTime(leadTime), 'From the commit to where it was live: the median.'],
+    ['Lead time', ifKnown(leadTime), 'From the commit to where it was live: the median.'],
     ['Change failure rate', percent, 'Of all deployments, those that failed or were rolled back.'],
-    ['Time to restore', formatTime(timeToRestore), 'From a failure to the next deployment that went live: the median.'],
+    ['Time to restore', ifKnown(timeToRestore), 'From a failure to the next deployment that went live: the median.'],
   ] as const
   return html`<dl class="figures">${figures.map(
     ([name, value, meaning]) =>
@@ -90,12 +90,12 @@ function describeDeployment({ subjects, live, logOf }: Report, record: Deploymen
   const outcome = record === live ? '● live' : record.live ? '○ was live' : '✗ failed'
   const log = logOf(record)
   const rows = steps.map(({ name, seconds }) => {
-    const time = seconds === undefined ? 'not finished' : `${Number(seconds).toFixed(1)} s`
-    return html`<tr><th scope="row">${stepName(name)}</th><td>${time}</td></tr>`
+    const time = seconds === undefined ? 'not finished' : formatDuration(Number(seconds) * 1000)
+    return html`<tr><th scope="row">${kindOfStep(name)}</th><td>${time}</td></tr>`
   })
   return html`<li class="${record.live ? 'live' : 'failed'}"><details><summary>
 <span class="outcome">${outcome}</span> <code>${commit.slice(0, 10)}</code> <span class="subject">${subjectOf(subjects, record)}</span>
-<span class="quiet">${formatDate(ended)}, ${formatLength(ended - started)}, ${whoOf(record)}${isRollback(request) && ', rolled back'}</span>
+<span class="quiet">${formatMinute(ended)}, ${formatDuration(ended - started)}, ${whoOf(record)}${isRollback(request) && ', rolled back'}</span>
 </summary>
 ${!record.live && html`<p>${flatten(String(explanation ?? ''))}</p>`}
 <table>${rows}</table>
@@ -108,14 +108,8 @@ ${log !== undefined && html`<pre tabindex="0">${log}</pre>`}
 const subjectOf = (subjects: ReadonlyMap<string, string>, { commit }: DeploymentRecord) =>
   flatten(subjects.get(commit) ?? '')
 const whoOf = ({ by, who }: DeploymentRecord) => flatten(String(by ?? who))
-const formatTime = (milliseconds: number | undefined) =>
-  milliseconds === undefined
-    ? undefined
-    : milliseconds < 2 * 3_600_000
-      ? formatLength(milliseconds)
-      : milliseconds < 2 * 86_400_000
-        ? `${Math.round(milliseconds / 3_600_000)} h`
-        : `${Math.round(milliseconds / 86_400_000)} days`
+const ifKnown = (milliseconds: number | undefined) =>
+  milliseconds === undefined ? undefined : formatDuration(milliseconds)
 
 /** Whoever may push can write a record: nothing but the web's own addresses is followed. */
 const linkTo = ({ run }: DeploymentRecord): Html | undefined =>

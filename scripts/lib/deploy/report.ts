@@ -5,6 +5,7 @@ import { computeFigures } from './dora.ts'
 import { readCommits, readHistory, summarize } from './history.ts'
 import { readLogs } from './logs.ts'
 import { renderReport } from './report-page.ts'
+import { formatInstant } from './times.ts'
 
 /** Writes a page of all deployments. @throws Failure where the server cannot be asked, or the file not be written */
 export async function makeReport(session: Session, file: string): Promise<void> {
@@ -17,7 +18,7 @@ export async function makeReport(session: Session, file: string): Promise<void> 
     live: summarize(records).live,
     subjects,
     figures: computeFigures(records, committed, Date.now()),
-    logOf: ({ commit, started }) => logs.get(`${commit} ${formatIso(started)}`),
+    logOf: ({ commit, started }) => logs.get(`${commit} ${formatInstant(started)}`),
   })
   try {
     await replaceFile(file, page, 0o644)
@@ -25,6 +26,3 @@ export async function makeReport(session: Session, file: string): Promise<void> 
     throw new Failure(exitCode.usage, `The report cannot be written to ${file}.`, { why: String(cause), cause })
   }
 }
-
-/** A record is what somebody has pushed, and may tell no time. */
-const formatIso = (milliseconds: number) => (Number.isFinite(milliseconds) ? new Date(milliseconds).toISOString() : '')

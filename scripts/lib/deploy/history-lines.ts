@@ -1,0 +1,69 @@
+import { styleText } from 'node:util'
+import { eastAsianWidth } from 'get-east-asian-width'
+import { isRollback } from '../protocol/asks.ts'
+import type { DeploymentRecord } from '../protocol/record.ts'
+import { flatten } from '../shared/foreign-text.ts'
+import { formatAge, formatDuration } from './times.ts'
+
+/** How many columns there are, and what time it is: milliseconds since 1970. */
+export interface Terminal {
+  readonly columns: number
+  readonly now: number
+}
+
+/**
+ * For people at a terminal: one line a deployment, the live one marked. It is loaded only there.
+ *
+ * @param subjects of the commits that this clone has
+ */
+export function formatLines(
+  records: readonly DeploymentRecord[],
+  live: DeploymentRecord | undefined,
+  subjects: ReadonlyMap<string, string>,
+  { columns, now }: Terminal,
+): string {
+  const rows = records.map(record => {
+    const { commit, ended, started, request, who, by } = record
+    const outcome = record === live ? '● live' : record.live ? '○ was live' : '✗ failed'
+    const cells = [
+      `${outcome}${isRollback(request) ? ', rolled back' : ''}`,
+      formatAge(now - ended),
+      commit.slice(0, 10),
+      flatten(String(by ?? who)),
+      formatDuration(ended - started),
+    ]
+    return { record, cells, subject: flatten(subjects.get(commit) ?? '') }
+  })
+  const widths = [0, 1, 2, 3, 4].map(column => Math.max(0, ...rows.map(({ cells }) => columnsOf(cells[column] ?? ''))))
+  const room = columns - widths.reduce((sum, width) => sum + width + 2, 0)
+  return rows
+    .map(({ record, cells, subject }) => {
+      const line = cells.map((cell, column) => pad(cell, widths[column] ?? 0)).join('  ')
+      const text = `${line}  ${room > 3 ? cut(subject, room) : ''}`.trimEnd()
+      if (record === live) return styleText('green', text)
+      return record.live ? text : styleText('red', text)
+    })
+    .join('\n')
+}
+
+const pad = (text: string, width: number) => text + ' '.repeat(Math.max(0, width - columnsOf(text)))
+
+function cut(text: string, width: number): string {
+  if (columnsOf(text) <= width) return text
+  let kept = ''
+  for (const character of charactersOf(text)) {
+    if (columnsOf(kept + character) >= width) break
+    kept += character
+  }
+  return `${kept}…`
+}
+
+/** How many columns a terminal takes for a text. */
+export const columnsOf = (text: string) =>
+  charactersOf(text).reduce((sum, character) => {
+    if (/^[\p{M}\p{Cf}]+$/u.test(character)) return sum
+    return sum + (/\p{Emoji_Presentation}|\ufe0f/u.test(character) ? 2 : eastAsianWidth(character.codePointAt(0) ?? 0))
+  }, 0)
+
+/** As a reader takes them: an emoji or an accent may be of several code points. */
+const charactersOf = (text: string) => Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment)
