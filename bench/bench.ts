@@ -18,17 +18,7 @@ import { readFasterServerEnv } from '../test/flexmeasures/example.ts'
 import { startPostgres, startRedis } from '../test/flexmeasures/servers.ts'
 import { startServer } from '../test/lib/site.ts'
 import type { CleansUp } from '../test/lib/sshd.ts'
-import {
-  drawChart,
-  drawGrowths,
-  formatGrowth,
-  formatReport,
-  formatResult,
-  type Growth,
-  type Memory,
-  median,
-  type Result,
-} from './report.ts'
+import { formatGrowth, formatReport, formatResult, type Growth, type Memory, median, type Result } from './report.ts'
 import {
   type Deployable,
   type Kind,
@@ -257,8 +247,6 @@ async function main() {
   const write = (name: string, text: string) => writeFileSync(join(import.meta.dirname, name), text)
   write('results.md', report)
   write('results.json', `${JSON.stringify({ machine, results, growths, memory }, null, 1)}\n`)
-  write('results.svg', drawChart(results))
-  write('growth.svg', drawGrowths(growths))
 }
 
 /** Like the binaries in all but what it does: nothing. */
