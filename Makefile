@@ -120,7 +120,7 @@ setup-ssh: $(programs)/.built ## keys and known hosts between CI and server, onc
 	$(programs)/setup-ssh $(ARGS)
 
 install-hook: $(programs)/.built ## the hook and its settings (HOOK_ENV, or server.env) on the server; again to renew it
-	$(node) -- build/install-hook.ts $(ARGS)
+	$(programs)/setup-ssh --hook "$${HOOK_ENV:-server.env}" $(if $(HOOK_ENV),,--keep-settings) $(ARGS)
 
 clean: ## remove what was built and installed
 	rm -rf dist node_modules

@@ -31,7 +31,7 @@ async function main(): Promise<number> {
   await type('cat .env')
   await type('cat server.env')
   await type(`setup-ssh --ssh-dir ../ssh --print-secrets ../secrets`)
-  await type('install-hook.ts --ssh-dir ../ssh')
+  await type('setup-ssh --hook server.env --ssh-dir ../ssh')
 
   say('What follows happens in the CI, which has the three secrets in its environment.')
   for (const name of readdirSync(secrets)) process.env[name] = readFileSync(join(secrets, name), 'utf8')
@@ -66,7 +66,7 @@ async function setUp() {
     GIT_COMMITTER_NAME: who.GIT_AUTHOR_NAME,
     GIT_COMMITTER_EMAIL: who.GIT_AUTHOR_EMAIL,
     GIT_CONFIG_NOSYSTEM: '1',
-    PATH: `${programs}:${join(root, 'build')}:${process.env.PATH}`,
+    PATH: `${programs}:${process.env.PATH}`,
   })
   const sshd = await startSshd(atEnd, { setEnv: { TMPDIR: inside.TMPDIR, GIT_CONFIG_NOSYSTEM: '1' } })
 

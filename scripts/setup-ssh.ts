@@ -5,6 +5,7 @@ import { type CiSecrets, describeSecrets, storeAtGithub, writeSecrets } from './
 import { setDeployKey } from './lib/setup/deploy-key.ts'
 import { aliasOf, findHops, type Hop } from './lib/setup/hops.ts'
 import { describeKey, pinHostKeys, scanHostKeys } from './lib/setup/host-keys.ts'
+import { installHook } from './lib/setup/install-hook.ts'
 import { tryKey, tryPassage, tryShell } from './lib/setup/key-trial.ts'
 import { describeAuthorization, describeHandOut, formatTable, type Row } from './lib/setup/report.ts'
 import { readSetupSettings } from './lib/setup/settings.ts'
@@ -18,6 +19,7 @@ import { normalizePrivateKey } from './lib/ssh/private-key.ts'
 import { knownHostsName, portHint } from './lib/ssh/remote.ts'
 
 const help = `Usage: setup-ssh [--github OWNER/REPO] [--print-secrets DIR] [--ssh-dir DIR] [--env-file FILE]
+       setup-ssh --hook SERVER_ENV [--keep-settings] [--ssh-dir DIR] [--env-file FILE]
 
 Lets the CI push to STAGING_REMOTE_REPO, and only that: learns the server's host keys, creates a deploy key, authorizes
 it at the server through your own ssh access, tries it, and says what the CI needs. Where the server is reached through
@@ -27,6 +29,15 @@ PROXY_JUMP, it does the same there. It can run any number of times, and never ov
   2  settings or usage are wrong, or the host keys have not been confirmed
   3  the server could not be reached, shows another host key, or does not accept the key yet
 
+With --hook it makes STAGING_REMOTE_REPO a repository that deploys what is pushed to it, and does nothing about keys:
+it copies the hook there through your own ssh access, and has it install itself with the settings in SERVER_ENV
+(post-receive install). Run it again to update the hook. Exits with
+  0  the hook is installed
+  2  settings or usage are wrong, or something on the server is; nothing was changed
+  3  the server could not be reached, or did not let you in
+
+  --hook SERVER_ENV    a file with the hook's settings; those on the server are kept in .env.before
+  --keep-settings      keep those on the server, if it has some
   --github OWNER/REPO  store what the CI needs there, through gh: the key as a secret, the rest as variables
   --print-secrets DIR  write the same to files in a new folder of mode 700
   --ssh-dir DIR        in place of ~/.ssh; your own access then goes by DIR/config
@@ -41,6 +52,7 @@ async function main(): Promise<number> {
   const options = readOptions()
   if (options === undefined) return 0
   const settings = readSetupSettings(options['env-file'])
+  if (options.hook !== undefined) return installHook(settings, { ...options, hook: options.hook })
   const { STAGING_REMOTE_REPO: server, PROXY_JUMP: jump } = settings
   if (server.host === undefined) {
     console.log(`${server.url} is a path on this machine: no ssh is needed.`)
@@ -105,7 +117,7 @@ async function main(): Promise<number> {
     table.push(describeAuthorization(hop, authorizations.get(hop)?.outcome, isAccepted, shell))
   }
   if (trial.isAccepted && !trial.hasRepository) {
-    table.push(['repository', 'TO DO', 'make install-hook: there is none at this path yet'])
+    table.push(['repository', 'TO DO', 'setup-ssh --hook SERVER_ENV: there is none at this path yet'])
   }
 
   console.log('HANDING OUT SECRETS ...')
@@ -122,6 +134,8 @@ async function main(): Promise<number> {
 
 function readOptions() {
   const given = readArguments('setup-ssh', help, {
+    hook: { type: 'string' },
+    'keep-settings': { type: 'boolean' },
     github: { type: 'string' },
     'print-secrets': { type: 'string' },
     'ssh-dir': { type: 'string' },
@@ -134,6 +148,10 @@ function readOptions() {
     ...(options.github && !/^[\w.-]+\/[\w.-]+$/.test(options.github)
       ? [`--github ${options.github} is not OWNER/REPO`]
       : []),
+    ...(options.hook !== undefined && (options.github ?? options['print-secrets']) !== undefined
+      ? ['--hook does nothing about keys: give --github and --print-secrets without it']
+      : []),
+    ...(options.hook === undefined && options['keep-settings'] ? ['--keep-settings goes with --hook'] : []),
   ]
   if (problems.length === 0) return options
   throw new Failure(exitCode.usage, problems.join('\n'), { fix: 'setup-ssh --help lists what there is' })

@@ -3,7 +3,7 @@ _pushlive() {
   local word=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[1]-} words
   case $COMP_CWORD:$program:${COMP_WORDS[COMP_CWORD - 1]} in
     1:*) words='deploy setup-ssh post-receive --help --version' ;;
-    *:--env-file | *:--settings) compopt -o default; return ;;
+    *:--env-file | *:--settings | *:--hook) compopt -o default; return ;;
     *:--print-secrets | *:--ssh-dir) compopt -o dirnames; return ;;
     2:post-receive:*) words='install --help --version' ;;
     *:post-receive:*) words=$(_pushlive_options post-receive install); compopt -o default ;;

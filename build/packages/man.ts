@@ -25,9 +25,11 @@ pushes a branch from CI to a bare repository on your server, where the hook
 .B post\\-receive
 puts it live, and exits with what became of it.
 .B setup\\-ssh
-makes the deploy key that the CI needs.
+makes the deploy key that the CI needs, and with
+.B \\-\\-hook
+makes a repository on the server one that deploys what is pushed to it.
 .B post\\-receive install
-makes a repository, on the server, one that deploys what is pushed to it.
+does the latter on the server itself.
 ${sections.join('')}.SH FILES
 .TP
 .I .env

@@ -93,7 +93,7 @@ describe("The private key's text", async () => {
   })
 })
 
-describe('A stolen deploy key, as setup-ssh and install-hook restrict it,', async () => {
+describe('A stolen deploy key, as setup-ssh and post-receive install restrict it,', async () => {
   const { newSite, sshd } = await startServer({ after })
   const site = await newSite({ after })
   const other = await newSite({ after })

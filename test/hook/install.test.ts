@@ -156,8 +156,12 @@ describe('post-receive install changes nothing, exits with 2 and says why', () =
     'where there are no settings': [() => {}, /There are no settings for the hook/, []],
     'where the settings that are named are not there': [
       () => {},
-      /cannot be read: .*ENOENT/,
+      /\/nowhere\/server\.env cannot be read\. .*ENOENT/,
       ['--settings', '/nowhere/server.env'],
+    ],
+    'where a # would cut a setting': [
+      place => writeFileSync(place.settings, `${place.minimal}PASSWORD=ab#cd\n`),
+      /PASSWORD would end at the # in .*\/server\.env\. To do: put the value in quotes/,
     ],
     'where .env is a folder': [
       async place => {

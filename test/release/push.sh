@@ -25,13 +25,12 @@ PATH_TO_WSGI=$folder/www/wsgi.py
 INSTALL_DEPS='cp page.txt $folder/installed'
 UPGRADE_DB='! grep -q broken page.txt'
 SETTINGS
-${programs}post-receive install "$folder/app.git" --settings server.env
-
 export STAGING_REMOTE_REPO=ssh://root@127.0.0.1:$port$folder/app.git BRANCH_NAME=main
 mkdir -m 700 own
 echo "IdentityFile $folder/own-key" > own/config
 HOST_FINGERPRINT=$(ssh-keygen -lf host-key.pub | cut -d ' ' -f 2) \
   ${programs}setup-ssh --ssh-dir "$folder/own" --print-secrets "$folder/secrets" 2>&1
+${programs}setup-ssh --hook server.env --ssh-dir "$folder/own" 2>&1
 SSH_DEPLOYMENT_KEY=$(cat secrets/SSH_DEPLOYMENT_KEY)
 KNOWN_DEPLOYMENT_HOSTS=$(cat secrets/KNOWN_DEPLOYMENT_HOSTS)
 export SSH_DEPLOYMENT_KEY KNOWN_DEPLOYMENT_HOSTS

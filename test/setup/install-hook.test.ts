@@ -1,18 +1,29 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { userInfo } from 'node:os'
 import { join, relative } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
+import { bundleForNode } from '../../build/bundle.ts'
 import { assertExit } from '../lib/exit.ts'
 import { newPlace } from '../lib/place.ts'
-import { program, testsBinaries } from '../lib/programs.ts'
+import { type ProgramName, program, testsBinaries } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
 import { findFreePort, newKeyPair } from '../lib/sshd.ts'
 
+const root = join(import.meta.dirname, '../..')
 const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
-const script = join(import.meta.dirname, '../../build/install-hook.ts')
-
 /** A login shell that greets, and knows nothing but words and single quotes. */
 const shellOfFewWords = `
 const words = [...process.argv[2].matchAll(/'([^']*)'|([^\\s']+)/g)].map(([, quoted, plain]) => quoted ?? plain)
@@ -21,7 +32,7 @@ const { status } = require('node:child_process').spawnSync(words[0], words.slice
 process.exit(status)
 `
 
-describe('install-hook', async () => {
+describe('setup-ssh --hook', async () => {
   const server = await startServer({ after })
   const { sshd } = server
 
@@ -47,10 +58,14 @@ describe('install-hook', async () => {
       url: `ssh://${sshd.user}@127.0.0.1:${sshd.port}${encodeURI(place.repository)}`,
 
       /** With a hook that has nothing to build, unless `HOOK_BINARY` is told otherwise. */
-      async installHook(changes: NodeJS.ProcessEnv = {}) {
+      async installHook(
+        changes: NodeJS.ProcessEnv = {},
+        args: readonly string[] = ['--hook', 'server.env'],
+        setupSsh: readonly string[] = program('setup-ssh'),
+      ) {
         const env = { PATH: process.env.PATH, HOME: operator, HOOK_BINARY, GIT_CONFIG_NOSYSTEM: '1' }
         const run = $({ cwd: operator, env: { ...env, STAGING_REMOTE_REPO: this.url, ...changes }, nothrow: true })
-        const { exitCode, stdout, stderr } = await run`${process.execPath} -- ${script} --ssh-dir ${sshFolder}`
+        const { exitCode, stdout, stderr } = await run`${setupSsh} ${args} --ssh-dir ${sshFolder}`
         return { exitCode, output: stdout + stderr }
       },
     }
@@ -70,15 +85,60 @@ describe('install-hook', async () => {
     })
   }
 
-  it("keeps the server's settings, unless HOOK_ENV names others", async t => {
+  const skip = testsBinaries ? false : 'there are no binaries'
+  for (const ending of ['', `-${process.platform}-${process.arch}`]) {
+    it(`finds the hook beside itself, as post-receive${ending}`, { skip }, async t => {
+      const place = await newOperator(t)
+      const downloads = join(place.folder, 'downloads')
+      mkdirSync(downloads)
+      const download = (name: ProgramName, mode: number) => {
+        const file = join(downloads, `${name}${ending}`)
+        copyFileSync(program(name)[0] ?? '', file, constants.COPYFILE_FICLONE)
+        chmodSync(file, mode)
+        return file
+      }
+      const setupSsh = download('setup-ssh', 0o755)
+      const run = () => place.installHook({ HOOK_BINARY: undefined }, ['--hook', 'server.env'], [setupSsh])
+      assert.match(assertExit(await run(), 2).output, new RegExp(`put it into ${downloads}, or set HOOK_BINARY`))
+      // As a browser or curl writes it.
+      const hook = download('post-receive', 0o644)
+      const { output } = assertExit(await run(), 0)
+      assert.ok(output.includes(`COPYING TO THE SERVER (${hook}) ...`), output)
+      assert.match((await place.push('HEAD:refs/heads/main')).output, /is live/)
+    })
+  }
+
+  it('is what `make install-hook` runs, with HOOK_ENV or server.env', async t => {
     const place = await newOperator(t)
-    await place.installHook()
+    for (const HOOK_ENV of [undefined, 'an odd "name".env']) {
+      const make = $({ env: { ...process.env, HOOK_ENV } })
+      const { stdout } = await make`make --dry-run --directory=${root} install-hook ARGS=${'--env-file shop.env'}`
+      const command = /--hook .*/.exec(stdout)?.[0] ?? ''
+      const { stdout: words } = await $({ env: { ...process.env, HOOK_ENV } })`sh -c ${`printf '%s|' ${command}`}`
+      const expected = HOOK_ENV === undefined ? ['server.env', '--keep-settings'] : [HOOK_ENV]
+      assert.equal(words, ['--hook', ...expected, '--env-file', 'shop.env', ''].join('|'))
+    }
+    assert.ok(!existsSync(place.repository))
+  })
+
+  it('is named by --help', async () => {
+    const { stdout } = await $`${program('setup-ssh')} --help`
+    assert.match(stdout, /^ {7}setup-ssh --hook SERVER_ENV \[--keep-settings\]/m)
+    assert.match(stdout, /^ {2}--hook SERVER_ENV /m)
+  })
+
+  it("replaces the server's settings, unless --keep-settings says that those on the server count", async t => {
+    const place = await newOperator(t)
     const env = join(place.repository, '.env')
+    const kept = (file: string) => ['--hook', file, '--keep-settings']
+    assertExit(await place.installHook({}, kept('server.env')), 0)
     writeFileSync(env, `${place.minimal}# changed on the server\n`)
-    assert.match((await place.installHook()).output, /KEEPING THE SETTINGS/)
-    assert.match(readFileSync(env, 'utf8'), /# changed on the server/)
+    for (const file of ['server.env', 'nowhere.env']) {
+      assert.match(assertExit(await place.installHook({}, kept(file)), 0).output, /KEEPING THE SETTINGS/)
+      assert.match(readFileSync(env, 'utf8'), /# changed on the server/)
+    }
     writeFileSync(join(place.operator, 'other.env'), `${place.minimal}NEW=1\n`)
-    assertExit(await place.installHook({ HOOK_ENV: 'other.env' }), 0)
+    assertExit(await place.installHook({}, ['--hook', 'other.env']), 0)
     assert.equal(readFileSync(env, 'utf8'), `${place.minimal}NEW=1\n`)
     assert.match(readFileSync(`${env}.before`, 'utf8'), /# changed on the server/)
   })
@@ -134,15 +194,17 @@ describe('install-hook', async () => {
       const tries = [
         [{ STAGING_REMOTE_REPO: ' ' }, /STAGING_REMOTE_REPO is missing/],
         [{ STAGING_REMOTE_REPO: 'https://example.org/x.git' }, /STAGING_REMOTE_REPO is neither user@host:path/],
-        [{ HOOK_ENV: 'nowhere.env' }, /HOOK_ENV is not there \(nowhere\.env\)/],
+        [{ HOOK_BINARY: 'nowhere' }, /HOOK_BINARY is not there \(nowhere\)/],
       ] as const
       for (const [changes, message] of tries) {
         const { output } = assertExit(await place.installHook(changes), 2)
         assert.match(output, message)
       }
       rmSync(join(place.operator, 'server.env'))
-      const { output } = assertExit(await place.installHook(), 2)
-      assert.match(output, /There are no settings for the hook/)
+      const missing = assertExit(await place.installHook(), 2)
+      assert.match(missing.output, /The settings file server\.env is not there/)
+      const none = assertExit(await place.installHook({}, ['--hook', 'server.env', '--keep-settings']), 2)
+      assert.match(none.output, /There are no settings for the hook/)
       assert.ok(!existsSync(place.repository))
     })
 
@@ -166,15 +228,47 @@ describe('install-hook', async () => {
       const refused = await place.installHook({ HOOK_BINARY: undefined })
       await sshd.restart({ setEnv: {} })
       const { output } = assertExit(refused, 2)
-      assert.match(output, /The server is linux-riscv64, and there is no hook for it in .*dist\./)
+      assert.match(
+        output,
+        /^The server is linux-riscv64, and the hook for it, post-receive-linux-riscv64, is not here\.$/m,
+      )
+      assert.match(output, /^ {4}\/.*\/post-receive-linux-riscv64$/m)
+      assert.match(output, /^To do: download post-receive-linux-riscv64 .*put it into \/.* or set HOOK_BINARY/m)
+    })
+
+    it('when the package is that of npm, which has no hook', async t => {
+      const place = await newOperator(t)
+      const npm = join(place.folder, 'pushlive.cjs')
+      bundleForNode('build/packages/npm.ts', '0.0.0', npm)
+      const pushlive = [process.execPath, '--', npm, 'setup-ssh']
+      const refused = await place.installHook({ HOOK_BINARY: undefined }, ['--hook', 'server.env'], pushlive)
+      const { output } = assertExit(refused, 2)
+      assert.match(
+        output,
+        /The package for Node has no hook[\s\S]*^To do: download [\s\S]*; then set HOOK_BINARY to its path$/m,
+      )
+      assertExit(await place.installHook({}, ['--hook', 'server.env'], pushlive), 0)
+    })
+
+    it('for options that do not go together', async t => {
+      const place = await newOperator(t)
+      const tries = [
+        [['--hook', 'server.env', '--github', 'a/b'], /--hook does nothing about keys/],
+        [['--hook', 'server.env', '--print-secrets', 'x'], /--hook does nothing about keys/],
+        [['--keep-settings'], /--keep-settings goes with --hook/],
+      ] as const
+      for (const [args, message] of tries) {
+        assert.match(assertExit(await place.installHook({}, args), 2).output, message)
+      }
+      assert.ok(!existsSync(place.repository))
     })
 
     it('when the hook does not run on the server', async t => {
       const place = await newOperator(t)
       const broken = join(place.operator, 'broken')
       writeFileSync(broken, '#!/nowhere/interpreter\n', { mode: 0o755 })
-      const { exitCode, output } = await place.installHook({ HOOK_BINARY: broken })
-      assert.ok([126, 127].includes(exitCode ?? 0), output)
+      const { output } = assertExit(await place.installHook({ HOOK_BINARY: broken }), 2)
+      assert.match(output, /^\/.*\/broken does not run on the server: see above\.\nTo do: set HOOK_BINARY /m)
       assert.ok(!existsSync(place.repository))
     })
   })

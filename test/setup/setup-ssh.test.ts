@@ -110,7 +110,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
   test('says what to do about a repository that is not there yet', async t => {
     const site = await startSite(t)
     const { table } = assertExit(await site.setupSsh({ env: { STAGING_REMOTE_REPO: `${site.url}/later` } }), 0)
-    assert.match(table, /^repository +TO DO +make install-hook/m)
+    assert.match(table, /^repository +TO DO +setup-ssh --hook SERVER_ENV/m)
   })
 
   test('points out a port that git takes for a folder', async t => {

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { loadEnvFile, readSettings } from '../shared/settings.ts'
 import { parseJump, parseRemote, type Remote, type Server } from '../ssh/remote.ts'
 import { restrictionTo } from './authorized-key.ts'
@@ -53,7 +55,17 @@ const settings = {
       throw new Error('is unknown')
     },
   },
+  BRANCH_NAME: { means: 'the branch that you will push' },
+  HOOK_BINARY: {
+    means: 'a post-receive for the server, where none lies beside setup-ssh',
+    read: (file: string) => {
+      if (!existsSync(file)) throw new Error(`is not there (${file})`)
+      return resolve(file)
+    },
+  },
 } as const
+
+export type SetupSettings = ReturnType<typeof readSetupSettings>
 
 /**
  * @param envFile in place of `.env`

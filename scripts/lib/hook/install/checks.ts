@@ -38,12 +38,12 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
   let settings: Record<string, string> = {}
   let text: Buffer | undefined
   try {
-    if (replaces) text = readFileSync(settingsFile)
-    else if (!hasSettings) isWrong('There are no settings for the hook.', `write them as .env.example shows, to ${env}`)
     if (replaces || hasSettings) settings = readEnvFile(replaces ? settingsFile : env)
+    else isWrong('There are no settings for the hook.', `write them as .env.example shows, to ${env}`)
+    if (replaces) text = readFileSync(settingsFile)
   } catch (error) {
-    const why = error instanceof Failure ? error.why : String(error)
-    isWrong(`The settings cannot be read: ${why}.`, 'write them as .env.example shows')
+    const { message, why, fix } = error as Partial<Failure>
+    isWrong(why ? `${message} ${why}.` : `${message}`, fix || 'write them as .env.example shows')
   }
 
   // This program's own PATH is also that of the git that receives a push; the hook has another one where .env says so.

@@ -1,0 +1,96 @@
+import { existsSync, rmSync, symlinkSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { $ as zx } from 'zx/core'
+import { quoteForSh } from '../shared/foreign-text.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { makePrivateFolder } from '../ssh/private-folder.ts'
+import { findHook, thisMachine } from './hook-binary.ts'
+import { findHops } from './hops.ts'
+import type { SetupSettings } from './settings.ts'
+import { findSshFolder } from './ssh-folder.ts'
+
+/** What `setup-ssh --hook` is told on the command line. */
+export interface HookOptions {
+  /** A file with the hook's settings. */
+  readonly hook: string
+  /** Whether those that the server has are kept; the file need not be there then. */
+  readonly 'keep-settings'?: boolean
+  readonly 'ssh-dir'?: string
+}
+
+/** Unpacks into a folder of the login user's, because /tmp may be mounted noexec. */
+const unpackAndInstall = `sh -c '${[
+  'umask 077',
+  'd=$(mktemp -d "$HOME/.pushlive-XXXXXX") || exit',
+  'clean() { rm -rf "$d"; }',
+  'trap clean EXIT',
+  'trap "exit 1" HUP INT TERM',
+  // One that was downloaded may lack the mode.
+  'tar -xzf - -C "$d" && chmod 700 "$d/post-receive" && sh "$d/install" "$d" < /dev/null',
+].join('; ')}'`
+
+/**
+ * Copies the hook to the server through the operator's own ssh access, and has it install itself there
+ * (`post-receive install`), which shows what it does. Where the repository is a path on this machine, nothing is copied.
+ *
+ * @returns the exit code of the installation
+ * @throws Failure (usage) where there is no hook for the server, or it does not run there; (unreachable) where the
+ *   server cannot be reached or does not let the operator in
+ */
+export async function installHook(settings: SetupSettings, options: HookOptions): Promise<number> {
+  const { STAGING_REMOTE_REPO: remote, PROXY_JUMP, BRANCH_NAME, HOOK_BINARY } = settings
+  const keepSettings = options['keep-settings'] ?? false
+  const settingsFile = existsSync(options.hook) ? resolve(options.hook) : undefined
+  if (settingsFile === undefined && !keepSettings) {
+    throw new Failure(exitCode.usage, `The settings file ${options.hook} is not there.`, {
+      fix: "name a file with the hook's part of .env.example",
+    })
+  }
+  const server = remote.host === undefined ? undefined : findHops(remote, PROXY_JUMP).at(-1)
+  const ssh = server && findSshFolder(options['ssh-dir']).login(server)
+  const hook = HOOK_BINARY ?? findHook(ssh ? await askPlatform(ssh) : thisMachine)
+  const args = [
+    ...(keepSettings ? ['--keep-settings'] : []),
+    ...(BRANCH_NAME ? [`--branch=${BRANCH_NAME}`] : []),
+    ...['--', ssh ? remote.path : resolve(remote.path)],
+  ].map(quoteForSh)
+  if (settingsFile !== undefined) args.unshift('--settings="$1/settings"')
+  // A file, because the login shell may have quotes of its own kind.
+  const folder = makePrivateFolder(() => ({ install: `exec "$1/post-receive" install ${args.join(' ')}\n` }))
+  try {
+    // A binary that is several programs starts the one that it is called by.
+    symlinkSync(hook, join(folder, 'post-receive'))
+    if (settingsFile !== undefined) symlinkSync(settingsFile, join(folder, 'settings'))
+    const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'inherit', 'inherit'] })
+    if (ssh === undefined) return exitCodeOf(await $`sh ${folder}/install ${folder}`, hook)
+    console.log(`COPYING TO THE SERVER (${hook}) ...`)
+    return exitCodeOf(await $`tar -chf - -C ${folder} . | gzip --fast | ${ssh} ${unpackAndInstall}`, hook)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** The kind of machine that the server is, in the words of `process.platform` and `process.arch`. */
+async function askPlatform(ssh: readonly string[]): Promise<string> {
+  const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'inherit'] })
+  const { stdout } = await $`${ssh} ${"sh -c 'echo pushlive: $(uname -sm)'"}`
+  // A login shell may print as well.
+  const [, system = '', machine = ''] = /^pushlive: (\S+) (\S+)$/m.exec(stdout) ?? []
+  if (machine === '') {
+    throw new Failure(exitCode.unreachable, 'The server runs no command for you: see above.', {
+      fix: 'log in there by hand; where its host key is unknown, run setup-ssh without --hook before',
+    })
+  }
+  const names: Record<string, string> = { x86_64: 'x64', amd64: 'x64', aarch64: 'arm64' }
+  return `${system.toLowerCase()}-${names[machine] ?? machine}`
+}
+
+/** ssh exits with 255 where it does not reach the server, and otherwise as the installation does. */
+function exitCodeOf({ exitCode: code }: { exitCode: number | null }, hook: string): number {
+  if (code === 126 || code === 127) {
+    throw new Failure(exitCode.usage, `${hook} does not run on the server: see above.`, {
+      fix: 'set HOOK_BINARY to the hook of the release that is made for it',
+    })
+  }
+  return code === 255 ? exitCode.unreachable : (code ?? exitCode.bug)
+}
