@@ -45,7 +45,7 @@ const network = Object.fromEntries(
 ) as Record<string, string>
 
 /**
- * Runs all in turn, up and down, because whoever comes first has an advantage; once more than counts, because the first
+ * Runs all in turn, up and down, because the first has an advantage; once more than counts, because the first
  * runs are not warm.
  *
  * @returns the seconds of each, round by round

@@ -136,7 +136,7 @@ type Times = Record<string, number[]>
 async function measure(all: Record<string, Deployed>, action: 'deploy' | 'rollback', port: number): Promise<Times> {
   const times: Times = {}
   for (let run = 0; run <= runs; run++) {
-    // Up and down, because whoever comes first has an advantage.
+    // Up and down, because the first has an advantage.
     const order = Object.entries(all)
     for (const [name, peer] of run % 2 ? order : order.reverse()) {
       if (action === 'rollback' && !peers[name]?.rollback) continue

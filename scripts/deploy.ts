@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { takeActionInputs } from './lib/deploy/action-inputs.ts'
 import { check, tryPush } from './lib/deploy/check.ts'
@@ -7,23 +6,19 @@ import { recognizeCi } from './lib/deploy/ci/recognize.ts'
 import { CiReport } from './lib/deploy/ci-report.ts'
 import {
   findCommit,
+  findNamedCommit,
   isShallow,
   type Options,
   openClone,
-  resolveCommit,
   type Session,
   setRemote,
 } from './lib/deploy/clone.ts'
-import { readCommits, readHistory, summarize } from './lib/deploy/history.ts'
-import { formatHistory, formatKept, formatStatus } from './lib/deploy/history-text.ts'
-import { readLog } from './lib/deploy/logs.ts'
+import { type Result, withJson } from './lib/deploy/json.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
-import { describeResult, type Result } from './lib/deploy/result.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
+import { showHistory, showLog, showStatus, writeReport } from './lib/deploy/show.ts'
 import { StepClock } from './lib/deploy/step-clock.ts'
-import { isPartOfId } from './lib/protocol/ids.ts'
-import type { DeploymentRecord } from './lib/protocol/record.ts'
 import { readArguments } from './lib/shared/arguments.ts'
 import { exitCode, Failure, run } from './lib/shared/program.ts'
 import { withSshSession } from './lib/ssh/session.ts'
@@ -35,12 +30,12 @@ const help = `Usage: deploy [--again | --dry-run] [--json]
        deploy rollback [COMMIT] [--database] [--json]
 
 Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, and exits with
-  0  the commit serves, or a newer one that contains it does: the server's hook looked, and said so
-  1  it does not; the message says what serves instead
+  0  the commit is live, or a newer one that contains it is: the server's hook checked
+  1  it is not live; the message says what is
   2  settings, usage or this clone are wrong; nothing was sent
   3  the server could not be reached or would not let us in; nothing was sent
   4  git refused the push; nothing was deployed
-  5  no result: the connection broke, or no hook of pushlive answered; run it again to find out
+  5  no verdict: the connection broke, or no hook of pushlive answered; run it again to find out
  70  a bug in pushlive; 128 and more: a signal
 
 check goes through all that a deployment needs, here and on the server, and deploys nothing.
@@ -52,27 +47,28 @@ With --database the database goes back first, by the server's DOWNGRADE_DB.
 
   --again          run all steps, even if the commit is already live
   --dry-run        show what would be pushed, and push nothing
-  --json           for programs: what it came to as JSON, and nothing else on standard output
+  --json           for programs: JSON on standard output, and nothing else there
   --env-file FILE  settings, in place of .env
   --version
   --help`
 
 interface Command {
-  /** @param result what it finds out, if it has a verdict */
+  /** @param result is told what it finds out */
   readonly run: (session: Session, result: Result) => Promise<number>
+  /** Whether the hook gives a verdict. */
   readonly hasVerdict?: boolean
   readonly options: readonly (keyof Options)[]
   readonly takesArgument?: boolean
 }
 
 const commands: Readonly<Record<string, Command>> = {
-  deploy: { run: deploy, hasVerdict: true, options: ['again', 'dry-run', 'json'] },
+  deploy: { run: deployCommit, hasVerdict: true, options: ['again', 'dry-run', 'json'] },
   check: { run: check, options: [] },
-  status: { run: status, options: ['json'] },
-  history: { run: history, options: ['json'] },
-  log: { run: log, options: [], takesArgument: true },
-  report: { run: report, options: [], takesArgument: true },
-  rollback: { run: rollback, hasVerdict: true, options: ['database', 'json'], takesArgument: true },
+  status: { run: showStatus, options: ['json'] },
+  history: { run: showHistory, options: ['json'] },
+  log: { run: showLog, options: [], takesArgument: true },
+  report: { run: writeReport, options: [], takesArgument: true },
+  rollback: { run: rollBack, hasVerdict: true, options: ['database', 'json'], takesArgument: true },
 }
 
 run(main)
@@ -80,12 +76,13 @@ run(main)
 async function main(): Promise<number> {
   const ci = recognizeCi()
   ci?.open?.()
-  const asked = readCommand()
-  if (asked === undefined) return exitCode.live
-  return asked.options.json ? withJson(result => runCommand(asked, ci, result), asked.command) : runCommand(asked, ci)
+  const called = readCommand()
+  if (called === undefined) return exitCode.live
+  const runCalled = (result: Result) => runCommand(called, ci, result)
+  return called.options.json ? withJson(runCalled, called.command.hasVerdict === true) : runCalled({})
 }
 
-async function runCommand({ command, options, argument }: Asked, ci: Ci | undefined, result: Result = {}) {
+async function runCommand({ command, options, argument }: Called, ci: Ci | undefined, result: Result) {
   const settings = readDeploySettings(options['env-file'])
   const { STAGING_REMOTE_REPO: remote, SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: knownHosts } = settings
   const secrets = remote.host === undefined ? {} : { key, knownHosts, jump: settings.PROXY_JUMP, remote }
@@ -95,23 +92,8 @@ async function runCommand({ command, options, argument }: Asked, ci: Ci | undefi
   })
 }
 
-/** Standard output is the program's that reads JSON: what people see goes to standard error. */
-async function withJson(action: (result: Result) => Promise<number>, { hasVerdict }: Command): Promise<number> {
-  console.log = console.error
-  const result: Result = {}
-  const show = (outcome: unknown) => hasVerdict && printJson(describeResult(result, outcome))
-  try {
-    const code = await action(result)
-    show(code)
-    return code
-  } catch (error) {
-    show(error)
-    throw error
-  }
-}
-
 /** DEPLOY.sh, and then what it could not know: whether the commit is live. */
-async function deploy(session: Session, result: Result): Promise<number> {
+async function deployCommit(session: Session, result: Result): Promise<number> {
   const { STAGING_REMOTE_REPO, BRANCH_NAME, ACCEPT_NO_VERDICT } = session.settings
   const commit = await findCommit(session)
   result.commit = commit
@@ -126,10 +108,10 @@ async function deploy(session: Session, result: Result): Promise<number> {
   return pushAndAnnounce(session, { commit, ask: { verb, commit } }, ACCEPT_NO_VERDICT, result)
 }
 
-async function rollback(session: Session, result: Result): Promise<number> {
+async function rollBack(session: Session, result: Result): Promise<number> {
   const { argument: name, settings, connected, options } = session
   const verb = options.database ? 'downgrade' : 'rollback'
-  const commit = await findNamed(session, name)
+  const commit = await findNamedCommit(session, name)
   result.commit = commit
   await connected
 
@@ -139,7 +121,7 @@ async function rollback(session: Session, result: Result): Promise<number> {
   return pushAndAnnounce(session, { ask: { verb, commit } }, false, result)
 }
 
-/** Shows what comes of a push, at a terminal or as its CI does, and says what became of the commit. */
+/** Shows a push as it comes, at a terminal or in its CI, and then says whether the commit is live. */
 async function pushAndAnnounce(
   session: Session,
   what: Push,
@@ -169,75 +151,9 @@ async function pushWithClock(session: Session, what: Push, listener: Listener): 
   return await repeatLostRaces(() => push(session, what, clock))
 }
 
-async function status(session: Session): Promise<number> {
-  await session.connected
-  const records = await readHistory(session)
-  const summary = summarize(records)
-  if (session.options.json) printJson(summary)
-  else if (process.stdout.isTTY) {
-    const shown = [summary.live, summary.failed].filter(record => record !== undefined)
-    console.log([await formatForPeople(session, shown, summary.live), ...formatKept(records)].join('\n'))
-  } else console.log(formatStatus(records))
-  return exitCode.live
-}
+type Called = NonNullable<ReturnType<typeof readCommand>>
 
-async function history(session: Session): Promise<number> {
-  await session.connected
-  const records = await readHistory(session)
-  if (session.options.json) printJson(records)
-  else if (process.stdout.isTTY) console.log(await formatForPeople(session, records, summarize(records).live))
-  else console.log(formatHistory(records))
-  return exitCode.live
-}
-
-async function log(session: Session): Promise<number> {
-  const commit = await findNamed(session, session.argument)
-  await session.connected
-  const { text, skipped, ...of } = await readLog(session, commit)
-  console.log(`${of.commit}, deployed at ${of.started}:`)
-  if (skipped > 0) console.log(`(its first ${skipped} bytes are left out)`)
-  console.log(text)
-  return exitCode.live
-}
-
-async function report(session: Session): Promise<number> {
-  await session.connected
-  const { makeReport } = await import('./lib/deploy/report.ts')
-  const file = resolve(session.argument ?? 'report.html')
-  await makeReport(session, file)
-  console.log(`The report is in ${file}.`)
-  return exitCode.live
-}
-
-async function formatForPeople(
-  session: Session,
-  records: readonly DeploymentRecord[],
-  live: DeploymentRecord | undefined,
-): Promise<string> {
-  if (records.length === 0) return formatHistory(records)
-  const { formatLines } = await import('./lib/deploy/history-lines.ts')
-  const { subjects } = await readCommits(session, records)
-  return formatLines(records, live, subjects, { columns: process.stdout.columns ?? 80, now: Date.now() })
-}
-
-/** No text in it is a command of a CI: ci/github.ts would change that. */
-function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2).replaceAll('##[', '#\\u0023[')}\n`)
-}
-
-/** A shallow clone lacks most commits: the hook knows what their ids mean. */
-async function findNamed(session: Session, name: string | undefined): Promise<string | undefined> {
-  const commit = name === undefined ? undefined : await resolveCommit(session, name)
-  if (commit !== undefined || name === undefined) return commit
-  if (isPartOfId(name.toLowerCase())) return name.toLowerCase()
-  throw new Failure(exitCode.usage, `${name} is not a commit of this repository.`, {
-    fix: 'deploy history lists what was live',
-  })
-}
-
-type Asked = NonNullable<ReturnType<typeof readCommand>>
-
-/** Undefined where `--help` or `--version` was all that was asked for. */
+/** Undefined where `--help` or `--version` is answered already. */
 function readCommand() {
   const args = [...takeActionInputs(), ...process.argv.slice(2)]
   // The name may stand behind an option; each command then takes its own options only.

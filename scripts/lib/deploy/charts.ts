@@ -5,12 +5,12 @@ import { formatDuration, formatMinute } from './times.ts'
 
 const [width, height] = [1000, 100]
 const mostBars = 60
-/** As many as the page's style has colours for; the others share the last. */
+/** How many the page's style has. Further steps share the last. */
 const colours = 8
 
 /**
- * When deployments ended: upwards those that went live, downwards those that failed. It stretches to any width, so what
- * is to be read stands beside it.
+ * When deployments ended: upwards those that went live, downwards those that failed. It stretches to any width, and text
+ * would stretch with it: that is beside it.
  *
  * @param oldestFirst those whose time is known
  */
@@ -29,7 +29,7 @@ export function drawTimeLine(oldestFirst: readonly DeploymentRecord[], now: numb
 <p class="ends"><span>${formatMinute(first)}</span><span>up: live, down: failed</span><span>${formatMinute(now)}</span></p>`
 }
 
-/** How long each step of the last deployments took, one above the other. */
+/** How long the steps of the last deployments took: a bar for each deployment. */
 export function drawSteps(oldestFirst: readonly DeploymentRecord[]): Html {
   const shown = oldestFirst.slice(-mostBars).map(({ commit, steps }) => ({
     commit,
@@ -55,7 +55,7 @@ export function drawSteps(oldestFirst: readonly DeploymentRecord[]): Html {
 <ul class="legend">${legend}</ul>`
 }
 
-/** Less what differs from deployment to deployment. */
+/** A step's name without what differs from deployment to deployment. */
 export const kindOfStep = (name: string) =>
   flatten(String(name))
     .replace(/ \(.*\)$| RELEASE \d+$/, '')

@@ -10,24 +10,24 @@ import { readRefs, showOurHook } from './server-refs.ts'
 import { describeSecrets } from './settings.ts'
 
 /**
- * Goes through all that a deployment needs, from here and then from the server's side, and deploys nothing: a line for
- * each, in the order in which a deployment meets them. What comes after the first that is wrong here is not tried.
+ * Checks all that a deployment needs, here and then on the server, and deploys nothing. Each check prints a line, in the
+ * order of a deployment. The first that fails here is the last.
  *
  * @returns the exit code
- * @throws Failure for the first that is wrong here
+ * @throws Failure for the first that fails here
  */
 export async function check(session: Session): Promise<number> {
   const { settings, connected } = session
-  for (const found of describeSecrets(settings)) show({ what: 'settings', isOk: true, found })
-  const commit = await step('commit', () => findCommit(session))
-  await step('connection', async () => {
+  for (const found of describeSecrets(settings)) showCheck({ what: 'settings', isOk: true, found })
+  const commit = await find('commit', () => findCommit(session))
+  await find('connection', async () => {
     await connected
     return settings.STAGING_REMOTE_REPO.url
   })
-  const refs = await step('repository', () => readRefs(session), describeRefs)
-  await step('branch', () => verifyTaken(session, commit))
+  const refs = await find('repository', () => readRefs(session), describeRefs)
+  await find('branch', () => verifyTaken(session, commit))
 
-  // Whoever deploys with another hook must not find that looking has deployed: a bash hook runs at any push.
+  // Another hook, such as the bash one, takes an ask for a push, and deploys.
   if (!showOurHook(refs)) {
     console.log(
       '?      hook: not asked, because pushlive has deployed nothing there yet, and another hook would deploy now',
@@ -35,9 +35,9 @@ export async function check(session: Session): Promise<number> {
     return exitCode.live
   }
   const asking = () => askHook(session, { verb: 'check', commit }, endOfChecks)
-  const { said } = await step('hook', asking, describeHook)
+  const { said } = await find('hook', asking, describeHook)
   const checks = said.map(parseCheck).filter(check => check !== undefined)
-  for (const check of checks) show(check)
+  for (const check of checks) showCheck(check)
   return checks.every(({ isOk }) => isOk) ? exitCode.live : exitCode.failed
 
   function describeRefs(refs: ReadonlyMap<string, string>): string {
@@ -67,17 +67,17 @@ async function tryBranch(session: Session, commit: string, listener?: Listener) 
 
 const describeHook = ({ version }: { version: string }) => `pushlive post-receive ${flatten(version)}`
 
-async function step<T>(what: string, action: () => Promise<T>, describe: (result: T) => string = String): Promise<T> {
+async function find<T>(what: string, action: () => Promise<T>, describe: (result: T) => string = String): Promise<T> {
   try {
     const result = await action()
-    show({ what, isOk: true, found: describe(result) })
+    showCheck({ what, isOk: true, found: describe(result) })
     return result
   } catch (error) {
-    show({ what, isOk: false, found: describeBriefly(error) })
+    showCheck({ what, isOk: false, found: describeBriefly(error) })
     throw error
   }
 }
 
-function show({ what, isOk, found }: Check): void {
+function showCheck({ what, isOk, found }: Check): void {
   console.log(`${isOk ? 'ok    ' : 'FAIL  '} ${flatten(what)}: ${flatten(found)}`)
 }

@@ -8,19 +8,19 @@ import { formatDuration } from './times.ts'
 
 const keptLines = 15
 
-/** A step as it was seen from here: milliseconds since 1970. */
+/** When a step began and ended, by this machine's clock: milliseconds since 1970. */
 interface SeenStep {
   readonly name: string
   readonly began: number
   ended?: number
 }
 
-/** Shows a deployment as its CI shows such things: steps that fold, a summary, an annotation, outputs for other jobs. */
+/** Shows a deployment in its CI: steps that fold, a summary, an annotation, outputs for later jobs. */
 export class CiReport implements Listener {
   readonly #ci: Ci
   readonly #url: string | undefined
   readonly #steps: SeenStep[] = []
-  /** Of the step that is under way. */
+  /** Of the current step. */
   #lastLines: string[] = []
   #openStep: string | undefined
 

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { Shell } from 'zx/core'
+import { isPartOfId } from '../protocol/ids.ts'
 import { quote } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { isForeignClone } from '../ssh/explain-failure.ts'
@@ -112,8 +113,18 @@ export async function isShallow({ $ }: Session): Promise<boolean> {
   return (await $`git rev-parse --is-shallow-repository`.nothrow()).stdout.trim() === 'true'
 }
 
-/** What a commit is called in full: undefined where this clone does not have it. */
-export async function resolveCommit({ $ }: Session, name: string): Promise<string | undefined> {
+/**
+ * The commit that an argument names. A shallow clone lacks most commits: an id goes as it is to the hook, which has them.
+ *
+ * @returns undefined where no name is given
+ * @throws Failure (usage) for a name that means nothing here
+ */
+export async function findNamedCommit({ $ }: Session, name: string | undefined): Promise<string | undefined> {
+  if (name === undefined) return undefined
   const found = await $`git rev-parse --quiet --verify --end-of-options ${`${name}^{commit}`}`.nothrow()
-  return found.ok ? found.stdout.trim() : undefined
+  if (found.ok) return found.stdout.trim()
+  if (isPartOfId(name.toLowerCase())) return name.toLowerCase()
+  throw new Failure(exitCode.usage, `${name} is not a commit of this repository.`, {
+    fix: 'deploy history lists what was live',
+  })
 }

@@ -3,16 +3,16 @@ import type { DeploymentRecord } from '../protocol/record.ts'
 
 const day = 86_400_000
 
-/** DORA's four, over some time. Times are milliseconds; undefined where there is nothing to tell them from. */
+/** DORA's four key figures for a span of time. Times are milliseconds; undefined where there is no data. */
 export interface Figures {
   readonly from: number
   readonly to: number
   readonly deployments: number
   /** Deployments that went live, a week. */
   readonly frequency: number
-  /** From the commit to where it was live: the median. */
+  /** From when the commit was made to when it was live: the median. */
   readonly leadTime: number | undefined
-  /** Of the deployments those that failed or were rolled back: 0 to 1. */
+  /** The share of deployments that failed or were rolled back: 0 to 1. */
   readonly failureRate: number | undefined
   /** From a failure to the next deployment that went live: the median. */
   readonly timeToRestore: number | undefined
@@ -21,7 +21,7 @@ export interface Figures {
 /**
  * @param newestFirst all records of the branch
  * @param committed when each commit was made, as far as it is known
- * @param now milliseconds since 1970; the figures are over 90 days before, or since the first deployment
+ * @param now milliseconds since 1970; the figures are about the 90 days before, or the time since the first deployment
  */
 export function computeFigures(
   newestFirst: readonly DeploymentRecord[],
@@ -39,7 +39,7 @@ export function computeFigures(
     const since = committed.get(commit)
     return since === undefined ? [] : [Math.max(0, ended - since)]
   })
-  // Several failures in a row are one that lasts.
+  // Several failures in a row count as one that lasts.
   const restored = new Map<DeploymentRecord, number>()
   for (const record of failed) {
     const next = nextLive(record)

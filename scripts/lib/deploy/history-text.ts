@@ -6,12 +6,12 @@ import { formatInstant } from './times.ts'
 
 export function formatStatus(history: readonly DeploymentRecord[]): string {
   const { live, failed } = summarize(history)
-  const lines = [live ? `live    ${formatRecord(live)}` : 'Nothing was ever live.']
-  if (failed) lines.push(`failed  ${formatRecord(failed)}`)
+  const lines = [live ? `live    ${formatDeployment(live)}` : 'Nothing was ever live.']
+  if (failed) lines.push(`failed  ${formatDeployment(failed)}`)
   return [...lines, ...formatKept(history)].join('\n')
 }
 
-/** The releases that a rollback can switch to. */
+/** The releases that a rollback can switch to, a line each. */
 export function formatKept([newest]: readonly DeploymentRecord[]): string[] {
   return (newest?.kept ?? []).map(({ release, commit, database }) => {
     const revision = database ? `, database at ${flatten(String(database))}` : ''
@@ -20,11 +20,11 @@ export function formatKept([newest]: readonly DeploymentRecord[]): string[] {
 }
 
 export const formatHistory = (history: readonly DeploymentRecord[]) =>
-  history.map(record => `${record.live ? 'live  ' : 'failed'}  ${formatRecord(record)}`).join('\n') ||
+  history.map(record => `${record.live ? 'live  ' : 'failed'}  ${formatDeployment(record)}`).join('\n') ||
   'Nothing was ever deployed.'
 
 /** Each text is flattened: anyone who may push can write a record, and a good one quotes file names and commands. */
-function formatRecord({
+function formatDeployment({
   commit,
   who,
   by,

@@ -6,7 +6,7 @@ import { fetchCommit, readRefs } from './server-refs.ts'
 /**
  * All deployments of the branch, newest first.
  *
- * @throws Failure where the server cannot be asked, and (unknown) where what it has is not the hook's
+ * @throws Failure where the server cannot be asked, and (unknown) where its history was not written by the hook
  */
 export async function readHistory(session: Session): Promise<DeploymentRecord[]> {
   const { history: ref } = deployRefs(session.settings.BRANCH_NAME)
@@ -22,7 +22,7 @@ export async function readHistory(session: Session): Promise<DeploymentRecord[]>
   })
 }
 
-/** What a clone knows of commits. */
+/** What a clone says about commits. */
 export interface Commits {
   readonly subjects: ReadonlyMap<string, string>
   /** When each was made: milliseconds since 1970. */
@@ -32,7 +32,7 @@ export interface Commits {
 /** An argument list holds about 3,000 ids: Linux takes 128 kB for the command that bash gets. */
 const idsAtOnce = 1000
 
-/** What the commits are about, as far as this clone has them. */
+/** Subjects and times of the commits that this clone has. */
 export async function readCommits(session: Session, records: readonly DeploymentRecord[]): Promise<Commits> {
   const [subjects, committed] = [new Map<string, string>(), new Map<string, number>()]
   const ids = [...new Set(records.map(({ commit }) => commit))]

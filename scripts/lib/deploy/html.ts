@@ -1,4 +1,4 @@
-/** Markup of ours, in which everything from outside is text. */
+/** Markup of ours. All text from outside is escaped in it. */
 export class Html {
   readonly markup: string
   constructor(markup: string) {
@@ -8,7 +8,7 @@ export class Html {
 
 type Part = Html | string | number | undefined | false | readonly Part[]
 
-/** A template of markup: what is put into it is escaped, unless it is markup already; nothing stands for undefined. */
+/** A template of markup. Values are escaped, unless they are markup already; undefined and false are left out. */
 export const html = (strings: TemplateStringsArray, ...parts: readonly Part[]) =>
   new Html(strings.map((text, index) => text + render(parts[index])).join(''))
 

@@ -20,7 +20,7 @@ export interface Report {
   readonly logOf: (record: DeploymentRecord) => string | undefined
 }
 
-/** A page that needs nothing but itself: it says in its policy that it asks nobody for anything. */
+/** A page that needs no other file: its own policy lets it load nothing. */
 export function renderReport(report: Report): string {
   const { branch, records, live, figures } = report
   const oldestFirst = records.filter(({ ended }) => Number.isFinite(ended)).toReversed()
@@ -111,6 +111,6 @@ const whoOf = ({ by, who }: DeploymentRecord) => flatten(String(by ?? who))
 const ifKnown = (milliseconds: number | undefined) =>
   milliseconds === undefined ? undefined : formatDuration(milliseconds)
 
-/** Whoever may push can write a record: nothing but the web's own addresses is followed. */
+/** Anyone who may push can write a record: only addresses of the web become links. */
 const linkTo = ({ run }: DeploymentRecord): Html | undefined =>
   /^https?:\/\//.test(String(run)) ? html` <a href="${String(run)}" rel="noreferrer">the run in the CI</a>` : undefined

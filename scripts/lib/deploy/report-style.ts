@@ -1,4 +1,4 @@
-/** The report's own style sheet and script, whose hashes its policy names: no other may run. */
+/** The report's style sheet and script. Its policy allows these two by their hashes, and no others. */
 export const style = `
 :root { --ground: #fbfbfa; --card: #fff; --text: #1d1f21; --quiet: #5c636a; --line: #e2e4e6; --live: #18794e; --failed: #c62a2f; --link: #0b63b5;
   --step0: #3e63dd; --step1: #0e9888; --step2: #d9730d; --step3: #8e4ec6; --step4: #ab8f00; --step5: #cf3897; --step6: #46a758; --step7: #889096; }
@@ -45,7 +45,7 @@ table { border-collapse: collapse; font-size: .875rem; } th { text-align: left; 
 pre { max-height: 24rem; overflow: auto; padding: .75rem; background: var(--ground); border: 1px solid var(--line); border-radius: .25rem; overflow-wrap: normal; }
 `
 
-/** Filters the list; without it all of them are shown. */
+/** Filters the list. Without it the page shows all deployments. */
 export const script = `
 const form = document.getElementById('filter')
 const all = [...document.querySelectorAll('#deployments > li')]

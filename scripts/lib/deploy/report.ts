@@ -7,7 +7,7 @@ import { readLogs } from './logs.ts'
 import { renderReport } from './report-page.ts'
 import { formatInstant } from './times.ts'
 
-/** Writes a page of all deployments. @throws Failure where the server cannot be asked, or the file not be written */
+/** Writes a page of all deployments. @throws Failure where the server cannot be asked, or the file cannot be written */
 export async function makeReport(session: Session, file: string): Promise<void> {
   const records = await readHistory(session)
   const { subjects, committed } = await readCommits(session, records)

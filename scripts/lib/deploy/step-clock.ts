@@ -2,12 +2,12 @@ import { parseAnnouncement } from '../protocol/steps.ts'
 import { parseVerdict } from '../protocol/verdict.ts'
 import type { Listener } from './push.ts'
 
-/** How long a step is silent before somebody takes it for hung: seconds. */
+/** After how long a silence a step looks as if it hung: seconds. */
 const longSilence = 60
 
 /**
- * Says how long the step that runs has been running: each second in a line of its own at a terminal, and elsewhere, where
- * a CI might take a silent job for hung, once a minute in which nothing else was said.
+ * Says how long the current step has been running. At a terminal a line counts the seconds. Elsewhere, where a CI might end
+ * a silent job, it says so after each minute without output.
  */
 export class StepClock implements Listener, Disposable {
   readonly #listener: Listener

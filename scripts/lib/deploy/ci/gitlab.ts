@@ -7,8 +7,8 @@ export const gitlab: RecognizeCi = env => {
     run: env.CI_JOB_URL || env.CI_PIPELINE_URL || undefined,
     fullHistory: 'the variable `GIT_DEPTH: "0"` in this job',
 
-    beginStep: (name, id) => mark(`start:${unixTime()}:${id}[collapsed=true]`, name),
-    endStep: id => mark(`end:${unixTime()}:${id}`),
+    beginStep: (name, id) => writeSection(`start:${unixTime()}:${id}[collapsed=true]`, name),
+    endStep: id => writeSection(`end:${unixTime()}:${id}`),
     writeOutputs(values) {
       const named = Object.entries(values).map(([name, value]) => [`DEPLOY_${name.toUpperCase()}`, value] as const)
       append('deploy.env', formatOutputs(Object.fromEntries(named)))
@@ -16,6 +16,6 @@ export const gitlab: RecognizeCi = env => {
   }
 }
 
-/** What is from outside cannot look like this: it has no control characters. */
-const mark = (section: string, title = '') => writeLine(`\u001b[0Ksection_${section}\r\u001b[0K${title}`)
+/** Text from outside cannot look like this: its control characters are removed. */
+const writeSection = (section: string, title = '') => writeLine(`\u001b[0Ksection_${section}\r\u001b[0K${title}`)
 const unixTime = () => Math.floor(Date.now() / 1000)

@@ -4,11 +4,11 @@ import { github } from './github.ts'
 import { gitlab } from './gitlab.ts'
 import { woodpecker } from './woodpecker.ts'
 
-/** Each tells by its own variables: ci-info takes Gitea for GitHub, and GITLAB_CI=false for GitLab. */
-const all = [github, gitlab, woodpecker, bitbucket]
+/** By the variables that each documents. The package ci-info takes GITLAB_CI=false for GitLab. */
+const cis = [github, gitlab, woodpecker, bitbucket]
 
 export function recognizeCi(env: NodeJS.ProcessEnv = process.env): Ci | undefined {
-  for (const recognize of all) {
+  for (const recognize of cis) {
     const ci = recognize(env)
     if (ci) return ci
   }
