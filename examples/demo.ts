@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { $ as zx } from 'zx/core'
 import { fingerprint } from '../scripts/lib/ssh/key-blob.ts'
+import { holdPort } from '../test/lib/ports.ts'
 import { processes } from '../test/lib/processes.ts'
-import { findFreePort, newKeyPair, startSshd } from '../test/lib/sshd.ts'
+import { newKeyPair, startSshd } from '../test/lib/sshd.ts'
 import { ask, nextSecond, readExample, sampleApp, startWebServer, waitForPage } from '../test/lib/web-server.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -91,7 +92,7 @@ async function setUp() {
   await zx({ cwd: app, quiet: true })`git init --quiet --initial-branch=main`
   write({ '.git/info/exclude': '.env\nserver.env\ndeploy\n' })
   await zx({ cwd: app, quiet: true })`git add --all && git commit --quiet --message ${'Version 1'}`
-  return { sshd, hook, url: `http://127.0.0.1:${await findFreePort()}/` }
+  return { sshd, hook, url: `http://127.0.0.1:${await holdPort()}/` }
 }
 
 async function serve(workTree: string, url: string) {

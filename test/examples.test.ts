@@ -6,10 +6,10 @@ import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { waitFor } from './lib/events.ts'
 import { assertExit } from './lib/exit.ts'
+import { holdPort } from './lib/ports.ts'
 import { processes } from './lib/processes.ts'
 import { testsBinaries } from './lib/programs.ts'
 import { type Site, startServer } from './lib/site.ts'
-import { findFreePort } from './lib/sshd.ts'
 import {
   ask,
   nextSecond,
@@ -29,7 +29,7 @@ describe('The web server of', async () => {
     const site = await newSite(t)
     // Apache's user reads the code.
     chmodSync(site.folder, 0o755)
-    const port = await findFreePort()
+    const port = await holdPort()
     const config = join(site.folder, example)
     const replacements = {
       '/home/seita/flexmeasures': site.workTree,
@@ -106,7 +106,7 @@ describe('The web server of', async () => {
 
   it("nginx.conf serves the live release's static files, from the verdict on", async t => {
     const { site, config, replacements } = await newServedSite(t, 'nginx.conf')
-    const port = await findFreePort()
+    const port = await holdPort()
     const text = readExample('nginx.conf', { ...replacements, '127.0.0.1:8080': `127.0.0.1:${port}` })
     writeFileSync(config, text)
     const main = join(site.folder, 'main.conf')

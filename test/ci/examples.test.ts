@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { waitFor } from '../lib/events.ts'
 import { assertExit, assertFails } from '../lib/exit.ts'
-import { send } from '../lib/kills.ts'
-import { type Process, processes } from '../lib/processes.ts'
+import { type Process, processes, send } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
+import { forMake, letGo, waitForStep, waitingCommand } from '../lib/waiting-step.ts'
 import { appUrl, installed, type Runner, runners, use } from './runners.ts'
 
 /** On the server a migration may fail or wait; in the CI itself all pass. */
@@ -79,15 +79,14 @@ describe('The example for', { concurrency: 2 }, async () => {
 
       it('that is cancelled in the middle ends well on the server, and the next run is green', async t => {
         const { site } = await newRepository(t, runner)
-        const upgrade = 'touch "$$STEPS.running"; while ! test -e "$$STEPS.go"; do sleep 0.1; done'
-        const commit = await site.commit({ Makefile: makefile({ upgrade }) })
+        const commit = await site.commit({ Makefile: makefile({ upgrade: forMake(waitingCommand) }) })
         const job = runner.start(site)
-        await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+        await waitForStep(site)
         // As a CI does, to all that belongs to the job.
         const belongs = ({ cwd }: Process) => [site.clone, site.home].some(folder => cwd.startsWith(folder))
         for (const { pid } of processes().filter(belongs)) send(pid, 'SIGINT')
         assertFails(await job)
-        site.write({ '../steps.go': '' })
+        letGo(site)
         await waitFor('it is live', async () => (await site.live()) === commit)
         const { output } = assertExit(await runPipeline(site, runner), 0)
         assert.match(output, new RegExp(`${commit} IS LIVE`))

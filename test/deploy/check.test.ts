@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
 import { newKeyPair } from '../lib/sshd.ts'
+import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
 describe('deploy check', async () => {
   const { newSite } = await startServer({ after })
@@ -44,7 +44,7 @@ describe('deploy check', async () => {
     )
     assert.equal(await site.live(), live)
     assert.equal(await site.ref('refs/heads/main'), live)
-    assert.equal((await site.serverGit`git for-each-ref refs/deploy-ask`).stdout, '')
+    assert.deepEqual(await site.asks(), [])
     assert.deepEqual(site.steps(), [])
     assert.equal(site.read('page.txt'), 'one\n')
   })
@@ -85,14 +85,11 @@ describe('deploy check', async () => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
-    const running = await site.commit({
-      Makefile:
-        'install-deps:\n\t@touch "$$STEPS.running"; while ! test -e "$$STEPS.go"; do sleep 0.02; done\nupgrade-db:\n',
-    })
+    const running = await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
-    await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+    await waitForStep(site)
     const checked = await site.deploy(['check'])
-    writeFileSync(join(site.folder, 'steps.go'), '')
+    letGo(site)
     const { output } = assertExit(checked, 0)
     assert.match(output, new RegExp(`^ok {5}lock: the deployment of ${running} has it now`, 'm'))
     assertExit(await deploying, 0)
@@ -115,7 +112,7 @@ describe('deploy check', async () => {
     await site.deploy()
     site.configure({ BRANCH_NAME: 'production' })
     const other = assertExit(await site.deploy(['check']), 1)
-    assert.equal((await site.serverGit`git for-each-ref refs/deploy-ask`).stdout, '')
+    assert.deepEqual(await site.asks(), [])
     assert.match(other.output, /^FAIL {3}hook: .*only pushes of production are deployed here/m)
     for (const ref of ['refs', '!refs/heads/main']) await site.serverGit`git config --add receive.hideRefs ${ref}`
     const hidden = assertExit(await site.deploy(['check']), 4)

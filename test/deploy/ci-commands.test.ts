@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
-import { waitFor } from '../lib/events.ts'
-import { send } from '../lib/kills.ts'
+import { listen } from '../lib/ports.ts'
+import { send } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
+import { letGo, waitForStep, waitingCommand } from '../lib/waiting-step.ts'
 
 const github = { GITHUB_ACTIONS: 'true' }
 const forged = [
@@ -61,8 +60,7 @@ async function startDisconnecting(t: TestContext, message: string): Promise<numb
     server.close()
     for (const socket of sockets) socket.destroy()
   })
-  await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening))
-  return (server.address() as { port: number }).port
+  return listen(server)
 }
 
 describe('No command of the CI comes from outside', async () => {
@@ -156,14 +154,14 @@ describe('No command of the CI comes from outside', async () => {
       const site = await newSite(t)
       const url = what === 'a key' ? site.url : site.repository
       site.configure({
-        INSTALL_DEPS: `${printForged}; touch "$STEPS.running"; while ! test -e "$STEPS.go"; do sleep 0.1; done`,
+        INSTALL_DEPS: `${printForged}; ${waitingCommand}`,
       })
       await site.commit()
       const running = site.startDeploy([], { ...github, ...changes, STAGING_REMOTE_REPO: url })
-      await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+      await waitForStep(site)
       send(running.pid as number, 'SIGTERM')
       const ended = await running
-      site.write({ '../steps.go': '' })
+      letGo(site)
       assert.equal(ended.exitCode, 143, ended.text())
       assert.deepEqual(
         findCommands(ended).filter(line => !line.startsWith('::group::') && line !== '::endgroup::'),

@@ -157,7 +157,7 @@ describe('deploy log', async () => {
     }
     const live = await site.live()
     assert.equal(live, one)
-    assert.equal((await site.serverGit`git for-each-ref refs/deploy-ask`).stdout, '')
+    assert.deepEqual(await site.asks(), [])
   })
 
   it('says so where none is kept: exit 1', async t => {

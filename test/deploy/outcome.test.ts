@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
+import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
 /** Puts a shell script in the place of the hook. */
 function writeHook(site: Site, script: string) {
@@ -12,8 +12,6 @@ function writeHook(site: Site, script: string) {
   rmSync(hook, { force: true })
   writeFileSync(hook, script, { mode: 0o755 })
 }
-
-const asks = async (site: Site) => (await site.serverGit`git for-each-ref refs/deploy-ask`).stdout
 
 describe('deploy exits with 0', async () => {
   const { newSite } = await startServer({ after })
@@ -26,7 +24,7 @@ describe('deploy exits with 0', async () => {
     const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, new RegExp(`^${commit} IS LIVE \\(already live\\)\\.$`, 'm'))
     assert.deepEqual(site.steps(), [])
-    assert.equal(await asks(site), '')
+    assert.deepEqual(await site.asks(), [])
   })
 
   it('where a newer commit serves that contains it, though git refuses to push the older one', async t => {
@@ -54,7 +52,7 @@ describe('deploy exits with 0', async () => {
     const results = await Promise.all(clones.map(clone => site.deploy([], {}, clone)))
     for (const result of results) assertExit(result, 0)
     assert.equal(await site.live(), commits.at(-1))
-    assert.equal(await asks(site), '')
+    assert.deepEqual(await site.asks(), [])
   })
 
   for (const [what, args, expected] of [
@@ -120,7 +118,7 @@ describe('deploy exits with 5, and never 0,', async () => {
         const [, kept = ''] = /git update-ref -d (\S+)/.exec(output) ?? []
         await site.serverGit`git update-ref -d ${kept}`
       }
-      assert.equal(await asks(site), '')
+      assert.deepEqual(await site.asks(), [])
       const ACCEPT_NO_VERDICT = 'yes'
       assertExit(await site.deploy([], { ACCEPT_NO_VERDICT }), 0)
       const rollback = assertExit(await site.deploy(['rollback'], { ACCEPT_NO_VERDICT }), 5)
@@ -168,17 +166,14 @@ describe('deploy exits with 5, and never 0,', async () => {
 
   it('where the connection breaks while the server is at work; running it again finds out', async t => {
     const site = await newSite(t)
-    const commit = await site.commit({
-      Makefile:
-        'install-deps:\n\t@touch "$$STEPS.running"; while ! test -e "$$STEPS.go"; do sleep 0.02; done\nupgrade-db:\n',
-    })
+    const commit = await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
-    await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+    await waitForStep(site)
     sshd.dropConnections()
     const { stderr } = assertExit(await deploying, 5)
     assert.match(stderr, /^To do: run deploy again: it finds out/m)
     const again = site.startDeploy()
-    writeFileSync(join(site.folder, 'steps.go'), '')
+    letGo(site)
     assertExit(await again, 0)
     assert.equal(await site.live(), commit)
   })

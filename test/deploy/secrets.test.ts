@@ -6,11 +6,11 @@ import { $ as zx } from 'zx/core'
 import { askRef } from '../../scripts/lib/protocol/asks.ts'
 import { restrictionTo } from '../../scripts/lib/setup/authorized-key.ts'
 import { parseRemote, type Remote } from '../../scripts/lib/ssh/remote.ts'
-import { waitFor } from '../lib/events.ts'
 import { assertExit, assertFails } from '../lib/exit.ts'
 import { processes } from '../lib/processes.ts'
 import { startServer } from '../lib/site.ts'
 import { newKeyPair } from '../lib/sshd.ts'
+import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
 const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
@@ -81,14 +81,11 @@ describe("The private key's text", async () => {
 
   it('is in no argument of a process of this machine, while a deployment lasts', async t => {
     const site = await newSite(t)
-    await site.commit({
-      Makefile:
-        'install-deps:\n\t@touch "$$STEPS.running"; while ! test -e "$$STEPS.go"; do sleep 0.02; done\nupgrade-db:\n',
-    })
+    await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
-    await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+    await waitForStep(site)
     for (const { command } of processes()) assertAbsent(command, 'an argument')
-    writeFileSync(join(site.folder, 'steps.go'), '')
+    letGo(site)
     assertExit(await deploying, 0)
   })
 })

@@ -10,13 +10,12 @@ import { processes } from '../lib/processes.ts'
 import { program } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
 import { connectionsTo, listenInstead, newTemporaryFolder, noSharing, pathWith } from '../lib/ssh-session.ts'
+import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
 const $ = zx({ quiet: true })
 
 describe('The private ssh session', async () => {
   const { newSite, sshd } = await startServer({ after })
-  const waiting =
-    'install-deps:\n\t@touch "$$STEPS.running"; while ! test -e "$$STEPS.go"; do sleep 0.02; done\nupgrade-db:\n'
   const sleeping = 'install-deps:\n\t@touch "$$STEPS.running"; sleep 3\nupgrade-db:\n'
 
   it('has a folder and files of its owner alone while it lasts, and is gone after success and failure', async t => {
@@ -24,7 +23,7 @@ describe('The private ssh session', async () => {
     const TMPDIR = newTemporaryFolder(site)
     await site.commit({ Makefile: sleeping })
     const deploying = site.startDeploy([], { TMPDIR })
-    await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+    await waitForStep(site)
     const [folder = ''] = readdirSync(TMPDIR).map(name => join(TMPDIR, name))
     assert.equal(statSync(folder).mode & 0o777, 0o700)
     const modes = Object.fromEntries(
@@ -43,7 +42,7 @@ describe('The private ssh session', async () => {
       const TMPDIR = newTemporaryFolder(site)
       await site.commit({ Makefile: sleeping })
       const deploying = site.startDeploy([], { TMPDIR })
-      await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+      await waitForStep(site)
       process.kill(deploying.pid as number, signal)
       assertExit(await deploying, { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal])
       assert.deepEqual(readdirSync(TMPDIR), [])
@@ -70,9 +69,9 @@ describe('The private ssh session', async () => {
   it('that a killed run has left is swept by the next, and that of a living run is not', async t => {
     const site = await newSite(t)
     const TMPDIR = newTemporaryFolder(site)
-    await site.commit({ Makefile: waiting })
+    await site.commit({ Makefile: waitingMakefile })
     const killed = site.startDeploy([], { TMPDIR })
-    await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+    await waitForStep(site)
     process.kill(killed.pid as number, 'SIGKILL')
     await killed
     const [left = ''] = readdirSync(TMPDIR)
@@ -89,7 +88,7 @@ describe('The private ssh session', async () => {
     const [folder = ''] = alive()
     assertExit(await site.deploy(['status'], { TMPDIR }), 0)
     assert.ok(existsSync(join(TMPDIR, folder, 'key')))
-    writeFileSync(join(site.folder, 'steps.go'), '')
+    letGo(site)
     assertExit(await living, 0)
     assert.deepEqual(readdirSync(TMPDIR).sort(), others.sort())
   })

@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { assertExit } from '../lib/exit.ts'
+import { holdPort } from '../lib/ports.ts'
 import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { listenInstead, newTemporaryFolder, noSharing, pathWith, urlOf } from '../lib/ssh-session.ts'
-import { type CleansUp, findFreePort, newKeyPair, type Sshd } from '../lib/sshd.ts'
+import { type CleansUp, newKeyPair, type Sshd } from '../lib/sshd.ts'
 
 const $ = zx({ quiet: true })
 const isRoot = userInfo().uid === 0
@@ -72,7 +73,7 @@ const failures: Record<string, Failing> = {
     says: /^The server refuses connections at this port\./m,
     words: /Connection refused/,
     async arrange(site, sshd) {
-      const port = await findFreePort()
+      const port = await holdPort()
       const KNOWN_DEPLOYMENT_HOSTS = sshd.knownHosts.replace(`:${sshd.port}`, `:${port}`)
       return { STAGING_REMOTE_REPO: urlOf(site, { port }), KNOWN_DEPLOYMENT_HOSTS }
     },

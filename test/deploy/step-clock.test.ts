@@ -8,7 +8,7 @@ import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
-import { isRunning, letGo, waitingMakefile } from '../lib/waiting-step.ts'
+import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
 describe('A step that takes its time', async () => {
   const { newSite } = await startServer({ after })
@@ -29,7 +29,7 @@ describe('A step that takes its time', async () => {
     terminal.stdout.on('data', data => {
       shown += data
     })
-    await isRunning(site)
+    await waitForStep(site)
     await waitFor('the clock is shown', () => shown.includes('\r\u001b[KINSTALLING DEPENDENCIES, 1 s'))
     letGo(site)
     const [exitCode] = await once(terminal, 'close')

@@ -6,9 +6,10 @@ import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
+import { holdPort } from '../lib/ports.ts'
 import { program } from '../lib/programs.ts'
 import { environmentOf } from '../lib/site.ts'
-import { findFreePort, newKeyPair } from '../lib/sshd.ts'
+import { newKeyPair } from '../lib/sshd.ts'
 import { ansible, ansibleEnvironment, installCollection } from './fleet.ts'
 
 const $ = zx({ quiet: true, nothrow: true })
@@ -32,7 +33,7 @@ describe('The role makes a server of a Debian that has nothing but Python and ss
     }, async t => {
       const machine = join(folder, suite)
       assertExit(await $`debootstrap --variant=minbase --include=python3,openssh-server ${suite} ${machine}`, 0)
-      const port = await findFreePort()
+      const port = await holdPort()
       await startSshd(t, machine, port, key.publicKey)
       const hostKey = readFileSync(join(machine, 'etc/ssh/ssh_host_ed25519_key.pub'), 'utf8')
       const knownHosts = `[127.0.0.1]:${port} ${hostKey}`

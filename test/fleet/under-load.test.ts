@@ -5,9 +5,8 @@ import { after, describe, it } from 'node:test'
 import { startPostgres } from '../flexmeasures/servers.ts'
 import { waitFor } from '../lib/events.ts'
 import { assertExit, assertFails } from '../lib/exit.ts'
-import { kill } from '../lib/kills.ts'
-import { processes } from '../lib/processes.ts'
-import { findFreePort } from '../lib/sshd.ts'
+import { holdPort } from '../lib/ports.ts'
+import { kill, processes } from '../lib/processes.ts'
 import { askAllTheTime, readExample, sampleWsgi, startWebServer, waitForPage } from '../lib/web-server.ts'
 import { type Host, skip, startFleet } from './fleet.ts'
 
@@ -56,8 +55,8 @@ describe('Three servers and a worker behind nginx, on one PostgreSQL, asked all 
   const hold = join(folder, 'hold')
   mkdirSync(hold)
   const ports = new Map<Host, number>()
-  for (const host of webServers) ports.set(host, await findFreePort())
-  const postgres = await startPostgres({ after }, folder, await findFreePort())
+  for (const host of webServers) ports.set(host, await holdPort())
+  const postgres = await startPostgres({ after }, folder, await holdPort())
   await postgres.query('CREATE TABLE event (id serial, host text, what text)')
   const events = async () => (await postgres.query('SELECT host, what FROM event ORDER BY id')).split('\n')
 
@@ -84,7 +83,7 @@ describe('Three servers and a worker behind nginx, on one PostgreSQL, asked all 
       'fail-on': `${failOn}\n`,
     })
 
-  const front = await findFreePort()
+  const front = await holdPort()
   const url = `http://127.0.0.1:${front}/`
 
   // They serve until the last of the tests, not only in the one that starts them.

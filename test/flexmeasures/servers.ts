@@ -3,7 +3,8 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import { waitFor } from '../lib/events.ts'
-import { type CleansUp, findFreePort } from '../lib/sshd.ts'
+import { holdPort } from '../lib/ports.ts'
+import type { CleansUp } from '../lib/sshd.ts'
 
 // PostgreSQL's own user cannot enter every folder that a test is started in.
 const $ = zx({ cwd: '/', quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -44,7 +45,7 @@ export async function startPostgres(t: CleansUp, folder: string, port?: number) 
 
 /** @returns its port on 127.0.0.1: FlexMeasures cannot reach it through a unix socket */
 export async function startRedis(t: CleansUp, folder: string): Promise<number> {
-  const port = await findFreePort()
+  const port = await holdPort()
   const command = ['redis-server', '--bind', '127.0.0.1', '--port', `${port}`, '--dir', folder, '--save', '']
   await startServer(t, command, 'SIGTERM', async () => (await $`redis-cli -p ${port} ping`.nothrow()).ok)
   return port

@@ -6,8 +6,9 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
+import { holdPort } from '../lib/ports.ts'
 import { type Site, startServer } from '../lib/site.ts'
-import { type CleansUp, findFreePort } from '../lib/sshd.ts'
+import type { CleansUp } from '../lib/sshd.ts'
 import { ask, readExample, startWebServer } from '../lib/web-server.ts'
 import {
   commitAndTag,
@@ -194,7 +195,7 @@ async function prepare(t: CleansUp, isInPlace: boolean) {
   const postgres = await startPostgres(t, site.folder)
   await postgres.runFile(join(site.clone, 'ci/load-psql-extensions.sql'))
   const redisPort = await startRedis(t, site.folder)
-  const port = await findFreePort()
+  const port = await holdPort()
   const server = { t, site, tools, postgres, redisPort, port, url: `http://127.0.0.1:${port}`, home: sshd.home }
   return { ...server, ...(isInPlace ? prepareInPlace(server) : prepareReleases(server)) }
 }

@@ -11,14 +11,14 @@ import {
   announcementsSideBySide,
   endless,
   endlessNoMore,
-  kill,
   kills,
   leftovers,
   sideBySide,
   verifyWhole,
 } from '../lib/kills.ts'
-import { processes } from '../lib/processes.ts'
+import { kill, processes } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
+import { letGo, waitForStep, waitingCommand } from '../lib/waiting-step.ts'
 import { nextSecond } from '../lib/web-server.ts'
 
 const $ = zx({ quiet: true })
@@ -153,7 +153,7 @@ describe('A client that vanishes', { concurrency: true }, async () => {
       const site = await newSite(t)
       const commit = await site.commit({ Makefile: noisyMakefile })
       const deploying = site.startDeploy()
-      await waitFor('a step runs', () => existsSync(join(site.folder, 'steps.running')))
+      await waitForStep(site)
       await vanish(site)
       const vanished = await deploying
       if (vanished.exitCode !== 5) assertExit(vanished, 0)
@@ -170,7 +170,7 @@ describe('20 pushes as fast as ssh takes them', async () => {
 
   it('run at most three deployments, one at a time; the last is live, and every exit code agrees', async t => {
     const site = await newSite(t)
-    const record = 'echo "install $DEPLOY_COMMIT" >> "$STEPS"; while ! test -e "$STEPS.go"; do sleep 0.02; done'
+    const record = `echo "install $DEPLOY_COMMIT" >> "$STEPS"; ${waitingCommand}`
     site.configure({ INSTALL_DEPS: `flock --nonblock "$STEPS.busy" sh -c '${record}'` })
     const deploying = []
     const commits: string[] = []
@@ -180,7 +180,7 @@ describe('20 pushes as fast as ssh takes them', async () => {
       deploying.push(site.startDeploy())
       await waitFor('it is pushed', async () => (await site.ref('refs/heads/main')) === commit)
     }
-    writeFileSync(join(site.folder, 'steps.go'), '')
+    letGo(site)
     for (const deployed of await Promise.all(deploying)) assertExit(deployed, 0)
     assert.equal(await site.live(), commits.at(-1))
     const runs = site.steps().filter(step => step.startsWith('install')).length

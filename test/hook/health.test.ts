@@ -1,22 +1,20 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
+import { holdPort, listen } from '../lib/ports.ts'
 import { type Site, startServer } from '../lib/site.ts'
-import { findFreePort } from '../lib/sshd.ts'
 
 describe('The health check', async () => {
   const { newSite } = await startServer({ after })
 
   /** A server that answers with the status that the work tree's file names. */
   async function serveStatus(site: Site, t: { after(fn: () => void): void }) {
-    const port = await findFreePort()
+    const port = await holdPort()
     const program = `
 import http.server, pathlib
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -44,8 +42,7 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
   async function serve(t: { after(fn: () => void): void }, answer: RequestListener): Promise<URL> {
     const server = createServer(answer)
     t.after(() => server.close().closeAllConnections())
-    await once(server.listen(0, '127.0.0.1'), 'listening')
-    return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    return new URL(`http://127.0.0.1:${await listen(server)}/`)
   }
 
   /** For what is red only when the time is up; what is green has the default's minute, on the busiest machine. */

@@ -5,9 +5,10 @@ import { after, describe, it } from 'node:test'
 import { waitForOutput } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { announcementsSideBySide, kills } from '../lib/kills.ts'
+import { holdPort } from '../lib/ports.ts'
 import { testsBinaries } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
-import { type CleansUp, findFreePort } from '../lib/sshd.ts'
+import type { CleansUp } from '../lib/sshd.ts'
 import { askAllTheTime, readExample, sampleWsgi, startWebServer, writeApacheConfig } from '../lib/web-server.ts'
 
 /** Debian's, which its uWSGI and mod_wsgi are made for. */
@@ -261,7 +262,7 @@ describe('A deployment is red behind', { concurrency: true }, async () => {
 async function serve(t: CleansUp, site: Site, server: Server) {
   // Apache's user reads the code.
   chmodSync(site.folder, 0o755)
-  const port = await findFreePort()
+  const port = await holdPort()
   const url = `http://127.0.0.1:${port}/`
   const health = { HEALTH_CHECK_URL: `${url}health`, HEALTH_CHECK_TIMEOUT: '30' }
   site.configure({

@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
+import { holdPort } from '../lib/ports.ts'
 import { type Site, startServer } from '../lib/site.ts'
-import { type CleansUp, findFreePort } from '../lib/sshd.ts'
+import type { CleansUp } from '../lib/sshd.ts'
 import { ask, nextSecond, readExample, sampleApp, samplePage, startWebServer, waitForPage } from '../lib/web-server.ts'
 
 /** A recipe in which each step fails where a file of its name says so. */
@@ -18,7 +19,7 @@ describe('What a client sees of examples/app behind uWSGI, while it asks all the
   const { newSite } = await startServer({ after })
 
   async function serve(site: Site, t: CleansUp): Promise<string> {
-    const port = await findFreePort()
+    const port = await holdPort()
     const url = `http://127.0.0.1:${port}/`
     const ini = join(site.folder, 'uwsgi.ini')
     writeFileSync(
@@ -86,7 +87,7 @@ describe('What a client sees of examples/app behind uWSGI, while it asks all the
     await site.commit(breakable(sampleApp(1)))
     const url = await serve(site, t)
     await waitForPage(url, samplePage(1))
-    const failing = `http://127.0.0.1:${await findFreePort()}/`
+    const failing = `http://127.0.0.1:${await holdPort()}/`
     // Healthy is what serves version 1: the check of the old code has to pass.
     site.configure({
       HEALTH_CHECK_URL: failing,

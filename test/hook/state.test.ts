@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitForOutput } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
-import { hookProcesses } from '../lib/processes.ts'
+import { killHook } from '../lib/kills.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 const stateFiles = [
@@ -127,7 +127,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
       const killed = await site.commit({ 'page.txt': `killed ${file}\n`, 'new.txt': file, 'old.txt': undefined })
       const deploying = site.startDeploy()
       await waitForOutput(deploying.stderr, 'remote: CHECKING HEALTH')
-      for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+      killHook(site)
       await deploying
       // As a kill a moment earlier would have left it.
       writeFileSync(join(site.repository, 'pushlive/work-tree/unfinished'), killed)

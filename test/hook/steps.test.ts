@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
 import { hookProcesses, processes } from '../lib/processes.ts'
 import { startServer } from '../lib/site.ts'
-import { isRunning, waitingMakefile } from '../lib/waiting-step.ts'
+import { waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
 describe('A step with _IF_CHANGED', async () => {
   const { newSite } = await startServer({ after })
@@ -95,7 +95,7 @@ describe('A step that hangs', async () => {
     })
     site.configure({ INSTALL_DEPS: 'test "$(cat page.txt)" = one || { touch "$STEPS.running"; sleep 300; }' })
     const deploying = site.startDeploy()
-    await isRunning(site)
+    await waitForStep(site)
     for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGTERM')
     const { stderr } = assertExit(await deploying, 1)
     assert.match(stderr, /shutting the hook down/)

@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
+import { holdPort } from '../lib/ports.ts'
 import { startServer } from '../lib/site.ts'
-import { type CleansUp, findFreePort } from '../lib/sshd.ts'
+import type { CleansUp } from '../lib/sshd.ts'
 import { ask, startWebServer } from '../lib/web-server.ts'
 
 describe('After the switch to another release', async () => {
@@ -13,7 +14,7 @@ describe('After the switch to another release', async () => {
   /** A site with one live release, and a service that runs from it; both end with the test. */
   async function newServedSite(t: CleansUp) {
     const site = await newSite(t)
-    const port = await findFreePort()
+    const port = await holdPort()
     const url = `http://127.0.0.1:${port}/`
     const pidfile = join(site.folder, 'service.pid')
     site.configure({ RELEASES: '3', SMOKE_TEST: '', INSTALL_DEPS: '', UPGRADE_DB: '', RESTART: 'true' })

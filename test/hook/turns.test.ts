@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor, waitForOutput } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
-import { hookProcesses, processes, waitingHooks } from '../lib/processes.ts'
+import { killHook } from '../lib/kills.ts'
+import { processes, waitingHooks } from '../lib/processes.ts'
 import { startServer } from '../lib/site.ts'
-import { isRunning, letGo, waitingMakefile } from '../lib/waiting-step.ts'
+import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
 describe('Deployments of one work tree', async () => {
   const { newSite } = await startServer({ after })
@@ -16,7 +17,7 @@ describe('Deployments of one work tree', async () => {
     const site = await newSite(t)
     const first = await site.commit({ Makefile: waitingMakefile })
     const deploying = [site.startDeploy()]
-    await isRunning(site)
+    await waitForStep(site)
     let newest = first
     for (const page of ['two', 'three', 'four']) {
       newest = await site.commit({ 'page.txt': page })
@@ -40,8 +41,8 @@ describe('Deployments of one work tree', async () => {
     const site = await newSite(t)
     await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
-    await isRunning(site)
-    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+    await waitForStep(site)
+    killHook(site)
     await deploying
     const commit = await site.commit({ 'page.txt': 'two\n' })
     const next = site.startDeploy()
@@ -79,9 +80,9 @@ describe('Deployments of one work tree', async () => {
     })
     await site.commit()
     const deploying = site.startDeploy()
-    await isRunning(site)
+    await waitForStep(site)
     try {
-      for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+      killHook(site)
       await deploying
       const [step] = processes().filter(
         ({ pid }) => pid === Number(readFileSync(join(site.folder, 'steps.pid'), 'utf8')),
@@ -117,7 +118,7 @@ describe('The server finishes what a push began', async () => {
       Makefile: waitingMakefile.replace('\t@echo', '\t@echo from the start\n\t@echo'),
     })
     const deploying = site.startDeploy()
-    await isRunning(site)
+    await waitForStep(site)
     process.kill(deploying.pid as number, 'SIGINT')
     assertExit(await deploying, 130)
     const again = site.startDeploy()
@@ -133,7 +134,7 @@ describe('The server finishes what a push began', async () => {
     const site = await newSite(t)
     const commit = await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
-    await isRunning(site)
+    await waitForStep(site)
     sshd.dropConnections()
     assertExit(await deploying, 5)
     letGo(site)
@@ -150,7 +151,7 @@ describe('The server finishes what a push began', async () => {
       detached: true,
       stdio: 'ignore',
     })
-    await isRunning(site)
+    await waitForStep(site)
     process.kill(-(pushing.pid as number), 'SIGINT')
     letGo(site)
     await waitFor('it is live', async () => (await site.live()) === commit)

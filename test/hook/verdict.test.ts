@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { assertExit, assertFails } from '../lib/exit.ts'
-import { hookProcesses } from '../lib/processes.ts'
+import { killHook } from '../lib/kills.ts'
 import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
-import { isRunning, letGo, waitingMakefile } from '../lib/waiting-step.ts'
+import { letGo, waitForStep, waitingCommand, waitingMakefile } from '../lib/waiting-step.ts'
 
 describe('The verdict', async () => {
   const { newSite } = await startServer({ after })
@@ -82,8 +82,8 @@ describe('The verdict', async () => {
     const site = await newSite(t)
     const commit = await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
-    await isRunning(site)
-    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+    await waitForStep(site)
+    killHook(site)
     const { stderr } = assertExit(await deploying, 5)
     assert.match(stderr, /To do: run deploy again/)
     letGo(site)
@@ -100,8 +100,8 @@ describe('The verdict', async () => {
     await site.git`git checkout --quiet --detach ${older}`
     for (const file of ['steps.go', 'steps.running']) rmSync(join(site.folder, file))
     const deploying = site.startDeploy(['--again'])
-    await isRunning(site)
-    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+    await waitForStep(site)
+    killHook(site)
     const deployed = await deploying
     letGo(site)
     const { stderr } = assertExit(deployed, 5)
@@ -124,10 +124,10 @@ describe('The verdict', async () => {
     await site.deploy()
     const live = await site.commit({ 'page.txt': 'two\n' })
     await site.deploy()
-    site.configure({ INSTALL_DEPS: waitingCommand })
+    site.configure({ INSTALL_DEPS: waitingInstall })
     const rollingBack = site.startDeploy(['rollback', first])
-    await isRunning(site)
-    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+    await waitForStep(site)
+    killHook(site)
     assertExit(await rollingBack, 5)
     assert.deepEqual([await site.live(), site.read('page.txt')], [live, 'one\n'])
     letGo(site)
@@ -138,11 +138,11 @@ describe('The verdict', async () => {
     const site = await newSite(t)
     const live = await site.commit()
     await site.deploy()
-    site.configure({ INSTALL_DEPS: waitingCommand })
+    site.configure({ INSTALL_DEPS: waitingInstall })
     const newer = await site.commit({ 'page.txt': 'two\n' })
     const deploying = site.startDeploy()
-    await isRunning(site)
-    for (const pid of hookProcesses(site.repository)) process.kill(pid, 'SIGKILL')
+    await waitForStep(site)
+    killHook(site)
     await deploying
     assert.deepEqual([await site.live(), site.read('page.txt')], [live, 'two\n'])
     letGo(site)
@@ -159,14 +159,13 @@ describe('The verdict', async () => {
     site.configure({ INSTALL_DEPS: 'false' })
     const { output } = assertExit(await site.deploy(['rollback']), 1)
     assert.match(output, /IS NOT BACK IN PLACE/)
-    site.configure({ INSTALL_DEPS: waitingCommand })
+    site.configure({ INSTALL_DEPS: waitingInstall })
     letGo(site)
     await verifyMended(site, live, 'two\n')
   })
 })
 
-const waitingCommand =
-  'touch "$STEPS.running"; while ! test -e "$STEPS.go"; do sleep 0.02; done; echo "install $DEPLOY_COMMIT" >> "$STEPS"'
+const waitingInstall = `${waitingCommand}; echo "install $DEPLOY_COMMIT" >> "$STEPS"`
 
 /** One more `deploy` does what was left undone, and says that the commit is live. */
 async function verifyMended(site: Site, commit: string, page: string) {

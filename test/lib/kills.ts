@@ -1,20 +1,8 @@
 import assert from 'node:assert/strict'
-import { hookProcesses, processes } from './processes.ts'
+import { hookProcesses, kill, processes } from './processes.ts'
 import type { Site } from './site.ts'
 
 export type Kill = (site: Site) => void
-
-/** Ends a process at once, if it has not ended by itself. */
-export const kill = (pid: number) => send(pid, 'SIGKILL')
-
-/** Sends a signal to a process, if it has not ended by itself. */
-export function send(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // It has.
-  }
-}
 
 /** What runs on a site's server. */
 export const leftovers = (site: Site) =>
@@ -23,9 +11,11 @@ export const leftovers = (site: Site) =>
       cwd.startsWith(site.repository) || cwd.startsWith(site.workTree) || command.includes(site.repository),
   )
 
+export const killHook: Kill = site => hookProcesses(site.repository).forEach(kill)
+
 /** The ways to die: the hook alone, its process group with git's receive-pack, or all that belongs to the deployment. */
 export const kills: Record<'the hook' | 'its process group' | 'everything', Kill> = {
-  'the hook': site => hookProcesses(site.repository).forEach(kill),
+  'the hook': killHook,
   'its process group': site => {
     const groups = new Set(
       processes()

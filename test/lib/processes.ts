@@ -29,6 +29,18 @@ export function waitingHooks(repository: string): number {
   return processes().filter(({ command, cwd }) => /^flock \d$/.test(command) && cwd === repository).length
 }
 
+/** Ends a process at once, if it has not ended by itself. */
+export const kill = (pid: number) => send(pid, 'SIGKILL')
+
+/** Sends a signal to a process, if it has not ended by itself. */
+export function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has.
+  }
+}
+
 function readProcess(name: string): Process[] {
   try {
     const folder = join('/proc', name)

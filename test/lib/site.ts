@@ -2,8 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, write
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { $ as zx } from 'zx/core'
-import { kill } from './kills.ts'
-import { processes } from './processes.ts'
+import { kill, processes } from './processes.ts'
 import { program } from './programs.ts'
 import { type CleansUp, newKeyPair, type Sshd, type SshdOptions, startSshd } from './sshd.ts'
 

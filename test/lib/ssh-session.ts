@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { listen } from './ports.ts'
 import type { Site } from './site.ts'
 import type { CleansUp, Sshd } from './sshd.ts'
 
@@ -38,11 +39,10 @@ export async function listenInstead(site: Site, sshd: Sshd, t: CleansUp, answer:
     socket.on('error', () => {})
     answer(() => socket.end())
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {
     server.close()
   })
-  const { port } = server.address() as { port: number }
+  const port = await listen(server)
   return {
     STAGING_REMOTE_REPO: urlOf(site, { port }),
     KNOWN_DEPLOYMENT_HOSTS: sshd.knownHosts.replace(`:${sshd.port}`, `:${port}`),

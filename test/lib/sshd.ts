@@ -1,9 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { $ as zx } from 'zx/core'
+import { holdPort } from './ports.ts'
+import { kill } from './processes.ts'
 
 const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
@@ -26,7 +27,7 @@ export interface CleansUp {
 }
 
 /**
- * A real sshd on a free port of 127.0.0.1, for the current user, with keys and an authorized_keys file of its own in a
+ * A real sshd on a port of 127.0.0.1, for the current user, with keys and an authorized_keys file of its own in a
  * temporary folder. It is gone after the test, also when the test process is killed.
  *
  * @throws Error that says what to install where there is no sshd
@@ -49,7 +50,7 @@ export async function startSshd(t: CleansUp, options: SshdOptions = {}) {
   writeFileSync(logFile, '')
 
   let { hostKeyTypes = ['ed25519'], setEnv = {}, config = [] } = options
-  let port = 0
+  const port = await holdPort()
   let listener: Listener | undefined
   await makeHostKeys()
   await start()
@@ -105,20 +106,9 @@ export async function startSshd(t: CleansUp, options: SshdOptions = {}) {
     return [...privateMounts, 'sh', '-c', mountEach, 'sh', ...mounts, '--']
   }
 
-  /** A port that was free may be somebody else's by the time sshd asks for it; a restart insists on its old one. */
   async function start() {
-    const keepPort = port !== 0
-    for (let attempt = 1; ; attempt++) {
-      if (!keepPort) port = await findFreePort()
-      writeConfig()
-      const since = log().length
-      try {
-        listener = await listen([...withOwnFiles(), program], join(folder, 'sshd_config'), logFile)
-        return
-      } catch (error) {
-        if (attempt === 20 || !/Address already in use/i.test(log().slice(since))) throw error
-      }
-    }
+    writeConfig()
+    listener = await listen([...withOwnFiles(), program], join(folder, 'sshd_config'), logFile)
   }
 
   /** Ends the server, its sessions and what these still run; does nothing where it has been stopped. */
@@ -297,18 +287,6 @@ function findSshd(): string {
   return found
 }
 
-/** A port of 127.0.0.1 that was free a moment ago. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer()
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  server.once('error', reject)
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-  })
-  return promise
-}
-
 function quoteAssignment([name, value]: [string, string]): string {
   if (/[\n"\\]/.test(value)) throw new Error(`sshd_config cannot hold this value of ${name}: ${value}`)
   return `"${name}=${value}"`
@@ -330,13 +308,5 @@ function commandName(pid: number): string {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
   } catch {
     return ''
-  }
-}
-
-function kill(pid: number) {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // it has ended in the meantime
   }
 }

@@ -16,8 +16,8 @@ import { basename, join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { assertExit } from '../lib/exit.ts'
+import { holdPort } from '../lib/ports.ts'
 import { startServer } from '../lib/site.ts'
-import { findFreePort } from '../lib/sshd.ts'
 
 const root = join(import.meta.dirname, '../..')
 const release = join(root, 'dist/release')
@@ -174,7 +174,7 @@ describe('On a Debian that has nothing but git and openssh', { concurrency: 2, s
       const inside = $({ nothrow: true, env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin' } })
       assertExit(await inside`chroot ${machine} dpkg --install /pushlive.deb`, 0)
       for (const prefix of ['/programs/', '/usr/bin/pushlive ']) {
-        const port = await findFreePort()
+        const port = await holdPort()
         const { stdout, stderr } = assertExit(
           await inside`exec setpriv --pdeathsig TERM chroot ${machine} bash /push.sh ${port} ${prefix}`,
           0,

@@ -18,9 +18,10 @@ import { $ as zx } from 'zx/core'
 import { bundleForNode } from '../../build/bundle.ts'
 import { assertExit } from '../lib/exit.ts'
 import { newPlace } from '../lib/place.ts'
+import { holdPort } from '../lib/ports.ts'
 import { type ProgramName, program, testsBinaries } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
-import { findFreePort, newKeyPair } from '../lib/sshd.ts'
+import { newKeyPair } from '../lib/sshd.ts'
 
 const root = join(import.meta.dirname, '../..')
 const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -210,7 +211,7 @@ describe('setup-ssh --hook', async () => {
 
     it('when the server cannot be reached, or shows another host key', async t => {
       const place = await newOperator(t)
-      const refused = `ssh://${userInfo().username}@127.0.0.1:${await findFreePort()}${place.repository}`
+      const refused = `ssh://${userInfo().username}@127.0.0.1:${await holdPort()}${place.repository}`
       assertExit(await place.installHook({ STAGING_REMOTE_REPO: refused }), 3)
       writeFileSync(join(place.sshFolder, 'known_hosts'), '')
       for (const HOOK_BINARY of [undefined, program('post-receive')[0]]) {

@@ -21,7 +21,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { $ as zx } from 'zx/core'
-import { type Process, processes } from '../lib/processes.ts'
+import { kill, type Process, processes } from '../lib/processes.ts'
 import { program } from '../lib/programs.ts'
 import { environmentOf } from '../lib/site.ts'
 import type { Sshd } from '../lib/sshd.ts'
@@ -593,14 +593,6 @@ async function install(): Promise<string> {
   await $`git --git-dir=${repository} config gc.auto 0`
   rmSync(join(repository, 'hooks/post-receive'), { force: true })
   return repository
-}
-
-function kill(pid: number) {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
-  }
 }
 
 function contentOf(file: string): string | undefined {
