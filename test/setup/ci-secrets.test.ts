@@ -28,7 +28,7 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     const { stdout, stderr } = await site.setupSsh()
     assert.match(stdout, new RegExp(`^ {2}STAGING_REMOTE_REPO\\n {4}${site.url}\\n`, 'm'))
     assert.ok(stdout.includes(`  KNOWN_DEPLOYMENT_HOSTS\n    ${site.sshd.knownHosts}`))
-    assert.ok(stdout.includes(`    gh secret set SSH_DEPLOYMENT_KEY -R OWNER/REPO < ${site.deployKey}\n`))
+    assert.ok(stdout.includes(`    gh secret set SSH_DEPLOYMENT_KEY -R OWNER/REPO < '${site.deployKey}'\n`))
     for (const line of keyLines(readFileSync(site.deployKey, 'utf8'))) assert.ok(!(stdout + stderr).includes(line))
   })
 

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { quote as quoteForShell } from 'zx/core'
-import { quote } from '../shared/foreign-text.ts'
+import { quote, quoteForSh } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { $, feed } from './shell.ts'
 
@@ -57,7 +56,7 @@ export function writeSecrets(secrets: CiSecrets, folder: string): void {
 
 /** What to store under which name; in place of the key, the command that stores it. */
 export function describeSecrets(secrets: CiSecrets, keyFile: string, repository = 'OWNER/REPO'): string {
-  const storeKey = `gh secret set SSH_DEPLOYMENT_KEY -R ${repository} < ${quoteForShell(keyFile)}`
+  const storeKey = `gh secret set SSH_DEPLOYMENT_KEY -R ${repository} < ${quoteForSh(keyFile)}`
   return Object.entries({ ...secrets, SSH_DEPLOYMENT_KEY: storeKey })
     .map(([name, value]) => `  ${name}\n${quote(value)}`)
     .join('\n')

@@ -21,14 +21,14 @@ export function findHops(server: Server, jumpServer: Server | undefined): readon
   const alias = aliasOf(server)
   const jump: Hop | undefined = jumpServer && {
     server: jumpServer,
-    place: placeOf(jumpServer),
+    place: formatServer(jumpServer),
     alias: `${alias}-jump`,
     restriction: passageTo(server),
     mayDo: `connect to ${knownHostsName(server)}`,
   }
   const target: Hop = {
     server,
-    place: placeOf(server),
+    place: formatServer(server),
     alias,
     restriction: restrictionTo(server),
     mayDo: 'push to this repository',
@@ -43,4 +43,4 @@ export function aliasOf({ host, path }: Server): string {
   return `pushlive-${host}-${repository}`.replace(/[^A-Za-z0-9._-]/g, '_')
 }
 
-const placeOf = (server: Server) => `${server.user}@${knownHostsName(server)}`
+const formatServer = (server: Server) => `${server.user}@${knownHostsName(server)}`

@@ -5,8 +5,8 @@ import { fingerprint } from '../ssh/key-blob.ts'
 import { formatKnownHost, isEntryFor, type KnownHost, parseKnownHosts } from '../ssh/known-hosts.ts'
 import { knownHostsName } from '../ssh/remote.ts'
 import type { Hop } from './hops.ts'
-import { readIfThere } from './replace-file.ts'
 import { $, feed } from './shell.ts'
+import { readIfThere } from './users-file.ts'
 
 /**
  * All host keys of a server, one for each type. ssh-keyscan asks the network, so what it returns may come from

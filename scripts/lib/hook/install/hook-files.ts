@@ -12,7 +12,9 @@ const sourceMark = '# pushlive post-receive, run from its source.'
 
 /** Whether this very program is the hook. */
 export function isThisProgram(hook: string): boolean {
-  return isExecutable(hook) && (isSea() ? isSameFile(hook, process.execPath) : isSame(hook, Buffer.from(sourceHook())))
+  return (
+    isExecutable(hook) && (isSea() ? isSameFile(hook, process.execPath) : hasContent(hook, Buffer.from(sourceHook())))
+  )
 }
 
 /**
@@ -43,25 +45,25 @@ function sourceHook(): string {
 
 /** Somebody's own: neither pushlive's binary, of whatever version, nor a way to its source. */
 export function isForeignHook(hook: string): boolean {
-  const text = readIfThere(hook)
+  const text = readHook(hook)
   if (text === undefined) return false
   const isScript = text.subarray(0, 2).toString() === '#!'
   return !text.includes(isScript ? `\n${sourceMark}\n` : 'pushlive post-receive')
 }
 
 export function isForeignUpdateHook(hook: string): boolean {
-  return readIfThere(hook)?.includes(`\n${updateHookMark}\n`) === false
+  return readHook(hook)?.includes(`\n${updateHookMark}\n`) === false
 }
 
 /** Undefined where there is none; a link that leads nowhere is one that git does not run. */
-function readIfThere(file: string): Buffer | undefined {
+function readHook(file: string): Buffer | undefined {
   return statSync(file, { throwIfNoEntry: false })?.isFile() ? readFileSync(file) : undefined
 }
 
-export const isSame = (file: string, content: Uint8Array) => readIfThere(file)?.equals(content) ?? false
+export const hasContent = (file: string, content: Uint8Array) => readHook(file)?.equals(content) ?? false
 
 function isSameFile(one: string, other: string): boolean {
-  return statSync(one).size === statSync(other).size && isSame(one, readFileSync(other))
+  return statSync(one).size === statSync(other).size && hasContent(one, readFileSync(other))
 }
 
 function isExecutable(file: string): boolean {

@@ -6,7 +6,14 @@ import { readArguments } from '../../shared/arguments.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { replaceFile } from '../../shared/replace-file.ts'
 import { gitIn, verifyInstallable, type Wanted } from './checks.ts'
-import { isForeignHook, isForeignUpdateHook, isSame, isThisProgram, placeProgram, updateHook } from './hook-files.ts'
+import {
+  hasContent,
+  isForeignHook,
+  isForeignUpdateHook,
+  isThisProgram,
+  placeProgram,
+  updateHook,
+} from './hook-files.ts'
 
 const help = `Usage: post-receive install REPOSITORY [--settings FILE [--keep-settings]] [--branch NAME]
 
@@ -36,7 +43,7 @@ export async function install(args: readonly string[]): Promise<number> {
   if (isNew) await gitIn('/')`git -c ${`init.defaultBranch=${branch}`} init --quiet --bare ${repository}`
   mkdirSync(dirname(hook), { recursive: true })
 
-  if (settings === undefined || isSame(env, settings)) {
+  if (settings === undefined || hasContent(env, settings)) {
     console.log(`KEEPING THE SETTINGS (${env}) ...`)
     // What is somebody else's, such as root's for a group, is as private as they want it.
     if (statSync(env).uid === process.getuid?.()) chmodSync(env, 0o600)
