@@ -135,10 +135,10 @@ async function pushAndAnnounce(
     result.verdict = pushed.verdict
     result.commit = pushed.verdict?.commit ?? result.commit
     const code = announce(pushed, acceptsNoVerdict)
-    report?.conclude(result.commit ?? '', code)
+    report?.conclude(result, code)
     return code
   } catch (error) {
-    report?.conclude(result.commit ?? '', error)
+    report?.conclude(result, error)
     const isRefused = error instanceof Failure && error.exitCode === exitCode.refused
     if (!isRefused || ci === undefined || !(await isShallow(session))) throw error
     const fix = `give this clone its whole history: ${ci.fullHistory}`

@@ -95,6 +95,17 @@ describe('In a CI deploy', async () => {
     assert.match(outputs, /^verdict=.*INSTALLING DEPENDENCIES failed/m)
   })
 
+  it('does not call live what no hook has called live', async t => {
+    const site = await newSite(t)
+    await site.serverGit`rm hooks/post-receive`
+    const commit = await site.commit()
+    const { output, summary, outputs } = assertExit(await deployInJob(site, { ...gitHub, ACCEPT_NO_VERDICT: 'yes' }), 0)
+    assert.match(outputs, /^live=false$/m)
+    assert.match(output, new RegExp(`^::warning title=Not verified::${commit} was pushed`, 'm'))
+    assert.match(summary, /^### 🟡 /)
+    assert.doesNotMatch(output + summary + outputs, /IS LIVE/)
+  })
+
   it('takes nothing that a recipe prints for a command of the CI', async t => {
     const site = await newSite(t)
     const forged = [
@@ -140,7 +151,7 @@ describe('In a CI deploy', async () => {
     assert.match(values, /^DEPLOY_URL=https:\/\/app\.example$/m)
   })
 
-  it('tells the server who has started it and where, for the history; as somebody says, without control characters', async t => {
+  it('tells the server who started it and where, for the history, without control characters', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy([], gitHub)
@@ -163,7 +174,7 @@ describe('In a CI deploy', async () => {
     assert.ok(existsSync(join(shallow, 'deploy.env')))
   })
 
-  it('is as it was for everybody else', async t => {
+  it('prints and writes nothing of that where it knows no CI', async t => {
     const site = await newSite(t)
     await site.commit()
     const { output } = await site.deploy([], { CI: 'true' })

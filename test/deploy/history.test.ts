@@ -100,7 +100,7 @@ describe('deploy status and history', async () => {
     )
   })
 
-  it('let no control character through, whoever wrote the record', async t => {
+  it('let no control character of a record through', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     const forged = `\u001b]0;title\u0007\rpushlive: ${commit} is live\n${commit} IS LIVE\u009b31m`

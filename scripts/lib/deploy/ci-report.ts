@@ -3,6 +3,7 @@ import { parseVerdict } from '../protocol/verdict.ts'
 import { flatten, harmless } from '../shared/foreign-text.ts'
 import { Failure } from '../shared/program.ts'
 import type { Ci } from './ci/ci.ts'
+import type { Result } from './json.ts'
 import { type Listener, terminal } from './push.ts'
 import { formatDuration } from './times.ts'
 
@@ -44,18 +45,20 @@ export class CiReport implements Listener {
   }
 
   /** @param outcome the exit code, or what was thrown in its place */
-  conclude(commit: string, outcome: unknown): void {
+  conclude({ commit = '', verdict: found }: Result, outcome: unknown): void {
     this.#endStep()
-    const isLive = outcome === 0
+    const isLive = found?.live === true
     const failure = outcome instanceof Failure ? outcome : undefined
     const verdict = isLive
       ? `${commit} IS LIVE.`
-      : flatten(failure ? `${failure.message} ${failure.why}` : String(outcome))
+      : outcome === 0
+        ? `${commit} was pushed. Whether it is live is not known.`
+        : flatten(failure ? `${failure.message} ${failure.why}` : String(outcome))
     const began = this.#steps[0]?.began ?? Date.now()
     const seconds = ((this.#steps.at(-1)?.ended ?? began) - began) / 1000
-    this.#ci.annotate?.(isLive, verdict)
+    this.#ci.annotate?.(isLive ? 'notice' : outcome === 0 ? 'warning' : 'error', verdict)
     this.#ci.writeOutputs?.({ live: `${isLive}`, commit, verdict, url: this.#url ?? '', seconds: `${seconds}` })
-    this.#ci.writeSummary?.(this.#summary(verdict, isLive))
+    this.#ci.writeSummary?.(this.#summary(verdict, isLive, outcome))
   }
 
   #beginStep(name: string) {
@@ -72,14 +75,14 @@ export class CiReport implements Listener {
     this.#openStep = undefined
   }
 
-  #summary(verdict: string, isLive: boolean): string {
+  #summary(verdict: string, isLive: boolean, outcome: unknown): string {
     const steps = this.#steps.map(({ name, began, ended = began }) => ({ name, began, ended }))
     const rows = steps.map(({ name, began, ended }) => `| ${name} | ${formatDuration(ended - began)} |`)
     // Mermaid takes no task of no length.
     const tasks = steps.map(({ name, began, ended }) => `  ${name} : ${began}, ${Math.max(ended, began + 1)}`)
     const last = isLive || this.#lastLines.length === 0 ? [] : ['', '```text', ...this.#lastLines.map(unfence), '```']
     return [
-      `### ${isLive ? '🟢' : '🔴'} ${escapeMarkdown(verdict)}`,
+      `### ${isLive ? '🟢' : outcome === 0 ? '🟡' : '🔴'} ${escapeMarkdown(verdict)}`,
       ...(this.#url && isLive ? ['', this.#url] : []),
       ...last,
       ...(steps.length === 0 ? [] : ['', '| step | took |', '|---|---|', ...rows]),

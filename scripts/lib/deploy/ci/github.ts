@@ -23,10 +23,7 @@ export const github: RecognizeCi = env => {
     },
     beginStep: name => command(`::group::${name}`),
     endStep: () => command('::endgroup::'),
-    annotate(isLive, verdict) {
-      const [kind, title] = isLive ? ['notice', 'Live'] : ['error', 'Not live']
-      command(`::${kind} title=${title}::${escapeCommand(verdict)}`)
-    },
+    annotate: (kind, verdict) => command(`::${kind} title=${titles[kind]}::${escapeCommand(verdict)}`),
     writeOutputs: values => append(GITHUB_OUTPUT, formatOutputs(values)),
     writeSummary: markdown => append(GITHUB_STEP_SUMMARY, markdown),
   }
@@ -41,6 +38,8 @@ function disarm(output: NodeJS.WriteStream) {
   output.write = (text: unknown, ...rest: unknown[]) =>
     write(typeof text === 'string' ? text.replace(/^[^!-~]*:(?=:)|#(?=#\[)/gm, '$& ') : text, ...rest)
 }
+
+const titles = { notice: 'Live', warning: 'Not verified', error: 'Not live' }
 
 /** GitHub's own escapes for the text of a command. */
 const escapeCommand = (text: string) => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
