@@ -152,7 +152,7 @@ describe('The database', async () => {
     await deployPage(site, 'one', 'r0 r1')
     site.configure({ DB_REVISION: 'true' })
     const { output } = await deployPage(site, 'two', 'r0 r1 r2', 1)
-    assert.match(output, /DB_REVISION \(`true`\) says nothing/)
+    assert.match(output, /DB_REVISION \(`true`\) prints nothing/)
     assert.equal(site.read('page.txt'), 'one')
   })
 })

@@ -1,16 +1,23 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { $ as zx } from 'zx/core'
-import type { Check } from '../protocol/checks.ts'
+import { type Check, endOfChecks, formatCheck } from '../protocol/checks.ts'
 import { describe } from '../shared/program.ts'
 import { Journal } from './journal.ts'
 import { go } from './processes.ts'
+import type { Relay } from './relay.ts'
 import { Releases } from './releases.ts'
 import { type HookSettings, inFolder, lockedFolder, readHookSettings } from './settings.ts'
 import { activate } from './steps-shell.ts'
 
-/** What a deployment will meet on the server, in its order. Changes nothing, and takes no lock for longer than a look. */
-export async function* lookAround(gitDir: string): AsyncGenerator<Check> {
+/** Says what a deployment would find here, and deploys nothing. */
+export async function reportChecks(gitDir: string, relay: Relay): Promise<void> {
+  for await (const check of checkServer(gitDir)) relay.say(formatCheck(check))
+  relay.say(endOfChecks)
+}
+
+/** What a deployment needs on the server, in its order. Changes nothing, and holds no lock. */
+async function* checkServer(gitDir: string): AsyncGenerator<Check> {
   const ownFolder = join(gitDir, 'pushlive')
   let settings: HookSettings
   try {
@@ -24,24 +31,24 @@ export async function* lookAround(gitDir: string): AsyncGenerator<Check> {
   const { PATH_TO_VENV, PATH_TO_WSGI } = inFolder(settings, serving ?? PATH_TO_GIT_WORK_TREE)
   yield { what: 'settings of the hook', isOk: true, found: join(gitDir, '.env') }
   yield checkProtection(gitDir)
-  yield look('log folder', join(ownFolder, 'log'), verifyCanBeMade)
+  yield checkPath('log folder', join(ownFolder, 'log'), verifyCanBeMade)
   yield await checkLock([ownFolder, lockedFolder(settings)], new Journal(join(ownFolder, 'journal')))
-  yield look('work tree', PATH_TO_GIT_WORK_TREE, path => {
+  yield checkPath('work tree', PATH_TO_GIT_WORK_TREE, path => {
     if (statSync(join(path, '.git'), { throwIfNoEntry: false })?.isDirectory()) {
       throw new Error(`${path} is a repository of its own`)
     }
     verifyCanBeMade(path)
   })
-  if (RELEASES > 1) yield look('releases', dirname(PATH_TO_GIT_WORK_TREE), verifyCanBeMade)
-  // With releases each makes its own.
-  if (PATH_TO_VENV && RELEASES === 1) yield look('virtual environment', join(PATH_TO_VENV, 'bin'), verifyFolder)
+  if (RELEASES > 1) yield checkPath('releases', dirname(PATH_TO_GIT_WORK_TREE), verifyCanBeMade)
+  // With releases, each has its own.
+  if (PATH_TO_VENV && RELEASES === 1) yield checkPath('virtual environment', join(PATH_TO_VENV, 'bin'), verifyFolder)
   if (ACTIVATE_VENV) yield await checkActivation(ACTIVATE_VENV, PATH_TO_GIT_WORK_TREE)
   if (RESTART === undefined && PATH_TO_WSGI) {
-    yield look('WSGI file', PATH_TO_WSGI, path => verifyCanBeTouched(path, PATH_TO_GIT_WORK_TREE))
+    yield checkPath('WSGI file', PATH_TO_WSGI, path => verifyCanBeTouched(path, PATH_TO_GIT_WORK_TREE))
   }
 }
 
-/** Where the binary was copied by hand everything works, but who may push may push anything. */
+/** Without hooks/update everything works, but a user who may push may push anything. */
 function checkProtection(gitDir: string): Check {
   const what = 'protection'
   const hook = join(gitDir, 'hooks/update')
@@ -52,7 +59,7 @@ function checkProtection(gitDir: string): Check {
   return { what, isOk: true, found }
 }
 
-function look(what: string, path: string, verify: (path: string) => void): Check {
+function checkPath(what: string, path: string, verify: (path: string) => void): Check {
   try {
     verify(path)
     return { what, isOk: true, found: path }
@@ -65,7 +72,7 @@ function verifyFolder(path: string): void {
   if (!statSync(path).isDirectory()) throw new Error(`${path} is no folder`)
 }
 
-/** A folder that is there has to be writable, and for one that is not, the one where it would be made. */
+/** A folder has to be writable; for one that is not there yet, the folder where it would be made. */
 function verifyCanBeMade(path: string): void {
   let folder = path
   while (!existsSync(folder)) folder = dirname(folder)

@@ -2,19 +2,21 @@ import type { DeploymentRecord, StepRecord } from '../protocol/record.ts'
 import { formatAnnouncement, nameInTitle } from '../protocol/steps.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import type { Journal, JournalEntry, Touched } from './journal.ts'
+import type { Journal, JournalEntry, Part } from './journal.ts'
 import type { DeploymentLog } from './log.ts'
 import { abandon, go, identifyProcess, type Start } from './processes.ts'
 
-/** One deployment under way: each of its steps is announced, written down, and then done. */
+/** A deployment that runs. Each of its steps is announced, written down, and then done. */
 export class Deployment {
   readonly entry: JournalEntry
   readonly log: DeploymentLog
   readonly #journal: Journal
-  /** Says that the hook has to end: no further step begins then. Nothing once the previous code is put back. */
+  /** Tells that the hook has to end: no further step begins then. Undefined while the previous code is put back. */
   shutdown: AbortSignal | undefined
-  /** The step that is under way or was the last. */
+  /** The step that runs, or that was the last to run. */
   stepName = 'STARTING THE DEPLOYMENT'
+  /** Whether this deployment has moved the database to an earlier revision. */
+  hasTakenDatabaseBack = false
   readonly #began = process.uptime()
 
   /** @throws Error of the file system where it cannot be written down: nothing is begun then */
@@ -30,29 +32,32 @@ export class Deployment {
     return secondsSince(this.#began)
   }
 
-  /** @param touches what of the live deployment is not certain any more once the step has begun */
-  async step<T>(name: string, action: () => Promise<T>, touches?: keyof Touched): Promise<T> {
-    const record: StepRecord = { name }
-    if (this.shutdown?.aborted) {
-      throw new Failure(exitCode.failed, `${name} was not begun, because the hook was told to end.`)
+  /**
+   * Announces a step and writes it down.
+   *
+   * @param touches the part of what serves that is uncertain from now on
+   * @param isRecorded whether it becomes a part of the record
+   * @returns what is called when the step has ended well
+   * @throws Failure where the hook was told to end: the step has not begun then
+   */
+  begin(title: string, { touches, isRecorded = true }: { touches?: Part | undefined; isRecorded?: boolean } = {}) {
+    const record: StepRecord = { name: title }
+    if (isRecorded) {
+      if (this.shutdown?.aborted) {
+        throw new Failure(exitCode.failed, `${title} was not begun, because the hook was told to end.`)
+      }
+      this.entry.steps.push(record)
     }
-    this.entry.steps.push(record)
-    if (touches) this.touch(touches)
-    const started = process.uptime()
-    const result = await this.announce(name, action)
-    record.seconds = secondsSince(started)
-    return result
+    if (touches) this.markChanged(touches)
+    this.stepName = nameInTitle(title)
+    this.log.say(formatAnnouncement(title))
+    const began = process.uptime()
+    return () => {
+      record.seconds = secondsSince(began)
+    }
   }
 
-  /** The same for what is no part of the record. */
-  async announce<T>(name: string, action: () => Promise<T>): Promise<T> {
-    // Without the path or URL behind it.
-    this.stepName = nameInTitle(name)
-    this.log.say(formatAnnouncement(name))
-    return await action()
-  }
-
-  touch(part: keyof Touched): void {
+  markChanged(part: Part): void {
     this.entry.touched[part] = true
     this.#journal.write(this.entry)
   }

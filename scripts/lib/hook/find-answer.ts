@@ -1,28 +1,24 @@
-import { type Ask, isRollback } from '../protocol/asks.ts'
+import { isRollback } from '../protocol/asks.ts'
 import { findPrevious } from '../protocol/record.ts'
 import type { Verdict } from '../protocol/verdict.ts'
-import type { Site } from './context.ts'
-import { type Arrival, isSettled, type JournalEntry } from './journal.ts'
+import type { Context } from './context.ts'
+import { isConsistent, type JournalEntry } from './journal.ts'
 
-interface Situation extends Site {
-  readonly ask: Ask
-  /** How far the deployments had come when the push arrived; undefined where that is not known. */
-  readonly arrival: Arrival | undefined
-}
-
-/** What an ask comes to: the commit that has to be deployed for it, or a verdict at once. */
-export type Answer = { readonly deploy: string; readonly illness?: string | undefined } | { readonly verdict: Verdict }
+/** What an ask needs: the deployment of a commit, or only a verdict. */
+export type Answer =
+  | { readonly deploy: string; readonly healthProblem?: string | undefined }
+  | { readonly verdict: Verdict }
 
 /**
- * Looks whether what has happened by now answers the ask: a deployment that began after it arrived, one of the same
- * commit that ended after that, or what serves. Only what is there counts for that, not what was written down.
+ * Checks whether the ask is already answered: by a deployment that began after it arrived, by one of the same commit
+ * that ended after it arrived, or by what serves. Only what is there counts for that, not what was written down.
  */
-export async function findAnswer(situation: Situation): Promise<Answer> {
-  const { ask, branch, arrival, last, refs, repository } = situation
+export async function findAnswer(context: Context): Promise<Answer> {
+  const { ask, branch, arrival, last, refs, repository } = context
   const hasBegunSince = last !== undefined && arrival !== undefined && last.number > arrival.number
   const hasEndedSince = hasBegunSince || (last !== undefined && last.number === arrival?.number && !arrival.hasEnded)
-  const verdict = (deployed: JournalEntry) => verdictOn(ask, deployed, situation)
-  const isAtRest = last?.outcome !== undefined && isSettled(last.touched)
+  const verdict = (deployed: JournalEntry) => verdictOn(deployed, context)
+  const isAtRest = last?.outcome !== undefined && isConsistent(last.touched)
   const notLive = (explanation: string) =>
     ({ verdict: { commit: ask.commit ?? 'previous', live: false, explanation } }) as const
 
@@ -47,8 +43,8 @@ export async function findAnswer(situation: Situation): Promise<Answer> {
     }
     if (hasBegunSince && last.outcome && last.commit === commit) return { verdict: await verdict(last) }
     const mayServe = isAtRest && ask.verb === 'rollback' && commit === refs.live
-    const { serves, illness } = mayServe ? await look(commit, situation) : unseen
-    return serves ? { verdict: already(commit) } : { deploy: commit, illness }
+    const { serves, healthProblem } = mayServe ? await checkServing(commit, context) : unchecked
+    return serves ? { verdict: already(commit) } : { deploy: commit, healthProblem }
   }
 
   const asked = ask.commit as string
@@ -57,9 +53,9 @@ export async function findAnswer(situation: Situation): Promise<Answer> {
     const answer = await verdict(last)
     if (answer.live || asked === last.commit) return { verdict: answer }
   }
-  // What is newest is in nothing that could serve already; most pushes are such, and need not wait for a look.
+  // The newest commit can be a part of nothing that serves already: most pushes need no check here.
   const mayServe = isAtRest && ask.verb === 'deploy' && refs.live && (asked === refs.live || asked !== refs.tip)
-  const { serves, illness } = mayServe ? await look(refs.live, situation) : unseen
+  const { serves, healthProblem } = mayServe ? await checkServing(refs.live, context) : unchecked
   if (mayServe && serves) {
     if (asked === refs.live) return { verdict: already(asked) }
     if (await repository.contains(refs.live, asked)) return { verdict: partOf(asked, refs.live) }
@@ -69,12 +65,12 @@ export async function findAnswer(situation: Situation): Promise<Answer> {
     const explanation = `${branch} on the server does not contain it; ${live}`
     return { verdict: { commit: asked, live: false, isElsewhere: true, explanation } }
   }
-  return { deploy: refs.tip, illness }
+  return { deploy: refs.tip, healthProblem }
 }
 
-/** What a deployment says about an ask, which may have been for another commit. */
-export async function verdictOn(ask: Ask, deployed: JournalEntry, site: Site): Promise<Verdict> {
-  const { repository } = site
+/** The verdict on an ask by a deployment, which may have been of another commit. */
+export async function verdictOn(deployed: JournalEntry, context: Context): Promise<Verdict> {
+  const { ask, repository } = context
   const { commit: done, previous, touched, explanation = '' } = deployed
   const commit = ask.commit !== undefined && !isRollback(ask.verb) ? ask.commit : done
   const live = deployed.outcome === 'live'
@@ -86,28 +82,28 @@ export async function verdictOn(ask: Ask, deployed: JournalEntry, site: Site): P
   }
   const isPart =
     previous !== undefined &&
-    isSettled(touched) &&
+    isConsistent(touched) &&
     (previous === commit || (await repository.contains(previous, commit)))
-  if (isPart && (await look(previous, site)).serves) return partOf(commit, previous)
+  if (isPart && (await checkServing(previous, context)).serves) return partOf(commit, previous)
   return { commit, live: false, explanation: `overtaken by ${done}, which failed: ${explanation}` }
 }
 
-interface Look {
+interface Serving {
   readonly serves: boolean
-  /** What the health check says where all else is in order. */
-  readonly illness?: string | undefined
+  /** What the health check says, where all else is in order. */
+  readonly healthProblem?: string | undefined
 }
 
-const unseen: Look = { serves: false }
+const unchecked: Serving = { serves: false }
 
-/** Whether a commit is what serves: its files are there, and the application answers. */
-async function look(commit: string, { releases, settings }: Site): Promise<Look> {
+/** Whether a commit serves: its files are there, and the application answers. */
+async function checkServing(commit: string, { releases, settings }: Context): Promise<Serving> {
   const isThere = await releases.serves(commit)
   const { HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT } = settings
   if (!isThere || HEALTH_CHECK_URL === undefined) return { serves: isThere }
-  const { findIllness } = await import('./health.ts')
-  const illness = await findIllness(HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT, commit)
-  return { serves: illness === undefined, illness }
+  const { findHealthProblem } = await import('./health.ts')
+  const healthProblem = await findHealthProblem(HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT, commit)
+  return { serves: healthProblem === undefined, healthProblem }
 }
 
 const already = (commit: string): Verdict => ({ commit, live: true, explanation: 'already live' })

@@ -6,27 +6,27 @@ import { exitCode, Failure } from '../shared/program.ts'
 
 const pollMilliseconds = 250
 const shownCharacters = 500
-/** Where the answer may name its commit; one without an end fills no memory. */
+/** How much of an answer is looked through for a commit: an endless one must not fill the memory. */
 const readCharacters = 1_000_000
 
 /**
- * Asks until the answer is 2xx. A redirect is not followed: it would let a login page or a "down for maintenance" stand
- * for the application; and an answer that names the previous commit and not this one is the old code's.
+ * Asks until the answer is 2xx. A redirect is not followed: it may lead to a login page or a notice of maintenance. An
+ * answer that names the previous commit and not this one is the old code's.
  *
  * @param timeout seconds
- * @throws Failure with the last answer, and with why there was none after it
+ * @throws Failure with the last answer, and the reason why none came after it
  */
 export async function verifyHealthy(url: URL, timeout: number, commit: string, previous = commit): Promise<void> {
-  // Not Date.now(): somebody may set the clock.
+  // Not Date.now(): the clock may be set.
   const end = process.uptime() + timeout
   let answered: string | undefined
   for (;;) {
-    const left = AbortSignal.timeout(Math.max(Math.ceil((end - process.uptime()) * 1000), 1))
-    const { answer, silence } = await ask(url, left, commit, previous)
+    const signal = AbortSignal.timeout(Math.max(Math.ceil((end - process.uptime()) * 1000), 1))
+    const { answer, silence } = await ask(url, signal, commit, previous)
     if (!(answer ?? silence)) return
     answered = answer ?? answered
     if (process.uptime() + pollMilliseconds / 1000 > end) {
-      // The time that is left to the last request may be too short for any answer: the one before it tells more.
+      // The last request may have had too little time for any answer: the one before it tells more.
       const why = [answered, silence].filter(Boolean).join('\nthen ')
       throw new Failure(exitCode.failed, `The application did not answer 2xx within ${timeout} s.`, { why })
     }
@@ -40,7 +40,7 @@ export async function verifyHealthy(url: URL, timeout: number, commit: string, p
  * @param timeout seconds
  * @returns what is wrong with the answer, in words; nothing where it is 2xx
  */
-export async function findIllness(url: URL, timeout: number, commit: string): Promise<string | undefined> {
+export async function findHealthProblem(url: URL, timeout: number, commit: string): Promise<string | undefined> {
   const { answer, silence } = await ask(url, AbortSignal.timeout(Math.ceil(timeout * 1000)), commit, commit)
   return answer ?? silence
 }
@@ -55,7 +55,7 @@ async function ask(url: URL, signal: AbortSignal, commit: string, previous: stri
     if (body.includes(previous) && !body.includes(commit)) return { answer: `it is still ${previous} that answers` }
     return {}
   } catch (error) {
-    // Of several addresses that refuse there is only a code, and of a timeout the cause says more.
+    // Where several addresses refuse there is only a code; for a timeout the cause says more.
     const { message, code, cause } = error as NodeJS.ErrnoException
     return { silence: `it did not answer: ${(cause instanceof Error && cause.message) || message || code}` }
   }
@@ -64,7 +64,7 @@ async function ask(url: URL, signal: AbortSignal, commit: string, previous: stri
 /** Not fetch(), which refuses an address with a password in it, and dozens of ports that a browser must not reach. */
 async function get(url: URL, signal: AbortSignal): Promise<{ status: string; body: string }> {
   const client = url.protocol === 'https:' ? https : http
-  // A connection of its own: one that is kept may lead to the old code.
+  // A new connection: one that is kept open may lead to the old code.
   const request = client.get(url, { agent: false, headers: { 'user-agent': 'pushlive' }, signal })
   const [response] = (await once(request, 'response')) as [http.IncomingMessage]
   let body = ''

@@ -5,7 +5,7 @@ import type { StepRecord } from '../protocol/record.ts'
 import type { ProcessId } from './processes.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
 
-/** What has changed of what serves: each has to be brought back after a failure, but for the database. */
+/** What a deployment has begun to change of what serves. After a failure each part is put back, except the database. */
 export interface Touched {
   code?: boolean
   dependencies?: boolean
@@ -13,8 +13,10 @@ export interface Touched {
   application?: boolean
 }
 
-/** Whether all that serves belongs to the live commit; the database only ever goes forward. */
-export const isSettled = ({ code, dependencies, application }: Touched) => !code && !dependencies && !application
+export type Part = keyof Touched
+
+/** Whether code, dependencies and application belong to the live commit. The database may be ahead of it. */
+export const isConsistent = ({ code, dependencies, application }: Touched) => !code && !dependencies && !application
 
 /**
  * The last deployment, written before it begins and at each of its steps. It outlives a kill at any instant, and tells

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Servers reload when the WSGI file's time changes: a checkout that writes it must not be what restarts them. */
+/** Keeps a file's time: servers reload when that of the WSGI file changes, and a checkout must not restart them. */
 export async function withTimeKept<T>(file: string | undefined, action: () => Promise<T>): Promise<T> {
   const timeOf = () => {
     const found = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false, bigint: true })
@@ -13,7 +13,7 @@ export async function withTimeKept<T>(file: string | undefined, action: () => Pr
   } finally {
     const after = timeOf()
     if (file !== undefined && before !== undefined && after !== undefined && before !== after) {
-      // Node's own utimes knows no nanoseconds.
+      // Node's utimes has no nanoseconds.
       const { $ } = await import('zx/core')
       await $({
         quiet: true,
@@ -27,6 +27,6 @@ export async function waitForNextSecond(file: string): Promise<void> {
   const changed = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
   const over = Math.floor(changed / 1000) * 1000 + 1000
   const rest = () => over - Date.now()
-  // A time that lies in the future is not waited for; and Node's timers may end a millisecond early.
+  // A time in the future is not waited for. Node's timers may end a millisecond early.
   while (rest() > 0 && rest() <= 1000) await sleep(rest())
 }

@@ -1,36 +1,53 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRollback } from '../protocol/asks.ts'
-import type { Deployment } from './deployment.ts'
-import type { JournalEntry } from './journal.ts'
+import type { DeploymentContext, Plan, StepContext } from './context.ts'
 import type { Release } from './releases.ts'
-import type { Repository } from './repository.ts'
-import { type HookSettings, inFolder } from './settings.ts'
+import { inFolder } from './settings.ts'
+import * as installDependencies from './steps/install-dependencies.ts'
+import * as upgradeDatabase from './steps/upgrade-database.ts'
+import { openShell } from './steps-shell.ts'
 
-/** What of a deployment is to be done. */
-export interface Plan {
-  /** The code is put there, with whatever has to be done to it before it can serve. */
-  readonly code: boolean
-  readonly dependencies: boolean
-  readonly database: boolean
-  readonly application: boolean
+/** For a complete release: nothing is done to its files, only to the database and the application. */
+const switchAndUpgrade = { code: false, dependencies: false, database: true, application: true, isRestore: false }
+
+/** Chooses the release for the deployment's commit, and what of the steps is to be done. */
+export async function planDeployment(context: DeploymentContext): Promise<StepContext> {
+  const { deployment, releases, refs, repository } = context
+  const { commit, verb } = deployment.entry
+  const intact = isRollback(verb) ? await releases.findIntact(commit) : undefined
+  const release = intact ?? releases.choose(refs.live)
+  const plan = intact ? switchAndUpgrade : await planSteps(release, context)
+  // Older code cannot upgrade a newer database. A rollback that goes forward again can.
+  const isBackwards = isRollback(verb) && refs.live && (await repository.contains(refs.live, commit))
+  return contextOf(commit, release, isBackwards ? { ...plan, database: false } : plan, context)
 }
 
-/** For a release that is there whole, whatever has become of the database since. */
-export const switchAndUpgrade: Plan = { code: false, dependencies: false, database: true, application: true }
+/** The way back to the previous commit, after a deployment has failed: all that has begun to change is done again. */
+export async function planRestore(previous: string, context: DeploymentContext): Promise<StepContext> {
+  const { deployment, releases } = context
+  const { dependencies = false, application = false } = deployment.entry.touched
+  const intact = await releases.findIntact(previous)
+  const changed = releases.isInPlace ? { dependencies, application } : { dependencies: true, application: true }
+  const plan = intact ? switchAndUpgrade : { ...switchAndUpgrade, code: true, ...changed }
+  // A database that was taken back goes forward again with the code.
+  const database = deployment.hasTakenDatabaseBack
+  return contextOf(previous, intact ?? releases.choose(previous), { ...plan, database, isRestore: true }, context)
+}
+
+function contextOf(commit: string, release: Release, plan: Plan, context: DeploymentContext): StepContext {
+  const releaseSettings = inFolder(context.settings, release.path)
+  const shell = openShell(release.path, releaseSettings, commit, context)
+  return { ...context, commit, release, plan, releaseSettings, shell }
+}
 
 /**
  * Steps that are told on which files they depend are left out when none of these differs from what the release has
- * installed, or from what went live last; in any doubt about that, they run.
+ * installed, or from what went live last. In any doubt they run.
  */
-export async function planDeployment(
-  { entry, log }: Deployment,
-  release: Release,
-  last: JournalEntry | undefined,
-  settings: HookSettings,
-  repository: Repository,
-): Promise<Plan> {
-  const { commit, previous, verb, settingsFile } = entry
+async function planSteps(release: Release, context: DeploymentContext): Promise<Plan> {
+  const { deployment, last, settings, repository } = context
+  const { commit, previous, verb, settingsFile } = deployment.entry
   const { INSTALL_DEPS_IF_CHANGED, UPGRADE_DB_IF_CHANGED } = settings
   const { PATH_TO_VENV } = inFolder(settings, release.path)
   const { installed } = release.state
@@ -42,21 +59,16 @@ export async function planDeployment(
   async function isNeeded(name: string, pathspecs: readonly string[], before: string | undefined, where: string) {
     if (verb !== 'deploy' || before === undefined || pathspecs.length === 0) return true
     if (await repository.differs(before, commit, pathspecs)) return true
-    log.say(`NOT ${name}: nothing under ${pathspecs.join(' ')} differs from ${before}, which is ${where}.`)
+    deployment.log.say(`NOT ${name}: nothing under ${pathspecs.join(' ')} differs from ${before}, which is ${where}.`)
     return false
   }
   const installedFor = hasInstalled ? installed.commit : undefined
   const upgradedFor = hasUpgraded ? previous : undefined
   return {
     code: true,
+    dependencies: await isNeeded(installDependencies.name, INSTALL_DEPS_IF_CHANGED, installedFor, 'installed'),
+    database: await isNeeded(upgradeDatabase.name, UPGRADE_DB_IF_CHANGED, upgradedFor, 'live'),
     application: true,
-    dependencies: await isNeeded('INSTALLING DEPENDENCIES', INSTALL_DEPS_IF_CHANGED, installedFor, 'installed'),
-    database: await isNeeded('UPGRADING DATABASE STRUCTURE', UPGRADE_DB_IF_CHANGED, upgradedFor, 'live'),
+    isRestore: false,
   }
-}
-
-/** Tells whether `.env` is the one that it was: steps depend on what it holds, be it a setting of ours or not. */
-export function identifySettings(): string {
-  const file = statSync('.env', { throwIfNoEntry: false, bigint: true })
-  return file ? `${file.ino} ${file.size} ${file.ctimeNs}` : ''
 }

@@ -2,19 +2,19 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { type Process, readProcess } from '../shared/process-table.ts'
 
 /**
- * The processes that run from a folder: whose current directory, program, mapped library or open file lies in it, or that
- * were started from it. One that has only read Python files from there is not seen, nor are those of other users, unless
- * we are root.
+ * The processes that run from a folder: their current directory, program, a mapped library or an open file lies in it, or
+ * they were started from it. A process that has only read Python files from there is not found; those of other users are
+ * found by root only.
  */
-export function usersOf(folder: string): Process[] {
+export function processesIn(folder: string): Process[] {
   const isInside = (path: string) => path === folder || path.startsWith(`${folder}/`)
-  const isUser = (pid: string) => {
+  const runsFromHere = (pid: string) => {
     const links = [`/proc/${pid}/cwd`, `/proc/${pid}/exe`, ...listFolder(`/proc/${pid}/fd`)]
     const isAt = links.some(link => isInside(tryTo(() => readlinkSync(link))))
     return isAt || isStartedFrom(folder, pid) || maps(pid).includes(` ${folder}/`)
   }
   const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
-  return pids.filter(isUser).flatMap(pid => readProcess(pid) ?? [])
+  return pids.filter(runsFromHere).flatMap(pid => readProcess(pid) ?? [])
 }
 
 /**
@@ -25,7 +25,7 @@ export function isStartedFrom(folder: string, pid: number | string): boolean {
   return tryTo(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')).startsWith(`${folder}/`)
 }
 
-/** Whether a process has a socket open at which clients are taken: it serves, and does not only work. */
+/** Whether a process listens on a socket: it is a server, and not a worker of some other kind. */
 export function listens({ pid }: Process): boolean {
   const sockets = listFolder(`/proc/${pid}/fd`).map(fd => /^socket:\[(\d+)\]$/.exec(tryTo(() => readlinkSync(fd)))?.[1])
   const listening = listeningSockets()
@@ -57,7 +57,7 @@ const listFolder = (folder: string) =>
     .filter(Boolean)
     .map(name => `${folder}/${name}`)
 
-/** A process may have ended, or be somebody else's. */
+/** A process may have ended, or belong to another user. */
 function tryTo(look: () => string): string {
   try {
     return look()

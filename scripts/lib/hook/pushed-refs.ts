@@ -6,7 +6,7 @@ import { formatVerdict } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
 
 /** What a push wants of the hook. */
-export interface Pushed {
+export interface PushedAsk {
   /** What is to be answered with a verdict; nothing where no deployment was meant. */
   readonly ask: Ask | undefined
   /** The object that the ask points at, which may tell its origin. */
@@ -21,7 +21,7 @@ export interface Pushed {
  * Finds what is asked in the hook's standard input: lines of `old new ref`. A push of the branch without an ask, by
  * hand, asks for its deployment.
  */
-export function findAsk(input: string, branch: string): Pushed {
+export function findAsk(input: string, branch: string): PushedAsk {
   const lines = input.split('\n').filter(Boolean).map(readLine)
   const asks = lines.filter(({ ref, id }) => isAskRef(ref) && !isZeroId(id))
   const pushed = lines.find(({ ref, id }) => ref === `refs/heads/${branch}` && !isZeroId(id))

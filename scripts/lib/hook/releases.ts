@@ -13,29 +13,29 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { isCommitId } from '../protocol/ids.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { sync } from '../shared/replace-file.ts'
-import { usersOf } from './processes-in-folder.ts'
+import { processesIn } from './processes-in-folder.ts'
 import { type HookSettings, releasesFolder } from './settings.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
-import { exchange } from './swap.ts'
+import { swap } from './swap.ts'
 import { WorkTree } from './work-tree.ts'
 
-/** What is known of a release. What cannot be read is not, and is done anew. */
+/** What is known of a release. A part that cannot be read is unknown, and is done again. */
 interface ReleaseState {
-  /** The commit that is here whole: its files, what it depends on, tested. */
+  /** The commit that is complete here: its files are there, its dependencies installed, its test passed. */
   readonly complete?: string | undefined
-  /** What INSTALL_DEPS has ended well for last, and with which settings. */
+  /** The commit for which INSTALL_DEPS last exited with 0, and with which settings. */
   readonly installed?: { readonly commit: string; readonly settingsFile: string } | undefined
-  /** The number of the deployment by which it went live. Absent for what never did, and what a rollback has fled from. */
+  /** The number of the deployment that put it live. Absent for a release that never was live, or was rolled back. */
   readonly live?: number | undefined
-  /** What DB_REVISION said then. */
+  /** What DB_REVISION printed then. */
   readonly database?: string | undefined
 }
 
-/** A folder that holds the code of one commit, with all that it needs; in place it is the only one. */
+/** A folder with the code of one commit and all that it needs. With RELEASES=1 it is the only one. */
 export class Release {
   /** 0 for the folder that serves in place. */
   readonly number: number
-  /** Where it lies, whatever link leads there. */
+  /** Its own path, and not that of the link. */
   readonly path: string
   readonly workTree: WorkTree
   readonly #stateFile: string
@@ -58,7 +58,7 @@ export class Release {
   }
 
   /** @param isLasting whether a power cut right after it may not take it back */
-  remember(changes: ReleaseState, isLasting = false): void {
+  updateState(changes: ReleaseState, isLasting = false): void {
     replaceStateFile(this.#stateFile, JSON.stringify({ ...this.state, ...changes }), isLasting)
   }
 }
@@ -67,17 +67,14 @@ export class Release {
 const ownFolder = (gitDir: string, number: number) =>
   number === 0 ? join(gitDir, 'pushlive/work-tree') : join(gitDir, 'pushlive/releases', String(number))
 
-/**
- * The releases side by side, and the link that leads to the one that serves. With RELEASES=1 there is one only, in the
- * very folder that serves.
- */
+/** The releases, and the link to the one that serves. With RELEASES=1 there is one only: the folder that serves. */
 export class Releases {
   readonly isInPlace: boolean
   readonly #count: number
   readonly #link: string
   readonly #gitDir: string
   readonly #folder: string
-  /** What outlives releases. */
+  /** The folder for SHARED_PATHS. */
   readonly shared: string
 
   constructor({ RELEASES, PATH_TO_GIT_WORK_TREE }: HookSettings, gitDir: string) {
@@ -89,7 +86,7 @@ export class Releases {
     this.shared = join(this.#folder, 'shared')
   }
 
-  /** Where PATH_TO_GIT_WORK_TREE leads; undefined where it is not there, or leads to what is not ours. */
+  /** Where PATH_TO_GIT_WORK_TREE leads; undefined where it is not there, or leads to no release. */
   serving(): Release | undefined {
     const found = lstatSync(this.#link, { throwIfNoEntry: false })
     const number = found?.isSymbolicLink() ? this.#numberOf(resolve(dirname(this.#link), readlinkSync(this.#link))) : 0
@@ -102,22 +99,22 @@ export class Releases {
     return (await this.serving()?.workTree.holds(commit)) ?? false
   }
 
-  /** Those that hold a whole commit. */
+  /** The complete ones. */
   kept(): Release[] {
     if (this.isInPlace) return []
     const numbers = listFolder(this.#folder)
       .filter(name => /^[1-9]\d*$/.test(name))
       .map(Number)
     const isFolder = ({ path }: Release) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory()
-    const isWhole = ({ state, workTree }: Release) => state.complete !== undefined && workTree.isAt(state.complete)
+    const isComplete = ({ state, workTree }: Release) => state.complete !== undefined && workTree.isAt(state.complete)
     return numbers
       .sort((a, b) => a - b)
       .map(number => this.#at(number))
-      .filter(each => isFolder(each) && isWhole(each))
+      .filter(each => isFolder(each) && isComplete(each))
   }
 
-  /** The release that holds a commit whole: of several the one that serves, or was live last. */
-  find(commit: string | undefined): Release | undefined {
+  /** The release where a commit is complete: of several the one that serves, or that was live last. */
+  findComplete(commit: string | undefined): Release | undefined {
     const serving = this.serving()?.number
     const rank = ({ number, state }: Release) => (number === serving ? Number.POSITIVE_INFINITY : (state.live ?? 0))
     return this.kept()
@@ -125,21 +122,21 @@ export class Releases {
       .sort((a, b) => rank(b) - rank(a))[0]
   }
 
-  /** The same, if nobody has changed its files since. */
-  async findWhole(commit: string): Promise<Release | undefined> {
-    const release = this.find(commit)
+  /** The same, unless its files have been changed since. */
+  async findIntact(commit: string): Promise<Release | undefined> {
+    const release = this.findComplete(commit)
     return (await release?.workTree.holds(commit)) ? release : undefined
   }
 
-  /** The release that has a commit's code, be it whole or not. */
-  holding(commit: string): Release | undefined {
+  /** The release that has a commit's code checked out, complete or not. */
+  findAtHead(commit: string): Release | undefined {
     const numbers = this.isInPlace ? [0] : Array.from({ length: this.#count }, (_, index) => index + 1)
     return numbers.map(number => this.#at(number)).find(({ workTree }) => workTree.isAt(commit))
   }
 
   /**
-   * The release that the next commit goes to: neither the one that serves, nor that of the live commit, nor the one that
-   * a rollback would go to; of the others one that nobody runs from, the oldest first.
+   * The release for the next commit: neither the one that serves, nor that of the live commit, nor the one to which a
+   * rollback would go. Of the others, one from which no process runs, the oldest first.
    *
    * @param live the commit that is live
    */
@@ -147,20 +144,20 @@ export class Releases {
     if (this.isInPlace) return this.#at(0)
     const numbers = Array.from({ length: this.#count }, (_, index) => index + 1)
     const age = ({ state }: Release) => state.live ?? 0
-    const needed = [this.serving()?.number, this.find(live)?.number]
+    const needed = [this.serving()?.number, this.findComplete(live)?.number]
     const free = numbers
       .filter(number => !needed.includes(number))
       .map(number => this.#at(number))
       .sort((a, b) => age(a) - age(b))
     const previous = free.findLast(each => age(each) > 0 && each.state.complete !== live)
     const others = free.filter(each => each !== previous)
-    return others.find(({ path }) => usersOf(path).length === 0) ?? others[0] ?? (previous as Release)
+    return others.find(({ path }) => processesIn(path).length === 0) ?? others[0] ?? (previous as Release)
   }
 
   /**
-   * Leads the link to a release, in one instant. Whoever looks finds the old one or the new one, also after a power cut.
+   * Leads the link to a release by one rename: it leads to the old one or the new one, also after a power cut.
    *
-   * @throws Failure where something else than a link of ours is in its place
+   * @throws Failure where there is something else in the link's place
    */
   switchTo(release: Release): void {
     if (this.isInPlace || this.serving()?.number === release.number) return
@@ -172,25 +169,25 @@ export class Releases {
     sync(dirname(this.#link))
   }
 
-  /** @param isBack whether it was live before: then what went live since is no way back any more */
+  /** @param isBack whether this is a rollback: what went live since is then nothing to go back to */
   markLive(release: Release, number: number, database: string | undefined, isBack: boolean): void {
     if (this.isInPlace) return
     const { live = number } = isBack ? release.state : {}
-    release.remember({ live, ...(database && { database }) }, true)
-    for (const each of this.kept()) if ((each.state.live ?? 0) > live) each.remember({ live: undefined })
+    release.updateState({ live, ...(database && { database }) }, true)
+    for (const each of this.kept()) if ((each.state.live ?? 0) > live) each.updateState({ live: undefined })
   }
 
   /**
-   * Makes of a folder that serves in place a release and the link to it, or the other way round, as RELEASES wants it;
-   * at no instant is there nothing.
+   * Turns a folder that serves into a release and a link to it, or the other way round, as RELEASES wants it. The path
+   * exists at every instant.
    *
-   * @returns what its reader has to know
-   * @throws Failure where the link could not be replaced, or leads to what is not ours
+   * @returns messages for the log
+   * @throws Failure where the link cannot be replaced, or leads to no release
    */
-  settle(): string[] {
+  convertLayout(): string[] {
     const found = lstatSync(this.#link, { throwIfNoEntry: false })
     const serving = this.serving()
-    if (this.isInPlace) return serving && serving.number > 0 ? this.#settleInPlace(serving.number) : []
+    if (this.isInPlace) return serving && serving.number > 0 ? this.#convertToFolder(serving.number) : []
     this.#verifyOurs()
     try {
       mkdirSync(this.#folder, { recursive: true })
@@ -199,7 +196,7 @@ export class Releases {
       const why = String(cause)
       throw new Failure(exitCode.failed, `${this.#link} cannot be made a link to its releases.`, { why, cause })
     }
-    return found?.isDirectory() ? this.#settleAsRelease() : []
+    return found?.isDirectory() ? this.#convertToLink() : []
   }
 
   #verifyOurs(): void {
@@ -211,20 +208,20 @@ export class Releases {
     })
   }
 
-  #settleAsRelease(): string[] {
+  #convertToLink(): string[] {
     let number = 1
     while (lstatSync(join(this.#folder, String(number)), { throwIfNoEntry: false })?.isDirectory()) number++
     const path = join(this.#folder, String(number))
     rmSync(path, { force: true })
     symlinkSync(this.#targetOf(number), path)
-    exchange(path, this.#link)
+    swap(path, this.#link)
     this.#moveState(0, number)
     return [`${this.#link} IS A LINK NOW: what was there is release ${number}, in ${path}`]
   }
 
-  #settleInPlace(number: number): string[] {
+  #convertToFolder(number: number): string[] {
     const path = join(this.#folder, String(number))
-    exchange(this.#link, path)
+    swap(this.#link, path)
     // What was installed there has its path in it.
     rmSync(path)
     symlinkSync(join('..', basename(this.#link)), path)
@@ -239,7 +236,7 @@ export class Releases {
     // Its environment was made for another path.
     rmSync(join(ownFolder(this.#gitDir, to), 'release'), { force: true })
     const { head } = workTree
-    if (to > 0 && head && workTree.isAt(head)) this.#at(to).remember({ complete: head, live, database })
+    if (to > 0 && head && workTree.isAt(head)) this.#at(to).updateState({ complete: head, live, database })
   }
 
   #at(number: number): Release {

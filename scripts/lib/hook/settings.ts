@@ -160,3 +160,9 @@ export function lieInOneAnother(one: string, other: string): boolean {
 function realPathOf(path: string): string {
   return existsSync(path) ? realpathSync(path) : join(realPathOf(dirname(path)), path.slice(dirname(path).length))
 }
+
+/** Tells one state of `.env` from another: steps depend on all that it holds. */
+export function identifySettings(): string {
+  const file = statSync('.env', { throwIfNoEntry: false, bigint: true })
+  return file ? `${file.ino} ${file.size} ${file.ctimeNs}` : ''
+}

@@ -2,22 +2,22 @@ import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, sy
 import { basename, dirname, join } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Repository } from './repository.ts'
-import { exchange } from './swap.ts'
+import { swap } from './swap.ts'
 
 /**
- * Links the paths that outlive releases into one.
+ * Links the paths that outlive releases into a release.
  *
  * @param shared the folder that holds them
- * @returns those that nobody has put there yet, and where what was in the way is now
+ * @returns the paths that are not there yet, and where what was in the way is now
  */
-export function linkShared(paths: readonly string[], release: string, shared: string) {
+export function linkSharedPaths(paths: readonly string[], release: string, shared: string) {
   const missing: string[] = []
   const moved: string[] = []
   for (const path of paths) {
     const kept = join(shared, path)
     const link = join(release, path)
     mkdirSync(dirname(kept), { recursive: true })
-    // A folder, as far as a name tells.
+    // A name without a dot is taken for a folder's.
     if (!exists(kept) && !basename(path).includes('.')) mkdirSync(kept)
     if (!exists(kept)) missing.push(path)
     if (isLinkTo(link, kept)) continue
@@ -37,8 +37,12 @@ function moveAside(path: string): string {
   return `${path}.unshared-${number}`
 }
 
-/** Moves what outlives releases out of the folder that serves, for which it stays where it was, by a link. */
-export function takeShared(paths: readonly string[], serving: string, shared: string): string[] {
+/**
+ * Moves what outlives releases out of the folder that serves, and leaves a link in its place.
+ *
+ * @returns the paths that were moved
+ */
+export function moveSharedPaths(paths: readonly string[], serving: string, shared: string): string[] {
   return paths.filter(path => {
     const [mine, kept] = [join(serving, path), join(shared, path)]
     // A link to itself is what a kill has left of the following.
@@ -46,7 +50,7 @@ export function takeShared(paths: readonly string[], serving: string, shared: st
     if (!exists(mine) || lstatSync(mine).isSymbolicLink() || exists(kept)) return false
     mkdirSync(dirname(kept), { recursive: true })
     symlinkSync(kept, kept)
-    exchange(kept, mine)
+    swap(kept, mine)
     return true
   })
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type ProcessOutput, type ProcessPromise, $ as zx } from 'zx/core'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
+import type { Deployment } from './deployment.ts'
 import type { DeploymentLog } from './log.ts'
 import { endProcessTree, goPipe, type Start, strict, waitForGo } from './processes.ts'
 import type { HookSettings } from './settings.ts'
@@ -10,8 +11,19 @@ interface Options {
   readonly settings: HookSettings
   readonly log: DeploymentLog
   readonly start: Start
-  /** Ends a step when the hook itself has to end. */
+  /** Ends a step, because the hook itself has to end. */
   readonly signal?: AbortSignal | undefined
+}
+
+/** A shell for a deployment's steps. @param commit the one whose code they find */
+export function openShell(
+  cwd: string,
+  settings: HookSettings,
+  commit: string,
+  { deployment: { entry, log, start, shutdown }, branch }: { deployment: Deployment; branch: string },
+): StepsShell {
+  const variables = { DEPLOY_BRANCH: branch, DEPLOY_COMMIT: commit, DEPLOY_PREVIOUS_COMMIT: entry.previous ?? '' }
+  return new StepsShell(cwd, { ...process.env, ...variables }, { settings, log, start, signal: shutdown })
 }
 
 /**
@@ -64,7 +76,7 @@ export class StepsShell {
       nothrow: true,
       quiet: true,
       prefix: waitForGo + strict,
-      // It is the server's own text for a shell, and not a word of ours.
+      // The command is the server's own text for a shell: it is not quoted.
       quote: text => text,
     })`${command}`
     let ended = ''
@@ -87,7 +99,7 @@ export class StepsShell {
     } finally {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
-      // Until then nothing else is shown, not even the verdict.
+      // Nothing else is shown before it, not even the verdict.
       lastLines = output.end()
     }
     const { exitCode: code, signal: killedBy, stdout: printed } = result

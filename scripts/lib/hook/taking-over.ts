@@ -2,21 +2,21 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import { isStartedFrom, listens, usersOf } from './processes-in-folder.ts'
+import { isStartedFrom, listens, processesIn } from './processes-in-folder.ts'
 
-/** For servers that finish what they have begun. */
+/** For a server that finishes its requests. */
 const graceSeconds = 5
 const pollMilliseconds = 100
 const shownProcesses = 5
 
 /**
- * Looks whether a release has taken over from another one: a web server that was told to restart, and silently stays
- * where it was, answers every health check.
+ * Checks that a release has taken over from another one. A web server that was told to restart and silently stays where
+ * it was would pass every health check.
  *
  * @param timeout seconds
- * @param remind tells it once more: uWSGI misses a touch while it is reloading
- * @returns who has stayed there and is no server, or not the only one, in words; empty for nobody
- * @throws Failure where only servers of the old release are seen
+ * @param remind tells the server again: uWSGI misses a touch while it reloads
+ * @returns the remaining processes of the old release, in words: none of them listens, or a server of the new one does
+ * @throws Failure where only servers of the old release are found
  */
 export async function verifyTakenOver(
   from: string,
@@ -27,11 +27,11 @@ export async function verifyTakenOver(
   const began = process.uptime()
   let reminded = 0
   for (;;) {
-    const left = usersOf(from)
-    const names = left.slice(0, shownProcesses).map(({ pid }) => `process ${pid} (${commandOf(pid)})`)
-    if (!left.some(listens)) return names.join(', ')
-    // A server that has moved, with the packages of where it was started, has not taken over.
-    const hasMoved = usersOf(to).some(each => listens(each) && !isStartedFrom(from, each.pid))
+    const remaining = processesIn(from)
+    const names = remaining.slice(0, shownProcesses).map(({ pid }) => `process ${pid} (${commandOf(pid)})`)
+    if (!remaining.some(listens)) return names.join(', ')
+    // A server that has changed its folder, but was started from the old one, still has the old packages.
+    const hasMoved = processesIn(to).some(each => listens(each) && !isStartedFrom(from, each.pid))
     const seconds = process.uptime() - began
     if (hasMoved && seconds > Math.min(graceSeconds, timeout)) return names.join(', ')
     if (!hasMoved && seconds > timeout) {

@@ -1,0 +1,53 @@
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { isRollback } from '../protocol/asks.ts'
+import { formatAnnouncement } from '../protocol/steps.ts'
+import type { Context } from './context.ts'
+import { Deployment } from './deployment.ts'
+import { DeploymentLog } from './log.ts'
+import { identifyProcess } from './processes.ts'
+import { identifySettings } from './settings.ts'
+
+/**
+ * Begins a deployment: opens its log, and writes it down in the journal.
+ *
+ * @throws Failure where neither can be written; nothing has begun then
+ */
+export async function beginDeployment(commit: string, context: Context): Promise<Deployment> {
+  const { ask, object, last, refs, repository, journal, relay } = context
+  const previous = refs.live
+  const origin = await repository.origin(object)
+  const started = Date.now()
+  const log = new DeploymentLog(join(repository.gitDir, 'pushlive/log'), new Date(started), commit, relay)
+  const isToPrevious = isRollback(ask.verb) && ask.commit === undefined
+  if (isRollback(ask.verb)) {
+    const reason = isToPrevious ? `, which was live before ${previous}` : ''
+    log.say(formatAnnouncement(`GOING BACK TO ${commit}${reason}`))
+  }
+  const shutdown = new AbortController()
+  process.on('SIGTERM', () => shutdown.abort())
+  // Without a last deployment in the journal, anything may have been changed since the live one.
+  const unknown = previous === undefined ? {} : { code: true, dependencies: true, application: true }
+  const entry = {
+    number: (last?.number ?? 0) + 1,
+    commit,
+    previous,
+    verb: ask.verb,
+    isToPrevious,
+    who: whoPushed(),
+    ...origin,
+    log: log.file,
+    started,
+    settingsFile: identifySettings(),
+    hook: identifyProcess(process.pid),
+    steps: [],
+    touched: last ? { ...last.touched } : unknown,
+  }
+  return new Deployment(entry, journal, log, shutdown.signal)
+}
+
+/** sshd tells where a login came from, and not which person it was. */
+function whoPushed(): string {
+  const [address] = process.env.SSH_CONNECTION?.split(' ') ?? []
+  return `${process.env.USER ?? userInfo().username}${address ? ` from ${address}` : ''}`
+}

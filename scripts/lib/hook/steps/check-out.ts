@@ -1,0 +1,45 @@
+import type { DeploymentContext, StepContext } from '../context.ts'
+import { withTimeKept } from '../mtime.ts'
+import { linkSharedPaths } from '../shared-paths.ts'
+import { listNames } from '../work-tree.ts'
+
+/** How many recorded commits are looked through where a folder's state is lost: the files of each are listed. */
+const mostRecords = 20
+
+export const name = ({ release }: StepContext) => `CHECKING OUT CODE TO GIT WORK TREE (${release.path})`
+
+export const isNeeded = ({ plan }: StepContext) => plan.code
+
+/** Puts the commit's files into the release, and links the shared paths. */
+export async function run(context: StepContext): Promise<void> {
+  const { commit, release, releases, releaseSettings, deployment, settings } = context
+  const { log, start } = deployment
+  const { complete } = release.state
+  if (!releases.isInPlace) release.updateState({ complete: undefined, live: undefined, database: undefined })
+  const candidates = () => findCandidateCommits(context, complete)
+  const onChange = () => releases.isInPlace && deployment.markChanged('code')
+  const checkOut = () => release.workTree.checkOut(commit, candidates, start, onChange)
+  for (const note of await withTimeKept(releaseSettings.PATH_TO_WSGI, checkOut)) log.say(note)
+  if (releases.isInPlace) return
+
+  const { missing, moved } = linkSharedPaths(settings.SHARED_PATHS, release.path, releases.shared)
+  if (missing.length > 0) log.say(`NOT THERE YET IN ${releases.shared}: ${listNames(missing)}`)
+  if (moved.length > 0) log.say(`MOVED, because it is shared now: ${listNames(moved)}`)
+}
+
+/**
+ * The commits whose files may lie in a folder, the likeliest first. None before the first deployment.
+ *
+ * @param complete the one that was there last, as far as the release's state tells
+ */
+async function findCandidateCommits(
+  { deployment, refs, last, repository }: DeploymentContext,
+  complete: string | undefined,
+): Promise<string[]> {
+  const records = await repository.records(refs).catch(() => [])
+  const recorded = records.slice(0, mostRecords).map(({ commit }) => commit)
+  const deployed = [refs.live, complete, last?.commit, last?.previous, refs.failed, ...recorded]
+  // The branch may have been checked out by hand.
+  const all = deployed.some(Boolean) ? [...deployed, deployment.entry.commit, refs.tip] : []
+  return [...new Set(all.filter(commit => commit !== undefined))]
+}

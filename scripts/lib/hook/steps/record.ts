@@ -1,0 +1,24 @@
+import { isRollback } from '../../protocol/asks.ts'
+import type { DeploymentContext, StepContext } from '../context.ts'
+
+export const name = 'RECORDING THE DEPLOYMENT'
+
+export const isRecorded = false
+
+export const isNeeded = ({ plan }: StepContext) => !plan.isRestore
+
+export async function run(context: StepContext): Promise<void> {
+  const { releases, release, deployment } = context
+  const { number, database, verb } = deployment.entry
+  releases.markLive(release, number, database, isRollback(verb))
+  await writeRecord(true, context)
+}
+
+/** Writes the deployment down, with the releases that a rollback can switch to. @throws Failure with git's words */
+export async function writeRecord(live: boolean, context: DeploymentContext): Promise<void> {
+  const { releases, repository, deployment, branch, refs } = context
+  const kept = releases.kept().map(({ number, state: { complete = '', database } }) => {
+    return { release: number, commit: complete, database }
+  })
+  await repository.record({ ...deployment.toRecord(live), kept }, branch, refs, deployment.start)
+}

@@ -1,0 +1,29 @@
+import type { StepContext } from '../context.ts'
+import { isInRelease, touchWsgi } from '../wsgi.ts'
+
+export const name = ({ release }: StepContext) => `SWITCHING TO RELEASE ${release.number}`
+
+export const isNeeded = ({ releases, release }: StepContext) =>
+  !releases.isInPlace && releases.serving()?.number !== release.number
+
+/**
+ * Leads the link to the release. The WSGI file is touched before, so that the rename of the link is what a server sees
+ * that watches the file; and the release is synced to the disk before, so that a power cut leaves no half of it.
+ */
+export async function run(context: StepContext): Promise<void> {
+  const { commit, release, releases, releaseSettings, settings, shell, deployment } = context
+  const { RESTART, PATH_TO_WSGI } = releaseSettings
+  const { previous } = deployment.entry
+  release.updateState({ complete: commit }, true)
+  const serving = releases.serving()
+  // Where RESTART tells the server, no server has to notice another second.
+  const seen = RESTART === undefined ? settings.PATH_TO_WSGI : undefined
+  if (PATH_TO_WSGI && isInRelease(PATH_TO_WSGI, release)) await touchWsgi(PATH_TO_WSGI, shell, seen)
+  const wasLive = previous !== undefined && serving?.workTree.isAt(previous)
+  const [edited] = await Promise.all([wasLive && serving?.workTree.edited(), shell.run('sync --file-system .')])
+  if (edited) deployment.log.say(`LOCAL CHANGES LEFT BEHIND in ${serving?.path}: ${edited}`)
+  deployment.markChanged('code')
+  deployment.markChanged('application')
+  releases.switchTo(release)
+  context.replaced = serving
+}
