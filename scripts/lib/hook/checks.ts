@@ -55,7 +55,7 @@ function checkProtection(gitDir: string): Check {
   const isThere = existsSync(hook) && (statSync(hook).mode & 0o100) !== 0
   const found = isThere
     ? 'hooks/update lets in the branch forward, new tags and asks, and nothing else'
-    : 'none: hooks/update is not there, so whoever may push can move tags and push other branches; `post-receive install` puts it there'
+    : 'none: hooks/update is not there, so a user who may push can move tags and push other branches, too; `post-receive install` puts it there'
   return { what, isOk: true, found }
 }
 

@@ -29,7 +29,7 @@ export interface DeploymentContext extends Context {
   readonly deployment: Deployment
 }
 
-/** What of a deployment is to be done. */
+/** Which parts of a deployment are done. */
 export interface Plan {
   /** The code is checked out, with all that has to be done to it before it can serve. */
   readonly code: boolean

@@ -2,10 +2,10 @@ import { readEnvFile } from '../shared/settings.ts'
 import { settingNames } from './settings.ts'
 
 /**
- * Makes the environment that the hook and its steps run in. For settings `.env` is all that counts: what came over ssh
- * (SendEnv), or from whoever pushes to a local path, changes none. What git has set for its hook goes, because a recipe
- * that calls git would reach the bare repository instead of its own (`GIT_DIR=.`), or fail. And no shell reads anybody's
- * start-up files: Debian's bash reads ~/.bashrc for a hook over ssh while SHLVL is below 2, BASH_ENV names another, and
+ * Makes the environment for the hook and its steps. Settings come from `.env` alone: no variable that came over ssh
+ * (SendEnv), or from a user who pushes to a local path, changes one. The variables that git sets for its hook are removed:
+ * with them, a recipe that calls git would reach the bare repository (`GIT_DIR=.`), or fail. And no shell reads start-up
+ * files: Debian's bash reads ~/.bashrc for a hook over ssh while SHLVL is below 2, BASH_ENV names another file, and
  * functions can come in variables.
  *
  * @throws Failure (usage) where `.env` is there and cannot be read

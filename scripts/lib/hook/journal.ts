@@ -19,11 +19,11 @@ export type Part = keyof Touched
 export const isConsistent = ({ code, dependencies, application }: Touched) => !code && !dependencies && !application
 
 /**
- * The last deployment, written before it begins and at each of its steps. It outlives a kill at any instant, and tells
- * the next deployment what is unfinished.
+ * The last deployment. It is written before the deployment begins and at each of its steps. It outlives a kill at any
+ * instant, and tells the next deployment what is unfinished.
  */
 export interface JournalEntry extends Origin {
-  /** One more than that of the deployment before. Who came before whom is told by it, and by no clock. */
+  /** One more than that of the deployment before. The order of deployments is told by it, and by no clock. */
   readonly number: number
   readonly commit: string
   /** The commit that was live before, if any was. */
@@ -35,18 +35,18 @@ export interface JournalEntry extends Origin {
   readonly log: string
   /** Milliseconds since 1970, for people. */
   readonly started: number
-  /** Which state of the hook's settings file: any change of it makes this another one. */
+  /** Identifies a state of the hook's settings file: any change of the file changes this. */
   readonly settingsFile: string
   /** The hook itself, and its command that runs now. */
   readonly hook: ProcessId | undefined
   command?: (ProcessId & { readonly text: string }) | undefined
   readonly steps: StepRecord[]
-  /** Absent while it runs, and for ever where it was killed. */
+  /** Absent while the deployment runs, and for ever where it was killed. */
   outcome?: 'live' | 'failed'
   explanation?: string
-  /** Where the database is by then, as DB_REVISION tells. */
+  /** Where the database was after this deployment, as DB_REVISION prints it. */
   database?: string | undefined
-  /** What is not known to belong to the live commit: whoever comes next has to mend it. */
+  /** What may not belong to the live commit: the next deployment has to put it right. */
   touched: Touched
 }
 
@@ -63,7 +63,7 @@ export class Journal {
     this.#file = file
   }
 
-  /** Undefined before the first deployment, and where the file is damaged: then nothing is known, and all is done anew. */
+  /** Undefined before the first deployment, and where the file is damaged: nothing is known then, and all is done again. */
   read(): JournalEntry | undefined {
     try {
       const entry: unknown = JSON.parse(readStateFile(this.#file) ?? '')

@@ -4,9 +4,9 @@ import { closeSync, openSync } from 'node:fs'
 import { exitCode, Failure } from '../shared/program.ts'
 
 /**
- * Takes the kernel's locks (flock) on files or folders that exist, in this order, calling `onWait` once for each that
- * somebody else has. The kernel releases them when the hook ends, however it ends: there is no stale lock and nothing to
- * unlock by hand. No step inherits one, so no daemon keeps one. Node has no flock; util-linux's program locks the
+ * Takes the kernel's locks (flock) on files or folders that exist, in this order. Calls `onWait` once for each that is
+ * taken. The kernel releases them when the hook ends, however it ends: there is no stale lock and nothing to unlock by
+ * hand. No step inherits one, so no daemon keeps one. Node has no flock; util-linux's program locks the
  * descriptors that it inherits.
  *
  * @returns what releases them

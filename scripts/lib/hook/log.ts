@@ -8,7 +8,7 @@ const keptLogs = 50
 const lastLinesBytes = 4096
 const lastLines = 15
 
-/** One deployment's log file. What is said goes there and to the pusher; the steps write there alone. */
+/** A deployment's log file. The hook's own lines go there and to the pusher; the steps write only there. */
 export class DeploymentLog {
   readonly file: string
   readonly fd: number
@@ -34,11 +34,11 @@ export class DeploymentLog {
     try {
       writeSync(this.fd, `${text}\n`)
     } catch {
-      // A full disk takes the log, and must not take the restore with it. The pusher still hears it.
+      // On a full disk the log is lost, and the restore must go on. The pusher is told all the same.
     }
   }
 
-  /** Shows the pusher what is written from now on, until `end`: that returns the last lines, unless they are all. */
+  /** Shows the pusher what is written from now on, until `end` is called: it returns the last lines, if there are more. */
   startQuote() {
     const from = this.#size()
     const quotation = this.#relay.quote(this.file, from)

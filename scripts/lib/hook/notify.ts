@@ -3,7 +3,7 @@ import type { Deployment } from './deployment.ts'
 
 const limitSeconds = 60
 
-/** Runs NOTIFY, which nothing waits for: it writes to the log, and what becomes of it changes nothing. */
+/** Runs NOTIFY. Nothing waits for it, it writes to the log, and its failure changes nothing. */
 export function notify(command: string, cwd: string, { entry, log }: Deployment, branch: string): void {
   const variables = {
     DEPLOY_BRANCH: branch,
@@ -26,6 +26,6 @@ export function notify(command: string, cwd: string, { entry, log }: Deployment,
     notifying.on('error', () => {})
     notifying.unref()
   } catch {
-    // Some errors come so, as where there is no memory for another process.
+    // Some errors are thrown, such as that there is no memory for another process.
   }
 }

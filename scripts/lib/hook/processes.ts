@@ -5,12 +5,12 @@ import type { ProcessOutput, ProcessPromise } from 'zx/core'
 import { type Process, readProcess } from '../shared/process-table.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 
-/** What tells a process from all others of this machine since it was booted. */
+/** Identifies a process among all of this machine since its boot. */
 export type ProcessId = Pick<Process, 'pid' | 'started'>
 
 /**
- * What a command of a deployment begins with: it does nothing before its process is written down in the journal, and
- * nothing at all if the hook is killed meanwhile. So whoever comes after a kill knows all that may still run.
+ * The beginning of each command of a deployment: it does nothing before its process is written down in the journal, and
+ * nothing at all if the hook is killed meanwhile. So after a kill, the next hook knows all that may still run.
  */
 export const waitForGo = 'read -r go <&3 || exit 125; exec 3<&-; '
 /** A command ends at the first of its parts that fails. Unlike zx's own prefix it lets variables be unset. */
@@ -35,14 +35,14 @@ export async function go(command: ProcessPromise): Promise<ProcessOutput> {
   return output
 }
 
-/** Ends a command that waits for its go, and will not get it. */
+/** Ends a command that still waits for its go. */
 export function abandon(command: ProcessPromise): void {
   command.nothrow()
   goPipeOf(command)?.end()
 }
 
 function goPipeOf(command: ProcessPromise) {
-  // Node's types do not say that there are none where the process could not be started; its own result says so.
+  // Node's types do not say it, but there is no stdio where the process could not be started.
   const stdio = command.child?.stdio as ChildProcess['stdio'] | undefined
   const pipe = stdio?.[3] as NodeJS.WritableStream | null | undefined
   pipe?.on('error', () => {})

@@ -5,15 +5,15 @@ import { isZeroId } from '../protocol/ids.ts'
 import { formatVerdict } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
 
-/** What a push wants of the hook. */
+/** What a push asks of the hook. */
 export interface PushedAsk {
-  /** What is to be answered with a verdict; nothing where no deployment was meant. */
+  /** Undefined where the push asks for nothing. */
   readonly ask: Ask | undefined
-  /** The object that the ask points at, which may tell its origin. */
+  /** The object that the ask points at, which may name its origin. */
   readonly object?: string | undefined
-  /** Why there is no ask, in the hook's own lines. */
+  /** Lines of the hook's that tell why there is no ask. */
   readonly refusals: readonly string[]
-  /** Whether a deploy of ours waits for an answer. */
+  /** Whether a pushlive deploy waits for an answer. */
   readonly isAsked: boolean
 }
 
@@ -37,8 +37,8 @@ export function findAsk(input: string, branch: string): PushedAsk {
 }
 
 /**
- * Takes asks away as soon as they are heard. As files, because git would lock packed-refs for a deletion, which a
- * killed git never unlocks; what stays in spite of it goes when the deployment's turn has come.
+ * Removes asks as soon as they are read. It removes files, because git would lock packed-refs for a deletion, and a killed
+ * git never unlocks it. What is left is removed when the deployment's turn has come.
  */
 export function removeAsks(input: string, gitDir: string): void {
   for (const { ref } of input.split('\n').map(readLine)) {
@@ -46,7 +46,7 @@ export function removeAsks(input: string, gitDir: string): void {
       // git has checked the name: it has no `..` in it.
       if (isAskRef(ref)) rmSync(join(gitDir, ref), { force: true, recursive: true })
     } catch {
-      // Whoever asks is to be answered all the same.
+      // The ask is answered all the same.
     }
   }
 }
@@ -59,7 +59,7 @@ function explainRefusal({ ref, id }: { ref: string; id: string }, branch: string
   const explanation = isOfBranch
     ? `${flatten(ref)} is nothing that this hook understands, or not the only ask of this push`
     : `only pushes of ${branch} are deployed here`
-  // Only of these deploy expects an answer.
+  // deploy waits for an answer to these only.
   if (isAskRef(ref) || (!isZeroId(id) && ref.startsWith('refs/heads/'))) {
     return formatVerdict({ commit: commit ?? 'previous', live: false, explanation })
   }
@@ -71,7 +71,7 @@ function readLine(line: string) {
   return { id, ref }
 }
 
-/** The branch that a push is about, for where the settings cannot be read that name ours. */
+/** The branch that a push is about: for an answer where the settings, which name our branch, cannot be read. */
 export function branchIn(input: string): string {
   const branches = input.split('\n').map(line => branchOf(readLine(line).ref))
   return branches.find(branch => branch !== undefined) ?? 'main'

@@ -4,7 +4,7 @@ import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quote } from '../shared/foreign-text.ts'
 
-/** Part of a file that is shown as a quotation; it may still be growing. */
+/** A part of a file that is shown indented. The file may still grow. */
 export interface Quotation {
   readonly file: string
   readonly from: number
@@ -15,16 +15,15 @@ export interface Quotation {
 const chunkBytes = 64 * 1024
 const pollMilliseconds = 50
 
-/** Milliseconds of a clock that nobody sets. */
+/** Milliseconds, by a clock that cannot be set. */
 const now = () => process.uptime() * 1000
 
 /**
- * Shows the pusher what happens, without ever making anything wait for the pusher: what is to be shown stays where it
- * is (a line in memory, a step's output in the log file) until the connection takes it. A pusher that went away
- * leaves the pipe open and full for ever (receive-pack holds its other end), so a write that makes no progress is
- * normal and must not block.
+ * Shows the pusher what happens. Nothing ever waits for the pusher: each line stays in memory, and each step's output in
+ * the log file, until the connection takes it. A pusher that went away leaves the pipe open and full for ever, because
+ * receive-pack holds its other end. So a write that makes no progress is normal and must not block.
  *
- * `process.stdout` could not be given up: nothing destroys it. A socket on the same descriptor can.
+ * It is a socket on the descriptor, because `process.stdout` cannot be destroyed.
  */
 export class Relay {
   readonly #queue: (string | Quotation)[] = []
@@ -42,13 +41,13 @@ export class Relay {
     this.#pumping = this.#pump()
   }
 
-  /** The hook's own words, at the start of a line. A name in them may hold anything. */
+  /** Shows the hook's own lines. A name in them may hold any character. */
   say(text: string): void {
     this.#queue.push(`${text.replace(/[^\P{Cc}\n]/gu, '')}\n`)
     this.#wake()
   }
 
-  /** What somebody else wrote into a file, from a byte on, indented; to be ended with `endQuote`. */
+  /** Shows a file's text from a byte on, indented, until `endQuote` tells where it ends. */
   quote(file: string, from: number): Quotation {
     const quotation: Quotation = { file, from, to: undefined }
     this.#queue.push(quotation)
@@ -137,7 +136,7 @@ export class Relay {
   }
 }
 
-/** Of the logs that are kept the oldest may go at any time. */
+/** The oldest log may be removed at any time. */
 function openIfThere(file: string): number | undefined {
   try {
     return openSync(file, 'r')
@@ -146,7 +145,7 @@ function openIfThere(file: string): number | undefined {
   }
 }
 
-/** git gives its hooks a pipe. A terminal or a file, where somebody runs the hook by hand, takes what it gets. */
+/** git gives its hook a pipe. A terminal or a file, where the hook is run by hand, is written to as it is. */
 function openWithoutBlocking(fd: number): Writable {
   try {
     return new Socket({ fd, readable: false, writable: true })

@@ -9,7 +9,7 @@ import { exitCode, Failure } from '../shared/program.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
 import { readStateFile } from './state-file.ts'
 
-/** Who the hook's own commits are by: the server's user need not have told git who it is. */
+/** The author of the hook's own commits: the server's user need not have configured one. */
 export const identity = {
   GIT_AUTHOR_NAME: 'pushlive',
   GIT_AUTHOR_EMAIL: 'pushlive@localhost',
@@ -17,17 +17,17 @@ export const identity = {
   GIT_COMMITTER_EMAIL: 'pushlive@localhost',
 }
 
-/** The commits that the branch and its deployments stand at, each of which may be missing. */
+/** The refs of the branch and its deployments. Each may be missing. */
 export interface Refs {
   readonly tip: string | undefined
   readonly live: string | undefined
   readonly failed: string | undefined
   readonly history: string | undefined
-  /** Refs that somebody has asked by and that are still there. */
+  /** Asks that are still there. */
   readonly asks: readonly string[]
 }
 
-/** The bare repository's commits and refs: what is asked for, what is live, what failed, and the history of both. */
+/** The bare repository: its commits, and the refs that tell what is live, what failed, and every deployment. */
 export class Repository {
   readonly gitDir: string
   readonly #git: Shell
@@ -54,7 +54,7 @@ export class Repository {
     }
   }
 
-  /** What an ask's object says of who has asked; most are the empty tree, and say nothing. */
+  /** Who has asked, as the ask's object tells. Most are the empty tree, and tell nothing. */
   async origin(object: string | undefined): Promise<Origin> {
     if (object === undefined || emptyTrees.includes(object)) return {}
     // What is cut is no JSON any more.
@@ -62,7 +62,7 @@ export class Repository {
     return parseOrigin(cut.stdout)
   }
 
-  /** The commit that a name or the beginning of an id stands for. */
+  /** The commit of this name, or whose id begins so. */
   async findCommit(name: string): Promise<string | undefined> {
     const found = await this.#git`git rev-parse --quiet --verify --end-of-options ${`${name}^{commit}`}`.nothrow()
     return found.ok ? found.stdout.trim() : undefined
@@ -97,15 +97,15 @@ export class Repository {
     return history === undefined ? [] : parseRecords((await this.#git`git log -z --format=%b ${history} --`).stdout)
   }
 
-  /** What its ref has lost, the history still tells. */
+  /** The history still tells what was live where that ref is lost. */
   async #findLive(history: string | undefined): Promise<string | undefined> {
     const live = (await this.records({ history })).find(record => record.live)?.commit
     return live && this.findCommit(live)
   }
 
   /**
-   * Takes away what was left by asks whose hook was killed, and by git where it was killed with its hook: only the
-   * holder of the turn writes the deployment's refs. What is empty or garbled there would stop the next record.
+   * Removes what a killed hook and its git have left: locks, and refs that are empty or damaged, which would stop the next
+   * record. Only the hook whose turn it is writes these refs.
    */
   cleanUp(branch: string): void {
     for (const ref of Object.values(deployRefs(branch))) {
@@ -115,14 +115,14 @@ export class Repository {
     }
   }
 
-  /** Those that are not files any more, because somebody has packed them. Who holds git's lock does the same later. */
+  /** Removes asks that are not files any more, because they were packed. If git is locked, the next hook removes them. */
   async removeAsks(asks: readonly string[]): Promise<void> {
     for (const ref of asks) await this.#git`git update-ref -d ${ref}`.nothrow()
   }
 
   /**
-   * Writes down what became of a deployment: live or failed, and one more commit on the history, whose message holds
-   * the record. All in one transaction, so that they cannot disagree.
+   * Writes down how a deployment ended: the ref `live` or `failed`, and one more commit on the history, whose message
+   * holds the record. Both in one transaction, so that they cannot disagree.
    *
    * @throws Failure with git's words, such as on a full disk
    */

@@ -10,7 +10,7 @@ const plainPath = (path: string) => {
   if (/^~|\$/.test(path)) throw new Error('has ~ or $ in it, which no shell replaces here')
   return path
 }
-const words = (text: string): readonly string[] => text.split(/\s+/).filter(Boolean)
+const wordsOf = (text: string): readonly string[] => text.split(/\s+/).filter(Boolean)
 const numberOfReleases = (text: string) => {
   const number = Number(text)
   if (number === 2) throw new Error('is 2: a deployment that fails would overwrite what a rollback goes to')
@@ -18,7 +18,7 @@ const numberOfReleases = (text: string) => {
   return number
 }
 const relativePaths = (text: string) => {
-  const paths = words(text).map(path => normalize(path).replace(/\/$/, ''))
+  const paths = wordsOf(text).map(path => normalize(path).replace(/\/$/, ''))
   const wrong = paths.find(path => isAbsolute(path) || /^(\.?\.|\.git)?(\/|$)/.test(path))
   if (wrong !== undefined) throw new Error(`names ${wrong}, which is not a path inside of a release`)
   return paths
@@ -51,11 +51,11 @@ const hookSettings = {
   PATH_TO_WSGI: { means: 'the file to touch, such as /home/seita/flexmeasures/wsgi.py', read: plainPath },
   INSTALL_DEPS: { means: 'a command in place of `make install-deps`', default: 'make install-deps', mayBeEmpty: true },
   UPGRADE_DB: { means: 'a command in place of `make upgrade-db`', default: 'make upgrade-db', mayBeEmpty: true },
-  INSTALL_DEPS_IF_CHANGED: { means: 'git pathspecs, such as `requirements setup.py`', default: ' ', read: words },
+  INSTALL_DEPS_IF_CHANGED: { means: 'git pathspecs, such as `requirements setup.py`', default: ' ', read: wordsOf },
   UPGRADE_DB_IF_CHANGED: {
     means: 'git pathspecs of the migrations, such as `flexmeasures/data/migrations`',
     default: ' ',
-    read: words,
+    read: wordsOf,
   },
   SMOKE_TEST: { means: 'a command in the new release before it serves', mayBeEmpty: true },
   DB_REVISION: { means: 'a command that prints where the database is, such as `flask db current`' },
@@ -75,7 +75,7 @@ const hookSettings = {
   STEP_TIMEOUT: { means: 'seconds that a step may take, without limit by default', read: seconds },
 } as const
 
-/** What only `.env` may set. */
+/** Names that only `.env` may set. */
 export const settingNames: ReadonlySet<string> = new Set(Object.keys(hookSettings))
 
 export type HookSettings = ReturnType<typeof readHookSettings>
@@ -102,7 +102,7 @@ export function readHookSettings(gitDir: string) {
     if (RESTART === undefined && PATH_TO_WSGI === undefined) {
       problems.push(`PATH_TO_WSGI is missing: ${hookSettings.PATH_TO_WSGI.means}; or set RESTART`)
     }
-    // What lies in the work tree comes with the code, or is made by its install.
+    // A path in the work tree comes with the code, or is made by its install.
     const isElsewhere = (path: string) => workTree && !`${resolve(workTree, path)}/`.startsWith(`${workTree}/`)
     if (PATH_TO_VENV && RELEASES === 1 && isElsewhere(PATH_TO_VENV) && !isFolder(join(PATH_TO_VENV, 'bin'))) {
       problems.push(`PATH_TO_VENV (${PATH_TO_VENV}) is no virtual environment: it has no bin`)
@@ -123,11 +123,11 @@ export function readHookSettings(gitDir: string) {
 /** Next to where PATH_TO_GIT_WORK_TREE is or will be, so that one rename replaces the link. */
 export const releasesFolder = (workTree: string) => `${workTree}.releases`
 
-/** What a deployment has to itself beside the repository. */
+/** The folder that a deployment locks, beside the repository's own. */
 export const lockedFolder = ({ RELEASES, PATH_TO_GIT_WORK_TREE }: HookSettings) =>
   RELEASES === 1 ? PATH_TO_GIT_WORK_TREE : releasesFolder(PATH_TO_GIT_WORK_TREE)
 
-/** The same settings for a release: what they have in the work tree lies there. */
+/** The settings for a release: paths in the work tree are moved there. */
 export function inFolder(settings: HookSettings, folder: string): HookSettings {
   const { PATH_TO_GIT_WORK_TREE: workTree, PATH_TO_VENV, PATH_TO_WSGI } = settings
   const move = (path: string | undefined) =>
@@ -140,7 +140,7 @@ export function inFolder(settings: HookSettings, folder: string): HookSettings {
   }
 }
 
-/** Of one environment for all releases, or one reached through the link, installing would change what serves. */
+/** Installing into one environment for all releases, or into one reached through the link, would change what serves. */
 function findSharedEnvironments(PATH_TO_VENV: string | undefined): string[] {
   const { UV_PROJECT_ENVIRONMENT } = process.env
   return Object.entries({ PATH_TO_VENV, UV_PROJECT_ENVIRONMENT })
@@ -161,7 +161,7 @@ function realPathOf(path: string): string {
   return existsSync(path) ? realpathSync(path) : join(realPathOf(dirname(path)), path.slice(dirname(path).length))
 }
 
-/** Tells one state of `.env` from another: steps depend on all that it holds. */
+/** Identifies a state of `.env`: steps depend on all that it holds. */
 export function identifySettings(): string {
   const file = statSync('.env', { throwIfNoEntry: false, bigint: true })
   return file ? `${file.ino} ${file.size} ${file.ctimeNs}` : ''

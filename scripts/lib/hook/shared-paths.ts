@@ -29,7 +29,7 @@ export function linkSharedPaths(paths: readonly string[], release: string, share
   return { missing, moved }
 }
 
-/** What a release had of its own before the path was shared. */
+/** Moves what a release had at the path before it was shared. */
 function moveAside(path: string): string {
   let number = 1
   while (exists(`${path}.unshared-${number}`)) number++
@@ -69,7 +69,7 @@ const exists = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== 
 const isLinkTo = (link: string, target: string) =>
   lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() && readlinkSync(link) === target
 
-/** A link that leads elsewhere, or a folder with nothing in it. */
+/** A link that leads elsewhere, or an empty folder. */
 function isWorthless(path: string): boolean {
   const found = lstatSync(path, { throwIfNoEntry: false })
   return found?.isSymbolicLink() || (found?.isDirectory() && readdirSync(path).length === 0) || false

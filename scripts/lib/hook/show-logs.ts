@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { endOfLogs, formatLogTitle, parseLogName } from '../protocol/logs.ts'
 import type { Relay } from './relay.ts'
 
-/** What is shown of a log at most, alone or as one of all: bytes at its end, where it says what went wrong. */
+/** How much of a log is shown, alone or as one of all: bytes at its end, where it tells what went wrong. */
 const mostBytes = { log: 1_000_000, logs: 20_000 }
 
 /** Shows logs that are kept: the newest, that of the newest deployment of a commit, or all of them. */

@@ -28,7 +28,7 @@ export function replaceStateFile(file: string, content: string, isLasting = fals
   }
 }
 
-/** The content, or undefined for whatever cannot be read: not there, a folder, no permission. */
+/** The content, or undefined where it cannot be read: it is not there, is a folder, or is not permitted. */
 export function readStateFile(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8')

@@ -37,7 +37,7 @@ export async function verifyTakenOver(
     if (!hasMoved && seconds > timeout) {
       throw new Failure(exitCode.failed, `The application still runs from ${from}.`, {
         why: names.join('\n'),
-        fix: 'have RESTART start it anew; examples/ has servers that follow the link',
+        fix: 'let RESTART end it and start a new one; examples/ has servers that follow the link',
       })
     }
     if (!hasMoved && seconds - reminded > graceSeconds) {

@@ -9,9 +9,9 @@ import { isRunning } from './processes.ts'
 import type { Quotation, Relay } from './relay.ts'
 
 /**
- * One deployment at a time in this repository, and in this work tree whoever deploys to it. Also what a killed hook has
- * left running is waited for, and no longer than it runs. Whom the wait is for is said; the log of that deployment is
- * shown if it turns out to be of the very commit that was asked for.
+ * Waits until no other deployment runs in this repository, nor in this work tree from another repository, and until the
+ * command has ended that a killed hook may have left. It says what it waits for. If that is a deployment of the same
+ * commit, it shows its log.
  *
  * @returns what ends the turn
  * @throws Failure where a folder cannot be made or locked
@@ -46,7 +46,7 @@ export async function takeTurn(
     }
   }
   const endTurn = await takeLocks(folders, onWait)
-  await waitForLeftover(journal.read(), relay)
+  await waitForOrphan(journal.read(), relay)
   clearInterval(watching)
   for (const [file, quotation] of shown) relay.endQuote(quotation, statSync(file, { throwIfNoEntry: false })?.size ?? 0)
   return endTurn
@@ -55,9 +55,9 @@ export async function takeTurn(
 const describeRunning = ({ commit, started, hook }: JournalEntry) =>
   `THE DEPLOYMENT OF ${commit} (running since ${new Date(started).toISOString()}${hook ? `, process ${hook.pid}` : ''})`
 
-async function waitForLeftover(last: JournalEntry | undefined, relay: Relay) {
-  const left = last?.outcome === undefined ? last?.command : undefined
-  if (left === undefined || !isRunning(left)) return
-  relay.say(formatWaiting(`PROCESS ${left.pid} (${left.text}), WHICH A KILLED DEPLOYMENT HAS LEFT`))
-  while (isRunning(left)) await sleep(50)
+async function waitForOrphan(last: JournalEntry | undefined, relay: Relay) {
+  const orphan = last?.outcome === undefined ? last?.command : undefined
+  if (orphan === undefined || !isRunning(orphan)) return
+  relay.say(formatWaiting(`PROCESS ${orphan.pid} (${orphan.text}), WHICH A KILLED DEPLOYMENT HAS LEFT`))
+  while (isRunning(orphan)) await sleep(50)
 }

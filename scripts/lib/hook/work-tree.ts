@@ -23,14 +23,14 @@ import { readStateFile, replaceStateFile } from './state-file.ts'
 const shownNames = 10
 
 /**
- * The folder that holds the deployed code, as a linked work tree (gitrepository-layout(5), commondir) of the bare
- * repository: it has an index and a HEAD of its own, so that git inside it knows the deployed commit and its tags, and a
- * deployment never moves the bare repository's HEAD. Not below `worktrees`, where git looks at every push: a HEAD that is
- * damaged there, or stands at the branch, would have it refuse all of them.
+ * The folder with the deployed code, as a linked work tree (gitrepository-layout(5), commondir) of the bare repository. It
+ * has an index and a HEAD of its own: so git inside it knows the deployed commit and its tags, and a deployment never
+ * moves the bare repository's HEAD. Index and HEAD do not lie below `worktrees`, where git looks at every push: a HEAD
+ * there that is damaged, or at the branch, would make git refuse all pushes.
  *
- * HEAD is always the last commit that was put there completely. While another one is being put there, a file beside it
- * names that one, so that whoever comes after a kill knows which files may lie there. What of this cannot be read is
- * unknown, and is found out anew from the files themselves.
+ * HEAD is always the last commit whose checkout was completed. While another one is checked out, a file beside HEAD names
+ * that one, so that after a kill it is known which files may lie there. If one of them cannot be read, the state is
+ * found out from the files in the folder.
  */
 export class WorkTree {
   readonly path: string
@@ -43,7 +43,7 @@ export class WorkTree {
 
   /**
    * @param gitDir in the repository, for this one's index and HEAD
-   * @param isServed whether people keep files of their own there: where nobody does, what is in the way is moved aside
+   * @param isServed whether users may have files of their own there; otherwise files that are in the way are moved aside
    */
   constructor(path: string, repository: string, gitDir: string, isServed: boolean) {
     this.path = path
@@ -55,7 +55,7 @@ export class WorkTree {
     this.#unfinished = join(this.#gitDir, 'unfinished')
   }
 
-  /** Whether exactly this commit's files are there, completely: it looks at them, and needs no sound state for that. */
+  /** Whether exactly this commit's files are there. It compares the files, and needs no intact state for that. */
   async holds(commit: string): Promise<boolean> {
     if (existsSync(this.#unfinished) || (isCommitId(this.head) && this.head !== commit)) return false
     if (this.isAt(commit) && existsSync(this.#index)) {
@@ -65,7 +65,7 @@ export class WorkTree {
     return this.#recognize(commit)
   }
 
-  /** Makes the state anew where exactly this commit's files are there. */
+  /** Whether exactly this commit's files are there, where the state is lost. If so, writes the state again. */
   async #recognize(commit: string): Promise<boolean> {
     try {
       this.#verifyOwn()
@@ -75,7 +75,7 @@ export class WorkTree {
     const index = join(this.#repository, 'pushlive', 'index')
     const git = this.#git({ GIT_DIR: this.#repository, GIT_INDEX_FILE: index })
     for (const file of [index, `${index}.lock`]) rmSync(file, { force: true })
-    // HEAD or the index has to tell what was there last: files of another commit would look like somebody's own.
+    // HEAD or the index has to tell what was there last: otherwise files of another commit would look untracked.
     const isKnown = this.head === commit
     if (!isKnown && existsSync(this.#index)) copyFileSync(this.#index, index)
     const compare = isKnown ? ['read-tree', commit] : ['diff-index', '--cached', '--quiet', commit]
@@ -88,7 +88,7 @@ export class WorkTree {
     return true
   }
 
-  /** Names of tracked files that somebody has changed; of none where that cannot be told. */
+  /** Names of tracked files that were changed by hand; empty where that cannot be told. */
   async edited(): Promise<string> {
     if (!this.isLinked()) return ''
     const { ok, stdout } = await this.#git({ GIT_OPTIONAL_LOCKS: '0' })`${status}`.nothrow()
@@ -102,7 +102,7 @@ export class WorkTree {
       : ''
   }
 
-  /** What lies at the top and is no commit's. */
+  /** Untracked files and folders at the top. */
   async untracked(): Promise<string[]> {
     const { stdout } = await this.#git()`git ls-files -z --others --directory --no-empty-directory`.nothrow()
     return [
@@ -115,17 +115,17 @@ export class WorkTree {
     ]
   }
 
-  /** Whether this commit was the last that was put there, completely, whatever became of its files since. */
+  /** Whether this commit's checkout was the last to be completed. Its files may have been changed since. */
   isAt(commit: string): boolean {
     return this.isLinked() && !existsSync(this.#unfinished) && this.head === commit
   }
 
-  /** The last commit that was put there completely. */
+  /** The last commit whose checkout was completed. */
   get head(): string | undefined {
     return readStateFile(this.#head)?.trim()
   }
 
-  /** Whether folder and state still know each other. */
+  /** Whether the folder and its state still name each other. */
   isLinked(): boolean {
     return (
       readStateFile(join(this.path, '.git')) === this.#dotGit &&
@@ -134,7 +134,7 @@ export class WorkTree {
     )
   }
 
-  /** Takes the state along to where the folder was moved. A kill meanwhile leaves it unknown. */
+  /** Moves the state to where the folder was moved. A kill meanwhile leaves the state unknown. */
   moveTo(other: WorkTree): void {
     rmSync(other.#gitDir, { recursive: true, force: true })
     if (!existsSync(this.#gitDir)) return
@@ -155,34 +155,34 @@ export class WorkTree {
   }
 
   /**
-   * Puts exactly this commit's files into the folder. Local changes of tracked files are undone, files that the last
-   * commit had and this one lacks are removed, untracked files stay; where these are in the way, nothing is begun. May be
-   * run again after it was killed or failed at any point.
+   * Checks out exactly this commit's files. Local changes of tracked files are undone. Files that the last commit had and
+   * this one lacks are removed. Untracked files stay; if they are in the way, nothing is begun. It can run again after it
+   * was killed or failed at any point.
    *
-   * @param findKnown tells which commits may have been put there, the likeliest first, where the state is lost
-   * @param onTouch is called before the first file is changed
-   * @returns what its reader has to know: changes that were undone, files that were moved
+   * @param findCandidates tells which commits may have been checked out here, the likeliest first, where the state is lost
+   * @param onChange is called before the first file is changed
+   * @returns messages for the log: changes that were undone, files that were moved
    * @throws Failure with the names of what is in the way, or with git's words
    */
   async checkOut(
     commit: string,
-    findKnown: () => Promise<readonly string[]>,
+    findCandidates: () => Promise<readonly string[]>,
     start: Start,
-    onTouch: () => void,
+    onChange: () => void,
   ): Promise<string[]> {
     try {
       this.#verifyOwn()
-      // Python takes compiled code for a source's by its size and its time in whole seconds: what two checkouts in one
-      // second write would be told apart by the size alone.
+      // Python recognises compiled code by its source's size and its time in whole seconds. After two checkouts in one
+      // second, only the size would tell two versions of a file apart.
       for (const file of [this.#head, this.#unfinished]) await waitForNextSecond(file)
-      // Only the holder of the turn runs git on this git dir: these are from a run that was killed.
+      // Only the hook whose turn it is runs git here: these locks are from a run that was killed.
       for (const file of [this.#index, this.#head]) rmSync(`${file}.lock`, { force: true })
 
       const isSound = this.isLinked() && isCommitId(readStateFile(this.#head)?.trim()) && existsSync(this.#index)
       let recovered =
-        isSound && !existsSync(this.#unfinished) ? undefined : await this.#recover(await findKnown(), onTouch)
+        isSound && !existsSync(this.#unfinished) ? undefined : await this.#recover(await findCandidates(), onChange)
       const found = await this.#look(commit, start).catch(async () => {
-        recovered = await this.#recover(await findKnown(), onTouch)
+        recovered = await this.#recover(await findCandidates(), onChange)
         return this.#look(commit, start)
       })
       const { changed, diff } = found
@@ -190,10 +190,10 @@ export class WorkTree {
 
       const edited = this.#findEdited(changed, recovered)
       if (edited.length > 0) notes.push(`LOCAL CHANGES UNDONE: ${listNames(edited)}`)
-      onTouch()
+      onChange()
       replaceStateFile(this.#unfinished, commit, true)
       const head = this.head ?? ''
-      // A checkout that cannot write some file moves HEAD all the same.
+      // A checkout that cannot write a file moves HEAD all the same.
       const put = this.#gated()`
         git checkout --force --quiet --detach ${commit} || { git update-ref --no-deref HEAD ${head}; exit 1; }`
       await start('git checkout', put)
@@ -201,9 +201,9 @@ export class WorkTree {
       return notes
     } catch (error) {
       if (error instanceof Failure) throw error
-      const said =
+      const gitsWords =
         error instanceof Error && 'stderr' in error ? String(error.stderr || (error.cause ?? '')) : String(error)
-      const why = said.trim() || 'git gives no reason, as where a post-checkout hook of the repository fails.'
+      const why = gitsWords.trim() || 'git gives no reason, as where a post-checkout hook of the repository fails.'
       throw new Failure(exitCode.failed, `The code cannot be checked out to ${this.path}.`, { why, cause: error })
     }
   }
@@ -211,7 +211,7 @@ export class WorkTree {
   /** What differs in the folder from HEAD, and between HEAD and a commit. @throws ProcessOutput where git cannot tell */
   async #look(commit: string, start: Start): Promise<{ changed: string[]; diff: Difference[] }> {
     for (let isAgain = false; ; isAgain = true) {
-      // Side by side: most of what they take is their start.
+      // Both at the same time: most of the time that they take is their start.
       const reading = this.#git()`
         git ls-files -z -v; printf '=\\0'; git diff-tree -r -z --no-renames HEAD ${commit}`.nothrow()
       const looked = await start('git status', this.#gated()`${status}`)
@@ -219,14 +219,14 @@ export class WorkTree {
       if (!read.ok) throw read
       const words = read.stdout.split('\0')
       const endOfFiles = words.indexOf('=')
-      // Files that were marked as unchanged, or left out as sparse, git would not look at.
+      // git would not look at files that were marked as unchanged, or left out as sparse.
       const isMarked = words.slice(0, endOfFiles).some(file => /^[a-zS]/.test(file))
       if (isMarked && !isAgain) {
         await start('git read-tree', this.#gated()`rm -f -- "$GIT_DIR/index" && git read-tree HEAD`)
         continue
       }
       const changes = looked.stdout.split('\0').slice(0, -1)
-      // What somebody has staged is taken out of the index: a file that was added is an untracked one again.
+      // What was staged by hand is taken out of the index: a file that was added is untracked again.
       const isStaged = changes.some(change => change[0] !== ' ')
       if (!isStaged || isAgain) {
         return { changed: changes.map(change => change.slice(3)), diff: readDifferences(words.slice(endOfFiles + 1)) }
@@ -249,7 +249,7 @@ export class WorkTree {
     for (const { path, isSubmodule } of added) if (!isSubmodule) this.#findInTheWay(path, removed, inTheWay, false)
     if (inTheWay.size === 0) return []
 
-    // What git has as well is not lost.
+    // A file whose content git has is not lost.
     const ids = new Map(added.map(({ path, id }) => [path, new Set([id])]))
     for (const path of this.#findUnchanged([...inTheWay], path => ids.get(path) ?? recovered?.known.get(path)))
       inTheWay.delete(path)
@@ -265,7 +265,7 @@ export class WorkTree {
     )
   }
 
-  /** Adds what is not tracked and stands where a file is to be written, or one of its folders. */
+  /** Adds the untracked files that lie where a file or one of its folders will be written. */
   #findInTheWay(path: string, removed: ReadonlySet<string>, found: Set<string>, mayBeLink: boolean): void {
     for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1)) {
       const folder = path.slice(0, at)
@@ -286,7 +286,7 @@ export class WorkTree {
     } else if (stat && !mayBeLink) found.add(path)
   }
 
-  /** Where nobody knows what should be there, what holds something that no commit has was edited all the same. */
+  /** Where the state is lost, content found in no commit counts as edited. */
   #findEdited(changed: readonly string[], recovered: Recovered | undefined): string[] {
     const isExpected = (path: string) => recovered?.expected.has(path)
     const unexpected = changed.filter(path => !isExpected(path))
@@ -305,7 +305,7 @@ export class WorkTree {
     }
   }
 
-  /** Those of the files that have just the content that git has for them. */
+  /** The files whose content is the one that git has for them. */
   #findUnchanged(paths: readonly string[], idsOf: (path: string) => ReadonlySet<string> | undefined): string[] {
     const files = paths.filter(path => idsOf(path) && !path.includes('\n') && this.#stat(path)?.isFile())
     if (files.length === 0) return []
@@ -321,14 +321,14 @@ export class WorkTree {
       mkdirSync(dirname(join(folder, path)), { recursive: true, mode: 0o700 })
       renameAcross(join(this.path, path), join(folder, path))
     }
-    return [`MOVED TO ${folder}, because nobody knows whose they are: ${listNames(paths)}`]
+    return [`MOVED TO ${folder}, because they belong to no known commit: ${listNames(paths)}`]
   }
 
   /**
-   * Makes the state anew: links the folder, and finds a commit that HEAD can stand at. What a checkout that was killed
-   * has added to it is removed; what it has changed, the next checkout writes again.
+   * Writes the state again: links the folder, and finds a commit for HEAD. Files that a killed checkout has added are
+   * removed; those that it has changed are written again by the next checkout.
    */
-  async #recover(known: readonly string[], onTouch: () => void): Promise<Recovered> {
+  async #recover(known: readonly string[], onChange: () => void): Promise<Recovered> {
     // Where version 0.1.0 had it.
     const before = join(this.#repository, 'worktrees', 'pushlive')
     if (this.#isServed && existsSync(before) && !existsSync(this.#gitDir)) renameSync(before, this.#gitDir)
@@ -337,7 +337,7 @@ export class WorkTree {
     const isFirst = head === undefined && !existsSync(this.#unfinished) && !this.isLinked() && known.length === 0
     const isLost = !isFirst && !(isCommitId(head) && (unfinished === undefined || isCommitId(unfinished)))
     this.#link()
-    // The HEAD that is made here must not look like one that was known, should this end before its checkout begins.
+    // If this is killed before the checkout begins, the HEAD that is written here must not pass for a known one.
     if (isLost) replaceStateFile(this.#unfinished, 'unknown', true)
 
     const env = { ...process.env, ...identity, GIT_DIR: this.#repository, GIT_INDEX_FILE: this.#index }
@@ -371,7 +371,7 @@ export class WorkTree {
     const others = [...ids.keys()].filter(path => !ofBase.has(path) && isThere(path))
     const unchanged = isLost ? this.#findUnchanged(others, path => ids.get(path)) : []
     for (const path of new Set([...others.filter(path => ofUnfinished.has(path)), ...unchanged])) {
-      onTouch()
+      onChange()
       rmSync(join(this.path, path))
     }
     return { isLost, expected: new Set(isLost ? ids.keys() : ofUnfinished.keys()), known: ids }
@@ -406,7 +406,7 @@ export class WorkTree {
     return trees
   }
 
-  /** @throws Failure for a folder that is somebody else's, even where it is not there yet */
+  /** Makes the folder where it is not there. @throws Failure for a folder that belongs to another repository */
   #verifyOwn(): void {
     mkdirSync(this.path, { recursive: true })
     const dotGit = join(this.path, '.git')
@@ -432,13 +432,13 @@ export class WorkTree {
     return zx({ cwd: this.path, env, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix: strict })
   }
 
-  /** git that changes something waits until it is written down. */
+  /** A git that changes something waits until the journal has it. */
   #gated() {
     return this.#git()({ stdio: ['ignore', 'pipe', 'pipe', goPipe], prefix: waitForGo + strict })
   }
 }
 
-/** The work tree's configuration may leave files out, or take a daemon's word for what has changed. */
+/** The repository's configuration may leave files out, or ask a daemon what has changed. */
 const ownConfiguration = {
   GIT_CONFIG_COUNT: '3',
   GIT_CONFIG_KEY_0: 'core.sparseCheckout',
@@ -451,13 +451,13 @@ const ownConfiguration = {
 
 const status = 'git status --porcelain -z --untracked-files=no --no-renames --ignore-submodules=all'.split(' ')
 
-/** What was found out where the state was not known, or a checkout had not been finished. */
+/** What was found out where the state was lost, or a checkout was not completed. */
 interface Recovered {
-  /** Whether it is not even known which commit was being put there. */
+  /** Whether it is unknown which commit was being checked out. */
   readonly isLost: boolean
-  /** Files that may differ because of that, and not because somebody has edited them. */
+  /** Files that may differ because of that, and not because they were edited. */
   readonly expected: ReadonlySet<string>
-  /** What git has for each path, in any of the commits that may have been there. */
+  /** The ids that git has for each path, in any of the commits that may have been there. */
   readonly known: ReadonlyMap<string, ReadonlySet<string>>
 }
 
@@ -477,7 +477,7 @@ function readDifferences(words: readonly string[]): Difference[] {
   })
 }
 
-/** A tree may name what lies elsewhere, or is git's own. */
+/** A tree may name paths outside of the folder, or git's own. */
 const canBeWritten = (path: string) => !/(^|\/)(|\.|\.\.|\.git)(\/|$)/i.test(path)
 
 export function listNames(names: readonly string[]): string {

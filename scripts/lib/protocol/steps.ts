@@ -2,14 +2,14 @@
  * How the hook announces a step: its name in capitals, then in brackets where it happens. deploy reads the name, and no
  * recipe can announce a step, because what a recipe prints is indented.
  *
- * @param title the name, with what stands in brackets
+ * @param title the name, with what is in brackets
  */
 export const formatAnnouncement = (title: string) => `${title} ...`
 
 /** @param what it waits for, in capitals */
 export const formatWaiting = (what: string) => formatAnnouncement(`WAITING FOR ${what}`)
 
-/** A step's name, without what stands in brackets. */
+/** A step's name, without what is in brackets. */
 export const nameInTitle = (title: string) => title.replace(/ \(.*/, '')
 
 const announcement = /^(?:(WAITING) FOR .*|([A-Z][A-Z\d ]+?)(?: \(.*\))?) \.\.\.$/

@@ -9,7 +9,7 @@ export const version = typeof PUSHLIVE_VERSION === 'string' ? PUSHLIVE_VERSION :
 /** Exit codes of deploy; the other programs use those that apply to them. */
 export const exitCode = { live: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, unknown: 5, bug: 70 } as const
 
-/** Something that went wrong, as its reader needs it: what failed, why, what to do, and the program's exit code. */
+/** An error for its reader: what failed, why, what to do, and the program's exit code. */
 export class Failure extends Error {
   readonly exitCode: number
   readonly why: string
@@ -37,8 +37,8 @@ export class Failure extends Error {
  * Runs a program's main, whose result is its exit code. This is the one place that catches: a Failure is shown in
  * its own words, anything else is a bug of ours and is shown with its stack.
  *
- * @param outputs are waited for, since Node writes to a pipe only as fast as somebody reads it, and forgets the rest
- * when it exits; a reader that has gone (`deploy | head`) takes nothing with it but its output
+ * @param outputs are waited for: Node writes to a pipe only as fast as it is read, and drops the rest when it exits. A
+ * reader that has gone (`deploy | head`) changes nothing else
  */
 export function run(main: () => Promise<number>, outputs = () => [process.stdout, process.stderr]): void {
   // Not at once: main may use what the script declares below it.
@@ -53,15 +53,15 @@ export function run(main: () => Promise<number>, outputs = () => [process.stdout
     })
     .then(async code => {
       await Promise.all(outputs().map(output => new Promise<unknown>(written => output.write('', written))))
-      // Not process.exitCode: taking Node down piece by piece lasts longer than taking leave of it.
+      // process.exit is faster than a natural exit.
       process.exit(code)
     })
 }
 
-/** What a disk, a file system or a limit answers (errno(3)): that is no bug of ours. */
+/** Answers of a disk, a file system or a limit (errno(3)), which are no bugs of ours. */
 const refusals = 'EROFS ENOSPC EDQUOT EFBIG EACCES EPERM EIO EMFILE ENFILE ENOMEM EAGAIN EXDEV'.split(' ')
 
-/** An error for people: what a system refused, or a command said that failed unexpectedly (zx), in their own words. */
+/** An error for people. What the system refused, or a command printed that failed unexpectedly (zx), is in their words. */
 export function describe(error: unknown): string {
   if (error instanceof Failure) return String(error)
   const { stderr, cause } = (error ?? {}) as { stderr?: string; cause?: unknown }

@@ -2,8 +2,8 @@ import { chmodSync, closeSync, fsyncSync, openSync, readdirSync, renameSync, rmS
 import { basename, dirname, join } from 'node:path'
 
 /**
- * Puts a file in the place of the one that is there, in one step: whoever looks, also after a power cut, finds the old
- * one or the new one, whole. A symbolic link is replaced, not followed.
+ * Replaces a file in one step: at every instant, also after a power cut, there is the whole old file or the whole new
+ * one. A symbolic link is replaced, not followed.
  *
  * @param content what it holds, or what makes the temporary file, which is not there yet; when that throws, the old
  *   file stays
@@ -13,7 +13,7 @@ export async function replaceFile(
   content: string | Uint8Array | ((temporary: string) => void | Promise<void>),
   mode = 0o600,
 ): Promise<void> {
-  sweep(file)
+  removeLeftovers(file)
   const temporary = `${file}${mark}${process.pid}`
   try {
     if (typeof content === 'function') await content(temporary)
@@ -29,8 +29,8 @@ export async function replaceFile(
 
 const mark = '.pushlive-'
 
-/** Removes what processes that were killed have left. */
-function sweep(file: string): void {
+/** Removes the temporary files of killed processes. */
+function removeLeftovers(file: string): void {
   const beginning = `${basename(file)}${mark}`
   for (const name of readdirSync(dirname(file)).filter(name => name.startsWith(beginning))) {
     const pid = Number(name.slice(beginning.length))

@@ -4,7 +4,7 @@ import { exitCode, Failure } from './program.ts'
 
 /** What is known about one environment variable. */
 export interface Setting<T = unknown> {
-  /** What it stands for, with an example: shown where it is missing or wrong. */
+  /** What it means, with an example: shown where it is missing or wrong. */
   readonly means: string
   readonly required?: boolean
   /** Stands in for a value that is missing or empty, where that means the same. */
