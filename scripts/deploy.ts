@@ -85,10 +85,10 @@ async function main(): Promise<number> {
 async function runCommand({ command, options, argument }: Called, ci: Ci | undefined, result: Result) {
   const settings = readDeploySettings(options['env-file'])
   const { STAGING_REMOTE_REPO: remote, SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: knownHosts } = settings
-  const secrets = remote.host === undefined ? {} : { key, knownHosts, jump: settings.PROXY_JUMP, remote }
-  return withSshSession(secrets, async (env, connected) => {
+  const access = remote.host === undefined ? undefined : { key, knownHosts, jump: settings.PROXY_JUMP, remote }
+  return withSshSession(access, async ({ env, ...ssh }) => {
     const clone = await openClone(remote.url, env)
-    return command.run({ settings, options, ci, argument, connected, ...clone }, result)
+    return command.run({ settings, options, ci, argument, ...ssh, ...clone }, result)
   })
 }
 

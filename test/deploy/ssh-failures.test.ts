@@ -8,7 +8,14 @@ import { assertExit } from '../lib/exit.ts'
 import { holdPort } from '../lib/ports.ts'
 import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
-import { listenInstead, newTemporaryFolder, noSharing, pathWith, urlOf } from '../lib/ssh-session.ts'
+import {
+  cannotMount,
+  deployWithoutSharing,
+  listenInstead,
+  newTemporaryFolder,
+  pathWith,
+  urlOf,
+} from '../lib/ssh-session.ts'
 import { type CleansUp, newKeyPair, type Sshd } from '../lib/sshd.ts'
 
 const $ = zx({ quiet: true })
@@ -189,14 +196,13 @@ describe('deploy says what is wrong, and what to do, with', async () => {
     })
   }
 
-  it('the same, where the connection cannot be shared', async t => {
+  it('the same, where the connection cannot be shared', { skip: cannotMount }, async t => {
     const site = await newSite(t)
     await sshd.restart({ config: [] })
     await site.commit()
-    const PATH = pathWith(site, 'ssh', noSharing)
     for (const what of ['another host key', 'a key that is not authorized', 'nobody listening']) {
       const { arrange, says, words } = failures[what] as Failing
-      const { output } = assertExit(await site.deploy([], { ...(await arrange(site, sshd, t)), PATH }), 3)
+      const { output } = assertExit(await deployWithoutSharing(site, [], await arrange(site, sshd, t)), 3)
       assert.match(output, says)
       assert.match(output, words)
     }

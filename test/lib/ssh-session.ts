@@ -1,9 +1,13 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { $ as zx } from 'zx/core'
 import { listen } from './ports.ts'
+import { program } from './programs.ts'
 import type { Site } from './site.ts'
 import type { CleansUp, Sshd } from './sshd.ts'
+
+const $ = zx({ quiet: true })
 
 /** The repository under another host, port or user. */
 export function urlOf(site: Site, changes: { user?: string; host?: string; port?: number; path?: string }) {
@@ -24,12 +28,31 @@ export function pathWith(site: Site, name: string, script: string): string {
   return `${folder}:${process.env.PATH}`
 }
 
-/** An ssh that fails as one does where it cannot make its socket, after it has logged in. */
-export const noSharing = `
-for word; do
-  if [ "$word" = -M ]; then echo 'unix_listener: cannot bind to path /x: Operation not supported' >&2; exit 255; fi
-done
-exec /usr/bin/ssh "$@"`
+/**
+ * Runs deploy with a temporary folder that has room for the files of a session and not for a socket.
+ *
+ * @param inodes one for the file system, one for the session's folder and one for each of its files
+ */
+export async function deployWithoutSharing(
+  site: Site,
+  args: readonly string[],
+  changes: Record<string, string>,
+  inodes = 7,
+) {
+  const TMPDIR = newTemporaryFolder(site)
+  const mount = `mount -t tmpfs -o nr_inodes=${inodes} tmpfs "$TMPDIR" && exec "$@"`
+  const env = { ...site.deployEnvironment, TMPDIR, ...changes }
+  const $$ = $({ cwd: site.clone, env, nothrow: true })
+  const { exitCode, stdout, stderr } = await $$`exec ${ownMounts} sh -c ${mount} sh ${program('deploy')} ${args}`
+  return { exitCode, output: `${stdout}${stderr}` }
+}
+
+/** Starts what sees mounts of its own. */
+const ownMounts = ['unshare', '--map-root-user', '--mount']
+
+/** Why not, for a test that would be skipped. */
+export const cannotMount =
+  !(await $`${ownMounts} mount -t tmpfs tmpfs /tmp`.nothrow()).ok && 'this user may not mount anything'
 
 export const connectionsTo = (sshd: Sshd) => sshd.log().split('Accepted publickey').length - 1
 

@@ -23,7 +23,7 @@ export async function askHook(session: Session, ask: Ask, end: string) {
     throw new Failure(exitCode.failed, `The hook would not deploy this: ${flatten(verdict.explanation)}.`)
   }
   if (greeting && said.includes(end)) return { version: greeting.version, said }
-  if (!asked.isComplete) throw explainFailure(asked.words)
+  if (!asked.isComplete) throw explainFailure(asked.messages)
   throw new Failure(exitCode.unknown, 'The hook on the server gave no answer.', {
     why: said.join('\n'),
     fix: `make install-hook, which renews it${greeting ? '' : `; the server keeps the unanswered ask, until somebody runs there: git update-ref -d ${askedAs}`}`,

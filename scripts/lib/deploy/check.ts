@@ -61,7 +61,7 @@ async function verifyTaken(session: Session, commit: string): Promise<string> {
 async function tryBranch(session: Session, commit: string, listener?: Listener) {
   const tried = await push(session, { commit, dryRun: true }, listener)
   if (tried.rejected.branch) throw explainRejection(tried.rejected.branch)
-  if (!tried.isComplete) throw explainFailure(tried.words)
+  if (!tried.isComplete) throw explainFailure(tried.messages)
   return tried
 }
 

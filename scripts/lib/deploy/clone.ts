@@ -4,19 +4,18 @@ import { isPartOfId } from '../protocol/ids.ts'
 import { quote } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { isForeignClone } from '../ssh/explain-failure.ts'
+import type { SshSession } from '../ssh/session.ts'
 import type { Ci } from './ci/ci.ts'
 import type { DeploySettings } from './settings.ts'
 
 /** What a command works with. */
-export interface Session {
+export interface Session extends Omit<SshSession, 'env'> {
   readonly settings: DeploySettings
   readonly options: Options
   /** Undefined for a person, or a CI that nobody knows. */
   readonly ci: Ci | undefined
   /** What stands behind the command's name. */
   readonly argument: string | undefined
-  /** Rejects with a Failure (unreachable). To be awaited before the first command that needs the server. */
-  readonly connected: Promise<void>
   readonly $: Shell
   /** git and its options: with them `server` is STAGING_REMOTE_REPO, whatever this clone's configuration says. */
   readonly git: readonly string[]

@@ -31,7 +31,7 @@ export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
   if (greeting && greeting.protocol !== protocol) throw misunderstanding(greeting)
   if (rejected.ask) throw askRefused(rejected.ask, pushed.hasMoved)
   if (greeting) throw noVerdict(goesBack)
-  if (!pushed.isComplete) throw explainBrokenPush(pushed.words)
+  if (!pushed.isComplete) throw explainBrokenPush(pushed.messages)
 
   const kept = `the server keeps the unanswered ask, until somebody runs there: git update-ref -d ${askedAs}`
   if (goesBack) {

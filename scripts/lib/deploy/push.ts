@@ -4,7 +4,7 @@ import { type Ask, askRef, isRollback } from '../protocol/asks.ts'
 import { emptyTrees } from '../protocol/ids.ts'
 import { formatOrigin } from '../protocol/origin.ts'
 import { type Greeting, parseGreeting, parseVerdict, type Verdict } from '../protocol/verdict.ts'
-import { harmless } from '../shared/foreign-text.ts'
+import { harmless, quote } from '../shared/foreign-text.ts'
 import { isLostRace } from '../ssh/explain-failure.ts'
 import { newUnique, type Session } from './clone.ts'
 
@@ -27,8 +27,8 @@ export interface Pushed {
   readonly hasMoved: boolean
   /** Why the branch, or the ask, was not taken. */
   readonly rejected: { readonly branch?: string | undefined; readonly ask?: string | undefined }
-  /** git's and ssh's own words; the server's programs are not among them. */
-  readonly words: string
+  /** What git and ssh print here. The lines of the server's programs are not among them. */
+  readonly messages: string
   /** Absent where no hook of ours has answered. */
   readonly greeting: Greeting | undefined
   /** The hook's last line, if it is about the commit that was asked for. */
@@ -39,7 +39,7 @@ export interface Pushed {
 export interface Listener {
   /** A line of the server's programs. */
   said(line: string): void
-  /** A line of git's or ssh's. */
+  /** A line of git's, or an indented one of ssh's. */
   noted(line: string): void
 }
 
@@ -54,7 +54,7 @@ const withoutOptions = ['-c', 'push.pushOption=', '-c', 'push.negotiate=false']
 
 /** Pushes, by default showing what git and the server print as it comes. */
 export async function push(session: Session, what: Push, listener = terminal): Promise<Pushed> {
-  const { $, git, server, settings } = session
+  const { $, git, server, settings, takeSshMessages } = session
   const { commit, ask, dryRun } = what
   const branchRef = commit && `refs/heads/${settings.BRANCH_NAME}`
   const askedAs = ask && askRef(settings.BRANCH_NAME, ask, newUnique())
@@ -66,14 +66,21 @@ export async function push(session: Session, what: Push, listener = terminal): P
   // exec: bash must not stand between git and a signal.
   const pushing = $`exec ${git} ${withoutOptions} push ${options} ${server} ${refspecs}`.nothrow()
 
-  const words: string[] = []
+  let sshMessages = ''
+  const gitMessages: string[] = []
+  const showSshMessages = () => {
+    const messages = takeSshMessages()
+    sshMessages += messages
+    if (messages) for (const line of quote(messages).split('\n')) listener.noted(line)
+  }
+  const showing = setInterval(showSshMessages, 100)
   let greeting: Greeting | undefined
   let verdict: Verdict | undefined
   for await (const line of createInterface({ input: pushing.stderr })) {
     // git adds blanks to the server's lines, which would wipe the rest of a progress bar.
     const [, spoken] = /^remote: (.*?) *$/.exec(line) ?? []
     if (spoken === undefined) {
-      words.push(line)
+      gitMessages.push(line)
       listener.noted(line)
       continue
     }
@@ -83,17 +90,20 @@ export async function push(session: Session, what: Push, listener = terminal): P
     if (spokenVerdict && (isRollback(ask?.verb) || spokenVerdict.commit === ask?.commit)) verdict = spokenVerdict
   }
   const answers = parsePorcelain((await pushing).stdout)
+  clearInterval(showing)
+  showSshMessages()
   const answerTo = (ref = '') => answers.get(ref)
   const ours = [branchRef, askedAs].filter(ref => ref !== undefined)
   return {
     push: what,
     askedAs,
     isComplete: ours.every(ref => answers.has(ref)),
-    hasMoved: ours.some(ref => ref !== askedAs && answerTo(ref)?.hasMoved),
+    hasMoved: ours.some(ref => ref !== askedAs && answerTo(ref)?.isTaken),
     rejected: { branch: answerTo(branchRef)?.rejection, ask: answerTo(askedAs)?.rejection },
-    words: words.join('\n'),
-    greeting,
-    verdict,
+    messages: sshMessages + gitMessages.join('\n'),
+    // What the server takes, it runs its hook for. Anything else that looks like the hook's lines is something else.
+    greeting: ours.some(ref => answerTo(ref)?.isTaken) ? greeting : undefined,
+    verdict: answerTo(askedAs)?.isTaken ? verdict : undefined,
   }
 }
 
@@ -125,15 +135,21 @@ async function findObject({ $, ci }: Session, { commit: id = '' }: Ask): Promise
   )
 }
 
+interface Answer {
+  /** Whether the server has something now that it did not have. */
+  readonly isTaken: boolean
+  readonly rejection: string | undefined
+}
+
 /** What git says of each ref (git-push(1), OUTPUT), less those of which it says that it does not know. */
-function parsePorcelain(stdout: string): Map<string, { hasMoved: boolean; rejection: string | undefined }> {
+function parsePorcelain(stdout: string): Map<string, Answer> {
   const lines = [...stdout.matchAll(/^(.)\t[^\t\n]*:([^\t\n]+)\t(.*)$/gm)]
   return new Map(
     lines
       .filter(([, , , summary = '']) => !summary.startsWith('[remote failure]'))
       .map(([, flag, ref = '', summary]) => [
         ref,
-        { hasMoved: flag !== '!' && flag !== '=', rejection: flag === '!' ? summary : undefined },
+        { isTaken: flag !== '!' && flag !== '=', rejection: flag === '!' ? summary : undefined },
       ]),
   )
 }

@@ -20,10 +20,11 @@ export async function tryKey({
   KNOWN_DEPLOYMENT_HOSTS: knownHosts,
   PROXY_JUMP: jump,
 }: CiSecrets): Promise<Trial> {
-  return withSshSession({ key, knownHosts, jump }, async env => {
+  return withSshSession({ key, knownHosts, jump }, async ({ env, takeSshMessages }) => {
     const listed = await $({ env: { ...process.env, ...env } })`git ls-remote -- ${STAGING_REMOTE_REPO}`
-    const isMissing = isMissingRepository(listed.stderr)
-    return { isAccepted: listed.ok || isMissing, hasRepository: listed.ok, output: listed.ok ? '' : listed.stderr }
+    const messages = takeSshMessages() + listed.stderr
+    const isMissing = isMissingRepository(messages)
+    return { isAccepted: listed.ok || isMissing, hasRepository: listed.ok, output: listed.ok ? '' : messages }
   })
 }
 

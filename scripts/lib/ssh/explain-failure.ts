@@ -226,10 +226,6 @@ export function explainConnectionFailure(words: string): Failure {
   )
 }
 
-/** Whether ssh has failed only to share its connection: it can still be made without that. */
-export const isNotShareable = (words: string) =>
-  /^(unix_listener|mux\w*|ControlSocket|ControlPath)\b|ControlPath too long/m.test(words)
-
 /** Whether the server was reached, and has no repository there. */
 export const isMissingRepository = (words: string) => /does not appear to be a git repository/.test(words)
 

@@ -1,11 +1,15 @@
+import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { quote, quoteForSh } from '../shared/foreign-text.ts'
 import { exitOnSignals } from '../shared/signals.ts'
 import { makePrivateFolder } from './private-folder.ts'
 import type { Remote } from './remote.ts'
 import { SharedConnection } from './shared-connection.ts'
+import { SshLog } from './ssh-log.ts'
 
-export interface SshSecrets {
+/** How the server is reached. */
+export interface SshAccess {
   /** A private key as OpenSSH reads it. Without it ssh logs in as it does for its user. */
   readonly key?: string | undefined
   /** known_hosts lines. Without them ssh knows the hosts that it knows for its user. */
@@ -16,7 +20,17 @@ export interface SshSecrets {
   readonly remote?: Remote | undefined
 }
 
-export type Environment = Readonly<Record<string, string>>
+export interface SshSession {
+  /** For git. */
+  readonly env: Readonly<Record<string, string>>
+  /**
+   * To be awaited before the first command that needs the server: the connection is made meanwhile. It rejects with a
+   * Failure (unreachable), and nothing was sent then.
+   */
+  readonly connected: Promise<void>
+  /** What ssh printed since the last call: git's standard error has none of it. */
+  readonly takeSshMessages: () => string
+}
 
 const withKey = (folder: string) => `\
 Host *
@@ -40,29 +54,27 @@ Host *
  * The secrets lie in a private temporary folder for as long as that takes, and are gone afterwards, also when the
  * program is interrupted; those of a run that was killed are swept by the next.
  *
- * @param action gets the environment for git, and a promise that it awaits before its first command that needs the
- * server: the connection is made meanwhile. It rejects with a Failure (unreachable), and nothing was sent then.
+ * @param access undefined where git needs no ssh
  */
 export async function withSshSession<T>(
-  { key, knownHosts, jump, remote }: SshSecrets,
-  action: (env: Environment, connected: Promise<void>) => Promise<T>,
+  access: SshAccess | undefined,
+  action: (session: SshSession) => Promise<T>,
 ): Promise<T> {
   // git's and ssh's messages are told apart by their words, which are English only so.
   const env = { LC_ALL: 'C' }
-  const through = jump ? ['-J', jump] : []
-  const useSsh = (options: readonly string[]): Environment => ({
-    ...env,
-    GIT_SSH_COMMAND: ['ssh', ...options].map(word => `'${word}'`).join(' '),
-    GIT_SSH_VARIANT: 'ssh',
-  })
   const connected = Promise.resolve()
-  if (key === undefined && knownHosts === undefined) return action(jump ? useSsh(through) : env, connected)
+  if (access === undefined) return action({ env, connected, takeSshMessages: () => '' })
+  const { key, knownHosts, jump, remote } = access
 
   let folder = ''
+  let log: SshLog | undefined
   let connection: SharedConnection | undefined
   const end = () => {
     connection?.close()
     connection = undefined
+    const messages = log?.takeNew()
+    log = undefined
+    if (messages) process.stderr.write(`${quote(messages)}\n`)
     if (folder) rmSync(folder, { recursive: true, force: true })
   }
   // First: it shows ssh's last words, and a CI takes commands again when all is shown.
@@ -72,21 +84,43 @@ export async function withSshSession<T>(
     // A file and not -o options: the ssh that a jump starts inherits the one and not the other. The other way round
     // for the jump and the shared connection, which are not for that ssh.
     folder = makePrivateFolder(folder => ({
-      known_hosts: knownHosts ?? '',
+      ...(knownHosts !== undefined && { known_hosts: knownHosts }),
       ...(key !== undefined && { key, config: withKey(folder) }),
     }))
+    log = new SshLog(folder)
+    const { file } = log
+    const takeSshMessages = () => log?.takeNew() ?? ''
+    const sessionWith = (options: readonly string[], connected = Promise.resolve()): SshSession => {
+      const ssh = ['ssh', ...options].map(quoteForSh).join(' ')
+      const GIT_SSH_COMMAND = `exec ${ssh} 2>>${quoteForSh(file)}`
+      return { env: { ...env, GIT_SSH_COMMAND, GIT_SSH_VARIANT: 'ssh' }, connected, takeSshMessages }
+    }
+    const through = jump ? ['-J', jump] : []
+    if (key === undefined && knownHosts === undefined) {
+      if (jump) return await action(sessionWith(through))
+      const GIT_SSH_COMMAND = `${findUsersSsh()} 2>>${quoteForSh(file)}`
+      return await action({ env: { ...env, GIT_SSH_COMMAND }, connected, takeSshMessages })
+    }
     if (key === undefined) {
       const hosts = [`UserKnownHostsFile=${folder}/known_hosts`, 'GlobalKnownHostsFile=/dev/null']
       const options = [...hosts, 'StrictHostKeyChecking=yes'].flatMap(option => ['-o', option])
-      return await action(useSsh([...options, ...through]), connected)
+      return await action(sessionWith([...options, ...through]))
     }
     const options = ['-F', join(folder, 'config'), ...through]
-    if (remote?.host === undefined) return await action(useSsh(options), connected)
-    connection = new SharedConnection(['ssh', ...options], folder, remote, { persist: !jump })
-    return await action(useSsh([...options, '-S', connection.socket]), connection.opened)
+    if (remote === undefined) return await action(sessionWith(options))
+    connection = new SharedConnection(['ssh', ...options], folder, log, remote, { persist: !jump })
+    return await action(sessionWith([...options, '-S', connection.socket], connection.opened))
   } finally {
     end()
     process.off('exit', end)
     ignoreSignals()
   }
+}
+
+/** The command that git would take, in the order in which it looks (git, GIT_SSH_COMMAND and core.sshCommand). */
+function findUsersSsh(): string {
+  const { GIT_SSH_COMMAND, GIT_SSH } = process.env
+  if (GIT_SSH_COMMAND) return GIT_SSH_COMMAND
+  const { stdout } = spawnSync('git', ['config', '--get', 'core.sshCommand'], { encoding: 'utf8' })
+  return stdout?.trim() || quoteForSh(GIT_SSH || 'ssh')
 }

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, linkSync, openSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { harmless } from '../shared/foreign-text.ts'
-import { explainConnectionFailure, isNotShareable } from './explain-failure.ts'
+import { explainConnectionFailure } from './explain-failure.ts'
 import type { Remote } from './remote.ts'
+import type { SshLog } from './ssh-log.ts'
 
 /**
  * One connection to the server for all the git commands of a run (ssh_config(5), ControlMaster). An ssh of ours holds
@@ -13,39 +14,39 @@ import type { Remote } from './remote.ts'
 export class SharedConnection {
   /** Where the ssh processes of git find it. Where there is none, they connect by themselves. */
   readonly socket: string
-  /** @throws Failure (unreachable); ssh having no way to share a connection here is none */
+  /** @throws Failure (unreachable); that no connection can be shared here is none */
   readonly opened: Promise<void>
   readonly #ssh: readonly [string, ...string[]]
-  readonly #log: string
+  readonly #log: SshLog
   readonly #opening: ChildProcess
   #isOpen = false
-  #seen = 0
 
   /**
    * @param ssh its program and options
-   * @param folder a private one, for the socket and what ssh says
+   * @param folder a private one, for the socket
    * @param persist whether ssh ends by itself when we were killed. It does not show what a jump says then.
    */
   constructor(
     ssh: readonly [string, ...string[]],
     folder: string,
+    log: SshLog,
     { user, host, port }: Remote,
     { persist }: { persist: boolean },
   ) {
     this.socket = join(folder, 'ssh')
-    this.#log = join(folder, 'log')
+    this.#log = log
     this.#ssh = [...ssh, '-S', this.socket]
     const [program, ...options] = this.#ssh
-    const log = openSync(this.#log, 'ax', 0o600)
-    const background = ['-f', '-N', '-M', ...(persist ? ['-o', 'ControlPersist=60'] : []), '-E', this.#log]
+    const background = ['-f', '-N', '-M', ...(persist ? ['-o', 'ControlPersist=60'] : []), '-E', log.file]
     const destination = [...(port ? ['-p', `${port}`] : []), '--', user ? `${user}@${host}` : (host as string)]
+    const output = openSync(log.file, 'a')
     // A file and no pipe: the ssh that goes into the background may keep it open.
     // Not by zx: every deployment waits for this, and zx is loaded meanwhile.
     this.#opening = spawn(program, [...options, ...background, ...destination], {
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', output, output],
       env: { ...process.env, LC_ALL: 'C' },
     })
-    closeSync(log)
+    closeSync(output)
     this.opened = this.#open()
     // Whoever fails before it waits for the connection has something else to say.
     this.opened.catch(() => {})
@@ -56,22 +57,31 @@ export class SharedConnection {
       this.#opening.on('error', resolve).on('exit', resolve)
     })
     this.#isOpen = ended === 0
-    const words = ended instanceof Error ? ended.message : this.#newWords()
-    if (!this.#isOpen && !isNotShareable(words)) throw explainConnectionFailure(words)
+    const messages = ended instanceof Error ? ended.message : this.#log.takeNew()
+    if (!this.#isOpen && (await canHoldSocket(this.socket))) throw explainConnectionFailure(messages)
   }
 
-  /** Ends the connection, and shows what ssh has said of it since it was made. Waits: the program may be about to end. */
+  /** Waits until the connection has ended: the program may be about to. */
   close(): void {
     const [program, ...options] = this.#ssh
     if (this.#isOpen) spawnSync(program, [...options, '-O', 'exit', '--', 'any'], { stdio: 'ignore' })
     else this.#opening.kill()
-    process.stderr.write(harmless(this.#newWords()))
   }
+}
 
-  #newWords(): string {
-    const words = readFileSync(this.#log, 'utf8')
-    const seen = this.#seen
-    this.#seen = words.length
-    return words.slice(seen)
+/**
+ * Whether ssh can have made its socket there, which not every file system allows. It is tried, as ssh does it (a socket
+ * and a hard link to it): what ssh says may be what somebody on the way to the server has sent.
+ */
+async function canHoldSocket(socket: string): Promise<boolean> {
+  const trial = createServer()
+  try {
+    await new Promise<void>((resolve, reject) => trial.once('error', reject).listen(`${socket}.trial`, resolve))
+    linkSync(`${socket}.trial`, `${socket}.link`)
+    return true
+  } catch {
+    return false
+  } finally {
+    trial.close()
   }
 }

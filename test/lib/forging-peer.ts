@@ -1,0 +1,29 @@
+import { createServer } from 'node:net'
+import { sshString } from '../../scripts/lib/ssh/key-blob.ts'
+import { listen } from './ports.ts'
+import type { CleansUp } from './sshd.ts'
+
+const disconnect = 1
+const protocolError = 2
+
+/**
+ * Listens where an ssh server should, has no host key, and sends an SSH disconnect message with a text of its own, as
+ * anybody on the way to the server can. Returns its port.
+ */
+export async function startForgingPeer(t: CleansUp, text: string): Promise<number> {
+  const payload = Buffer.concat([Buffer.from([disconnect, 0, 0, 0, protocolError]), sshString(text), sshString('')])
+  const server = createServer(socket => {
+    socket.on('error', () => {})
+    socket.write('SSH-2.0-x\r\n')
+    // Its own version and key exchange come first.
+    socket.once('data', () => socket.end(packetOf(payload)))
+  })
+  t.after(() => void server.close())
+  return listen(server)
+}
+
+/** A packet before any key was exchanged (RFC 4253, section 6): a multiple of eight bytes, at least four of padding. */
+function packetOf(payload: Buffer): Buffer {
+  const padding = 4 + (-(payload.length + 9) & 7)
+  return sshString(Buffer.concat([Buffer.from([padding]), payload, Buffer.alloc(padding)]))
+}
