@@ -1,11 +1,11 @@
-// Draws the picture of the rooms in docs/architecture.md, from the imports of the three scripts.
+// Makes the parts of docs/architecture.md that follow from the code: the picture of the rooms, from the imports of the three
+// scripts, and the table of a deployment's steps.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
 export const page = join(import.meta.dirname, 'architecture.md')
-const picture = /(?<=<!-- rooms: made by docs\/architecture.ts -->\n).*?(?=<!-- end -->)/s
 
 /** A script is a room of its own; a file below scripts/lib belongs to the folder there. */
 const roomOf = (file: string) =>
@@ -43,10 +43,33 @@ function findArrows(): [string, string][] {
     .sort()
 }
 
-/** The page with a picture that is up to date. */
-export function redraw(text: string): string {
+function drawRooms(): string {
   const arrows = findArrows().map(([from, to]) => `  ${from} --> ${to}\n`)
-  return text.replace(picture, () => `\n\`\`\`mermaid\nflowchart TD\n${arrows.join('')}\`\`\`\n\n`)
+  return `\`\`\`mermaid\nflowchart TD\n${arrows.join('')}\`\`\`\n`
 }
 
-if (import.meta.main) writeFileSync(page, redraw(readFileSync(page, 'utf8')))
+/** The steps in the order in which scripts/post-receive.ts lists them. */
+function listSteps(): string {
+  const script = readFileSync(join(root, 'scripts/post-receive.ts'), 'utf8')
+  const files = [...script.matchAll(/import\('\.\/(lib\/hook\/steps\/([\w-]+)\.ts)'\),$/gm)]
+  const rows = files.map(([, file = '', name = '']) => {
+    const source = readFileSync(join(root, 'scripts', file), 'utf8')
+    const [, title = ''] =
+      /(?:^export (?:const|function) name\b.*?|\bbegin\()['`]([A-Z][A-Z ]+[A-Z])/ms.exec(source) ?? []
+    const parts = source.matchAll(/(?:\btouches\b.*|\bmarkChanged\()'([a-z]+)'/g)
+    const touches = [...parts].map(([, part]) => part).join(', ')
+    return `| [${name}](../scripts/${file}) | ${title} | ${touches} |\n`
+  })
+  return `| step | is announced as | touches |\n|---|---|---|\n${rows.join('')}`
+}
+
+/** The page with these parts up to date. */
+export function remake(text: string): string {
+  const parts = { rooms: drawRooms, steps: listSteps }
+  return Object.entries(parts).reduce((page, [name, make]) => {
+    const part = new RegExp(`(?<=<!-- ${name}: made by docs/architecture.ts -->\n).*?(?=<!-- end -->)`, 's')
+    return page.replace(part, () => `\n${make()}\n`)
+  }, text)
+}
+
+if (import.meta.main) writeFileSync(page, remake(readFileSync(page, 'utf8')))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
-import { page, redraw } from '../docs/architecture.ts'
+import { page, remake } from '../docs/architecture.ts'
 import { settingNames } from '../scripts/lib/hook/settings.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -33,9 +33,9 @@ describe('The links of', () => {
   }
 })
 
-it('docs/architecture.md shows the rooms as they are; `node docs/architecture.ts` draws them', () => {
+it('docs/architecture.md shows rooms and steps as they are; `node docs/architecture.ts` brings it up to date', () => {
   const text = readFileSync(page, 'utf8')
-  assert.equal(text, redraw(text))
+  assert.equal(text, remake(text))
 })
 
 for (const file of ['.env.example', 'README.md']) {
