@@ -22,8 +22,8 @@ const help = `Usage: setup-ssh [--github OWNER/REPO] [--print-secrets DIR] [--ss
        setup-ssh --hook SERVER_ENV [--keep-settings] [--ssh-dir DIR] [--env-file FILE]
 
 Lets the CI push to STAGING_REMOTE_REPO, and only that: learns the server's host keys, creates a deploy key, authorizes
-it at the server through your own ssh access, tries it, and says what the CI needs. Where the server is reached through
-PROXY_JUMP, it does the same there. It can run any number of times, and never overwrites or replaces a key. Exits with
+it at the server through your own ssh access, tries it, and says what the CI needs. With PROXY_JUMP it does the same at
+the jump host. It can run any number of times, and never overwrites or replaces a key. Exits with
   0  the server accepts the key
   1  the server accepts the key, but gh could not store what the CI needs
   2  settings or usage are wrong, or the host keys have not been confirmed

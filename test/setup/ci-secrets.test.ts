@@ -87,7 +87,7 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     const open = join(site.folder, 'open')
     mkdirSync(open, { mode: 0o755 })
     const shared = assertExit(await site.setupSsh({ args: ['--print-secrets', open] }), 2)
-    assert.match(shared.stderr, /Others may look into /)
+    assert.match(shared.stderr, /Others can read /)
     assert.deepEqual(readdirSync(open), [])
 
     const taken = join(site.folder, 'taken')

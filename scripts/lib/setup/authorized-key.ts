@@ -5,10 +5,10 @@ import { $, feed } from './shell.ts'
 
 /**
  * The options before a key in authorized_keys that let it push to this repository and list it, and nothing else: no
- * shell, no files, no forwarding, no other repository. `restrict,command="git-receive-pack '/r.git'"` would do that as
- * well, but would send a push to any other repository to this one without a word.
+ * shell, no files, no forwarding, no other repository. `restrict,command="git-receive-pack '/r.git'"` would do that,
+ * too, but a push to any other repository would go to this one, and the pusher would not see it.
  *
- * @throws Failure (usage) for a path that means more to a shell than it says
+ * @throws Failure (usage) for a path with a character that a shell may interpret
  */
 export function restrictionTo({ path }: Remote): string {
   if (/['"`$\\!]/.test(path)) {
@@ -16,7 +16,7 @@ export function restrictionTo({ path }: Remote): string {
       fix: 'rename the repository, so that its path has no quotes, backquotes, backslashes, $ or !',
     })
   }
-  // git asks for 'PATH'. That quote cannot be written in inSh, so ? stands for it; what runs is fixed, in any case.
+  // git sends the path in single quotes, which inSh cannot hold: ? matches each. The command that runs is fixed.
   const allow = (program: string) => `"${program} "?"${path}"?) exec ${program} "${path}" ;;`
   return `restrict,${commandOption(
     [
@@ -41,18 +41,18 @@ export function addressOf({ host, port = 22 }: Server): string {
   return `${name.includes(':') ? `[${name}]` : name}:${port}`
 }
 
-/** How the commands above end for all that they do not allow. The shell's own 126: found, and may not run. */
+/** The exit code with which the commands above refuse everything else. A shell's 126 means: found, but may not run. */
 export const refusal = 126
 
 /**
- * sshd gives a command to the user's login shell, which may be fish or csh. `'...'` without `'`, `!` and `\'` is the one
- * thing that all of them read alike.
+ * sshd gives a command to the user's login shell, which may be fish or csh. All shells read `'...'` alike, if there is
+ * no `'`, `!` or `\'` in it.
  */
 const inSh = (script: string) => `sh -c '${script}'`
 
 const commandOption = (script: string) => `command="${`exec ${inSh(script)}`.replaceAll('"', '\\"')}"`
 
-/** Runs on the server, and gets the key and the line on its input: nothing from outside meets a shell. */
+/** Runs on the server. Reads the key and the line from its input, so that no shell interprets them. */
 const addLine = [
   'echo pushlive: reached',
   'set -e',
@@ -64,7 +64,7 @@ const addLine = [
   'touch "$file"',
   'if grep -v "^[[:space:]]*#" "$file" | grep -qxF -e "$line"; then echo pushlive: present; exit; fi',
   'if grep -v "^[[:space:]]*#" "$file" | grep -qF -e "$blob"; then echo pushlive: differs; exit; fi',
-  // A line behind one without newline would be lost without a word.
+  // Without this, a line after one that lacks its newline would become a part of it.
   'if test -n "$(tail -c 1 "$file")"; then echo >> "$file"; fi',
   'printf "%s\\n" "$line" >> "$file"',
   'chmod 700 ~/.ssh',
@@ -78,7 +78,7 @@ export interface Authorization {
    * the operator is let in, but the login shell runs nothing. `no access`: the operator cannot log in.
    */
   readonly outcome: 'added' | 'present' | 'differs' | 'not written' | 'no commands' | 'no access'
-  /** What ssh and the server said, where the line is not there. */
+  /** What ssh and the server printed, if the line was not added. */
   readonly output: string
 }
 
@@ -90,12 +90,12 @@ export interface Authorization {
 export async function authorizeKey(login: readonly string[], line: string, publicKey: string): Promise<Authorization> {
   const ssh = $({ stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' } })`${login} ${inSh(addLine)}`
   const { exitCode, stdout, stderr } = await feed(ssh, `${blobOf(publicKey)}\n${line}\n`)
-  // A login shell's greeting may stand before it.
-  const outcomes = [...stdout.matchAll(/^pushlive: (reached|added|present|differs)$/gm)].map(([, word]) => word)
+  // A login shell may print a greeting before it.
+  const outcomes = [...stdout.matchAll(/^pushlive: (reached|added|present|differs)$/gm)].map(([, outcome]) => outcome)
   const outcome = outcomes.at(-1) as 'reached' | 'added' | 'present' | 'differs' | undefined
   if (outcome === 'reached') return { outcome: 'not written', output: stderr.trim() }
   if (outcome) return { outcome, output: stderr.trim() }
-  // nologin says on its standard output that it is one. 255 is ssh's own.
+  // nologin prints its message to standard output. 255 is ssh's own exit code.
   if (exitCode !== 255) return { outcome: 'no commands', output: `${stdout}${stderr}`.trim() }
   return { outcome: 'no access', output: stderr.trim() }
 }

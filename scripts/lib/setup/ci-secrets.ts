@@ -9,18 +9,18 @@ export interface CiSecrets {
   readonly STAGING_REMOTE_REPO: string
   readonly KNOWN_DEPLOYMENT_HOSTS: string
   readonly SSH_DEPLOYMENT_KEY: string
-  /** Only where there is one. */
+  /** If there is one. */
   readonly PROXY_JUMP?: string
 }
 
-/** What GitHub calls it. The key alone is a secret: an address that is one is *** in all logs, also where it helps. */
+/** How GitHub stores it. Only the key is a secret: GitHub replaces secrets by ***, and logs need the addresses. */
 const kindOf = (name: string) => (name === 'SSH_DEPLOYMENT_KEY' ? 'secret' : 'variable')
 
 /**
- * Stores them in a GitHub repository. The values go through gh's input: everybody on the machine can read a process's
- * arguments.
+ * Stores them in a GitHub repository. The values go through gh's input, because every user of the machine can read a
+ * process's arguments.
  *
- * @returns why it could not be done, if so
+ * @returns what went wrong; undefined if all are stored
  */
 export async function storeAtGithub(secrets: CiSecrets, repository: string): Promise<string | undefined> {
   for (const [name, value] of Object.entries(secrets)) {
@@ -32,14 +32,14 @@ export async function storeAtGithub(secrets: CiSecrets, repository: string): Pro
 }
 
 /**
- * Writes each secret to a file of its name (mode 600), in a folder for them alone (mode 700).
+ * Writes each secret to a file of its name (mode 600), in a private folder (mode 700).
  *
- * @throws Failure (usage) for a folder that others may read, and for a file with another content
+ * @throws Failure (usage) if others may read the folder, or if a file has another content
  */
 export function writeSecrets(secrets: CiSecrets, folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   if ((statSync(folder).mode & 0o077) !== 0) {
-    throw new Failure(exitCode.usage, `Others may look into ${folder}, so no secret was written there.`, {
+    throw new Failure(exitCode.usage, `Others can read ${folder}, so no secret was written there.`, {
       fix: 'name a folder that is not there yet',
     })
   }
@@ -54,7 +54,7 @@ export function writeSecrets(secrets: CiSecrets, folder: string): void {
   }
 }
 
-/** What to store under which name; in place of the key, the command that stores it. */
+/** The values to store, by their names; in place of the key, the command that stores it. */
 export function describeSecrets(secrets: CiSecrets, keyFile: string, repository = 'OWNER/REPO'): string {
   const storeKey = `gh secret set SSH_DEPLOYMENT_KEY -R ${repository} < ${quoteForSh(keyFile)}`
   return Object.entries({ ...secrets, SSH_DEPLOYMENT_KEY: storeKey })

@@ -12,8 +12,8 @@ export interface DeployKey {
 }
 
 /**
- * A key pair without a passphrase in `file` and `file.pub`, made if it is not there. A key that is there is kept.
- * ssh-keygen itself would overwrite one for a `y` on its input, and an orphan `.pub` without a word.
+ * Makes a key pair without a passphrase in `file` and `file.pub`, unless it is there. Looks first, because ssh-keygen
+ * overwrites a key if it reads `y` from its input, and a `.pub` without its key even without asking.
  *
  * @throws Failure (usage) for a key that cannot be used
  */
@@ -40,8 +40,8 @@ async function readPublicKey(file: string): Promise<string> {
   const publicKey = derived.stdout.trim()
   if (!existsSync(`${file}.pub`)) writeFileSync(`${file}.pub`, `${publicKey}\n`, { mode: 0o644, flag: 'wx' })
 
-  const [beside = ''] = readFileSync(`${file}.pub`, 'utf8').trim().split(/\r?\n/)
-  if (blobOf(beside) === blobOf(publicKey)) return beside
+  const [line = ''] = readFileSync(`${file}.pub`, 'utf8').trim().split(/\r?\n/)
+  if (blobOf(line) === blobOf(publicKey)) return line
   throw new Failure(exitCode.usage, `${file}.pub does not belong to ${file}.`, {
     fix: `move one of them away, or write the right one: ssh-keygen -y -f ${file} > ${file}.pub`,
   })

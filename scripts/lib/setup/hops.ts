@@ -9,14 +9,14 @@ export interface Hop {
   readonly place: string
   /** Its `Host` in ssh's configuration. */
   readonly alias: string
-  /** What stands before the key in authorized_keys there, and what that lets it do. */
+  /** The options before the key in authorized_keys there, and what they let it do. */
   readonly restriction: string
   readonly mayDo: string
-  /** Through which it is reached. */
+  /** The hop before it. */
   readonly jump?: Hop | undefined
 }
 
-/** The jump host, where there is one, and the server. */
+/** The jump host, if there is one, and the server. */
 export function findHops(server: Server, jumpServer: Server | undefined): readonly Hop[] {
   const alias = aliasOf(server)
   const jump: Hop | undefined = jumpServer && {
@@ -37,7 +37,7 @@ export function findHops(server: Server, jumpServer: Server | undefined): readon
   return jump ? [jump, target] : [target]
 }
 
-/** Tells host and repository, and can be a file's name and a `Host` of ssh's configuration. */
+/** A name made of host and repository, for the key's file and for the `Host` in ssh's configuration. */
 export function aliasOf({ host, path }: Server): string {
   const repository = basename(path, '.git') || 'repository'
   return `pushlive-${host}-${repository}`.replace(/[^A-Za-z0-9._-]/g, '_')

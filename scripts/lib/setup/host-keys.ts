@@ -9,20 +9,20 @@ import { $, feed } from './shell.ts'
 import { readIfThere } from './users-file.ts'
 
 /**
- * All host keys of a server, one for each type. ssh-keyscan asks the network, so what it returns may come from
- * anybody: nothing of it is to be trusted as it is.
+ * All host keys of a server, one for each type. An attacker on the network can answer ssh-keyscan, so none of them is
+ * trusted yet.
  *
- * @param login the operator's ssh to the hop's jump host, where there is one: ssh-keyscan knows no jumps, so it runs there
- * @throws Failure (unreachable) where no ssh server answers
+ * @param login the operator's ssh to the hop's jump host, if it has one: ssh-keyscan cannot use a jump, so it runs there
+ * @throws Failure (unreachable) if no ssh server answers
  */
 export async function scanHostKeys({ server, jump }: Hop, login: readonly string[] = []): Promise<KnownHost[]> {
   const name = knownHostsName(server)
   const types = 'ed25519,ecdsa,rsa'
-  // The host goes through its input: at the jump host a shell reads the arguments.
+  // The host goes through its input, because on the jump host a shell reads the arguments.
   const scan = $({ stdio: 'pipe' })`${login} ssh-keyscan -T 10 -t ${types} -p ${server.port ?? 22} -f -`
-  // It prints nothing for refused and timed out, and a partial success is one: only the lines tell.
+  // Its exit code does not tell a timeout or a refusal from a success in part. Only its lines do.
   const { stdout, stderr } = await feed(scan, `${server.host}\n`)
-  // It prints them as they come. Sorted, the secrets of the CI are the same each time.
+  // Sorted, because it prints them as they arrive, and the secrets of the CI should be the same each time.
   const keys = parseKnownHosts(stdout)
     .map(key => ({ ...key, hosts: name }))
     .sort((a, b) => (a.type < b.type ? -1 : 1))
@@ -44,19 +44,18 @@ export function describeKey({ type, blob }: KnownHost): string {
   return `${fingerprint(blob)}  ${type.replace(/^ssh-|-sha2.*$/g, '').toUpperCase()}`
 }
 
-/** What adding host keys to a known_hosts file comes to. */
+/** The result of adding host keys to a known_hosts file. */
 export interface Merge {
-  /** What to append to the file; empty where all is known. */
+  /** The text to append to the file; empty if all keys are known. */
   readonly appended: string
   readonly added: readonly KnownHost[]
-  /** Offered keys beside the different ones of the same type that the file has for this host. */
+  /** The offered keys of which the file has a different one, of the same type, for this host. */
   readonly conflicts: readonly { readonly known: KnownHost; readonly offered: KnownHost }[]
 }
 
 /**
- * Adds entries to a known_hosts file by appending only. An entry counts as known when the file has its key for its
- * host. Where the file has another key of that type for it, or has revoked the key, that is a conflict, and the entry
- * is left out.
+ * Adds entries to a known_hosts file by appending only. An entry is known if the file has its key for its host. If the
+ * file has another key of that type for the host, or revokes the key, that is a conflict: the entry is not added.
  */
 export function mergeKnownHosts(existingText: string, offers: readonly KnownHost[]): Merge {
   const existing = parseKnownHosts(existingText).filter(({ marker }) => marker !== '@cert-authority')
@@ -81,16 +80,16 @@ function isPin({ marker }: KnownHost): boolean {
 }
 
 export interface Trust {
-  /** The keys that the operator vouches for, by having them or by what was answered. */
+  /** The keys that the operator has already, or has confirmed. */
   readonly trusted: readonly KnownHost[]
   readonly added: readonly KnownHost[]
 }
 
 /**
- * Adds a server's keys to a known_hosts file, if they are the right ones: those that have a fingerprint of the list,
- * or, where there is no list, those that the operator confirms at the terminal. Never replaces a key.
+ * Adds a server's keys to a known_hosts file: those whose fingerprints are in the list, or without a list those that the
+ * operator confirms at the terminal. Never replaces a key.
  *
- * @throws Failure (unreachable) for keys that are not those that are known or listed; (usage) where nobody can be asked
+ * @throws Failure (unreachable) for keys other than the known or listed ones; (usage) if there is no terminal to ask at
  */
 export async function pinHostKeys(
   file: string,
@@ -103,7 +102,7 @@ export async function pinHostKeys(
   if (conflicts.length > 0) {
     throw new Failure(
       exitCode.unreachable,
-      `${name} shows another host key than the one that is known: it was set up anew, or someone intercepts the connection.`,
+      `${name} shows another host key than the one that is known: the server was reinstalled, or someone intercepts the connection.`,
       {
         why: conflicts
           .map(
@@ -111,7 +110,7 @@ export async function pinHostKeys(
               `known   ${describeKey(known)}${known.marker ? `  ${known.marker}` : ''}\noffered ${describeKey(offered)}`,
           )
           .join('\n'),
-        fix: `ask whoever runs the server for its fingerprint; only if it is the offered one, remove the known key from ${file} yourself and run setup-ssh again`,
+        fix: `ask the server's administrator for its fingerprint; only if it is the offered one, remove the known key from ${file} yourself and run setup-ssh again`,
       },
     )
   }
@@ -125,7 +124,7 @@ export async function pinHostKeys(
           ...fingerprints.map(each => `expected ${each}`),
           ...scanned.map(key => `offered  ${describeKey(key)}`),
         ].join('\n'),
-        fix: 'ask whoever runs the server for its fingerprint',
+        fix: "ask the server's administrator for its fingerprint",
       },
     )
   }
@@ -136,21 +135,23 @@ export async function pinHostKeys(
   return { trusted: scanned.filter(key => known.includes(key) || vouched.includes(key)), added }
 }
 
-/** The unknown keys if the operator says yes; none of them where nobody can be asked but other keys are known. */
+/** The command that shows it, for the administrator. */
+const howToTell = 'on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub'
+
+/** The unknown keys if the operator says yes; none of them without a terminal, if other keys are known. */
 async function confirm(unknown: readonly KnownHost[], known: readonly KnownHost[]): Promise<readonly KnownHost[]> {
   if (unknown.length === 0) return []
   if (!process.stdin.isTTY || !process.stdout.isTTY) {
     if (known.length > 0) return []
     throw new Failure(exitCode.usage, `The host keys of ${unknown[0]?.hosts} have not been confirmed.`, {
       why: unknown.map(describeKey).join('\n'),
-      fix: 'set HOST_FINGERPRINT to the fingerprint that whoever runs the server tells you (there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), or run setup-ssh at a terminal',
+      fix: `set HOST_FINGERPRINT to the fingerprint that the server's administrator tells you (${howToTell}), or run setup-ssh at a terminal`,
     })
   }
   const terminal = createInterface({ input: process.stdin, output: process.stdout })
   try {
-    const question =
-      'Compare with what whoever runs the server tells you (there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub).\nAre these the keys of the right server (yes, no, or the fingerprint)? '
-    // Ctrl-C and Ctrl-D reject it.
+    const question = `Compare with what the server's administrator tells you (${howToTell}).\nAre these the keys of the right server (yes, no, or the fingerprint)? `
+    // Ctrl-C and Ctrl-D make it reject.
     const answer = (await terminal.question(question).catch(() => 'no')).trim()
     if (answer === 'yes') return unknown
     const named = unknown.filter(({ blob }) => fingerprint(blob) === answer)

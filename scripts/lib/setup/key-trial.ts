@@ -38,7 +38,7 @@ export interface ShellTrial {
   readonly output: string
 }
 
-/** Asks for a shell as somebody would who had stolen the key. */
+/** Asks for a shell, as a thief of the key would. */
 export async function tryShell(configFile: string, alias: string): Promise<ShellTrial> {
   const { exitCode, stdout, stderr } =
     await $`ssh -F ${configFile} -o BatchMode=yes -o ConnectTimeout=15 -T -- ${alias} true`

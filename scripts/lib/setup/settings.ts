@@ -28,7 +28,7 @@ const settings = {
     },
   },
   HOST_FINGERPRINT: {
-    means: 'the SHA256 fingerprint of the host key, or several with blanks between; without it you are asked',
+    means: 'the SHA256 fingerprint of the host key, or several with blanks between them; without it setup-ssh asks you',
     default: '',
     read: (text: string) => {
       const fingerprints = text
@@ -40,7 +40,7 @@ const settings = {
     },
   },
   SSH_KEY_FILE: {
-    means: 'where the deploy key is or is to be created',
+    means: 'the file of the deploy key, which is created if it is not there',
     read: (file: string) => {
       if (/["\\$\n\r]/.test(file)) throw new Error('has a character that ssh cannot read')
       return inHome(file)
@@ -69,7 +69,7 @@ export type SetupSettings = ReturnType<typeof readSetupSettings>
 
 /**
  * @param envFile in place of `.env`
- * @throws Failure (usage) that names all that is missing or wrong
+ * @throws Failure (usage) that names everything that is missing or wrong
  */
 export function readSetupSettings(envFile?: string) {
   loadEnvFile(envFile)

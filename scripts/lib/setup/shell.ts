@@ -1,11 +1,11 @@
 import { type ProcessPromise, $ as zx } from 'zx/core'
 
-/** Runs a command that shows and reads nothing; how it went, its exit code tells. */
+/** Runs a command without input, and shows none of its output. Its exit code tells whether it failed: it does not throw. */
 export const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
 /**
- * Gives a command (of `$({ stdio: 'pipe' })`) its input. zx's own `input` ends this program with EPIPE when the command
- * ends without reading it; whether that was right, its exit code tells.
+ * Writes to the input of a command (of `$({ stdio: 'pipe' })`). zx's own `input` ends this program with EPIPE if the
+ * command exits without reading it; here the command's exit code tells whether it failed.
  */
 export function feed(command: ProcessPromise, input: string): ProcessPromise {
   command.stdin.on('error', () => {})

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Hop } from './hops.ts'
 
-/** ssh goes by the passwd entry and not by $HOME, so this does too. */
+/** As ssh finds it: in the passwd entry, not in $HOME. */
 function homeFolder(): string {
   try {
     return userInfo().homedir
@@ -17,16 +17,16 @@ function homeFolder(): string {
   }
 }
 
-/** A file's absolute path; `~/` stands for what ssh takes it for. */
+/** A file's absolute path; `~/` is the home folder that ssh uses. */
 export function inHome(file: string): string {
   return resolve(file.startsWith('~/') ? join(homeFolder(), file.slice(2)) : file)
 }
 
 /**
- * Where everything of ssh's is, and how the operator logs in: with host keys that ssh knows, always.
+ * The files of ssh, and how the operator logs in: always with a known host key.
  *
  * @param given in place of `~/.ssh`
- * @throws Failure (usage) for a folder that cannot be written, and for a user whom ssh does not know
+ * @throws Failure (usage) for a folder that cannot be written, and for a user without a passwd entry
  */
 export function findSshFolder(given: string | undefined) {
   const home = homeFolder()
@@ -36,7 +36,7 @@ export function findSshFolder(given: string | undefined) {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (cause) {
-    throw new Failure(exitCode.usage, `${folder} is not yours to write.`, { why: String(cause), cause })
+    throw new Failure(exitCode.usage, `You cannot write to ${folder}.`, { why: String(cause), cause })
   }
   const config = join(folder, 'config')
   const entries = join(folder, 'pushlive.conf')
@@ -52,21 +52,21 @@ export function findSshFolder(given: string | undefined) {
     folder,
     /** The user's own configuration. */
     config,
-    /** Ours, beside it, and how the user's names it. */
+    /** Our own, and how the user's configuration includes it. */
     entries,
-    // ssh looks in ~/.ssh for a name without a path, whichever file includes it.
+    // ssh looks for a name without a path in ~/.ssh, whichever file includes it.
     include: given === undefined ? 'pushlive.conf' : `"${entries}"`,
     knownHosts,
     /**
-     * The operator's own ssh to a host, less the command that is to run there. A jump host lets it through by the deploy
-     * key: the ssh that it starts for that heeds a configuration and no options.
+     * The operator's own ssh to a host, without the command to run there. It passes the jump host with the deploy key,
+     * because the ssh that `-J` starts reads the configuration, and not the options given here.
      */
     login: ({ server: { user, host, port }, jump }: Hop): readonly string[] => [
       'ssh',
       ...(given === undefined ? [] : ['-F', config]),
       ...options.flatMap(option => ['-o', option]),
       ...(jump ? ['-J', jump.alias] : []),
-      // Where no port is given, the operator's configuration may name one.
+      // Without a port, the operator's configuration may name one.
       ...(port === undefined ? [] : ['-p', String(port)]),
       ...['-T', '--', `${user}@${host}`],
     ],
@@ -75,7 +75,7 @@ export function findSshFolder(given: string | undefined) {
 
 export type SshFolder = ReturnType<typeof findSshFolder>
 
-/** A value in which ssh's own `%` tokens mean nothing. */
+/** A value that ssh takes as it is: it would expand `%h`. */
 export function escapePercent(value: string): string {
   return value.replaceAll('%', '%%')
 }

@@ -2,12 +2,12 @@ import type { Authorization } from './authorized-key.ts'
 import type { Hop } from './hops.ts'
 import type { ShellTrial } from './key-trial.ts'
 
-/** What, whether it was there, was created or is left to do, and where. */
+/** A row of the table at the end: what it is about, whether it is done, and where it is. */
 export type Row = readonly [what: string, state: 'ok' | 'created' | 'TO DO', where: string]
 
 /**
- * @param outcome undefined where the key was accepted before
- * @param isAccepted whether the key does there what it is for
+ * @param outcome undefined if the server accepted the key before
+ * @param isAccepted whether the key can do there what it is made for
  */
 export function describeAuthorization(
   { server, place, mayDo }: Hop,
@@ -21,7 +21,7 @@ export function describeAuthorization(
     return toDo(`${place} gives the key a shell: put the line above in place of its own`)
   }
   if (isAccepted && shell === 'unknown') {
-    return done(`lets it ${mayDo}; whether it refuses a shell is not known: see above`)
+    return done(`lets it ${mayDo}; it is not known whether it refuses a shell: see above`)
   }
   if (isAccepted) return done(`lets it ${mayDo}, and refuses a shell`)
   if (outcome === 'differs') {
@@ -32,7 +32,7 @@ export function describeAuthorization(
   if (shell === 'refused') return toDo(`${place} lets the key in, but it cannot ${mayDo}: see above`)
   if (outcome === 'no commands' || shell === 'other') {
     return toDo(
-      `${place} runs no commands: its login shell is nologin, git-shell or the like; there, as root: chsh -s /bin/sh ${server.user}; then run setup-ssh again`,
+      `${place} runs no commands: its login shell is nologin, git-shell or similar; as root on that host, run chsh -s /bin/sh ${server.user}; then run setup-ssh again`,
     )
   }
   if (outcome === 'no access') return toDo(`you cannot log in as ${place}: have the line above added there`)
@@ -40,7 +40,7 @@ export function describeAuthorization(
   return toDo(`the line is there, but ${place} does not accept the key: see above`)
 }
 
-/** @param problem why the secrets could not be stored in the repository, if so */
+/** @param problem why the secrets are not stored in the repository; undefined if they are */
 export function describeHandOut(
   folder: string | undefined,
   repository: string | undefined,

@@ -2,17 +2,17 @@ import { existsSync, lstatSync, readFileSync, realpathSync, statSync, writeFileS
 import { exitCode, Failure } from '../shared/program.ts'
 import { replaceFile } from '../shared/replace-file.ts'
 
-/** A file's text, or nothing where there is no file. */
+/** A file's text; empty if there is no file. */
 export function readIfThere(file: string): string {
   return existsSync(file) ? readFileSync(file, 'utf8') : ''
 }
 
 /**
- * Puts new content into a file in one step, so that nobody ever sees a half of it: into the file that a symbolic link
- * leads to, with the mode that it had, or 600.
+ * Replaces the content of a file in one step, so that no reader sees half of it. Follows a symbolic link. The file keeps
+ * its mode; a new one gets 600.
  *
- * @throws Failure (usage) for a symbolic link that leads nowhere
- * @param verify looks at the new content in a file of its own beforehand; what it throws leaves the old one in place
+ * @param verify checks the new content in a temporary file first; if it throws, the old content stays
+ * @throws Failure (usage) for a symbolic link to a file that is not there
  */
 export async function replaceUsersFile(
   file: string,

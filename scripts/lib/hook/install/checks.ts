@@ -7,7 +7,7 @@ import { readEnvFile } from '../../shared/settings.ts'
 import { isFolder, lieInOneAnother } from '../settings.ts'
 import { isForeignHook, isForeignUpdateHook } from './hook-files.ts'
 
-/** What somebody wants to have installed. */
+/** What is to be installed, and where. */
 export interface Wanted {
   readonly repository: string
   readonly settingsFile: string | undefined
@@ -15,20 +15,20 @@ export interface Wanted {
   readonly branch: string | undefined
 }
 
-/** git in a folder, whatever repository the caller's environment is about. */
+/** git in a folder, without the repository that the caller's environment names. */
 export function gitIn(cwd: string) {
   const { GIT_DIR: _, GIT_WORK_TREE: __, ...env } = process.env
   return zx({ cwd, env, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /**
- * Looks at what is there, and tells what is to be done.
+ * Checks everything that an installation needs, and says what there is to do.
  *
- * @throws Failure (usage) that names all that is in the way
+ * @throws Failure (usage) that names everything that is wrong
  */
 export async function verifyInstallable({ repository, settingsFile, keepSettings, branch: expected }: Wanted) {
   const problems: string[] = []
-  const isWrong = (what: string, fix: string) => problems.push(`${what} To do: ${fix}.`)
+  const addProblem = (what: string, fix: string) => problems.push(`${what} To do: ${fix}.`)
 
   const isNew = !existsSync(repository) || (isFolder(repository) && readdirSync(repository).length === 0)
   const env = join(repository, '.env')
@@ -39,93 +39,97 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
   let text: Buffer | undefined
   try {
     if (replaces || hasSettings) settings = readEnvFile(replaces ? settingsFile : env)
-    else isWrong('There are no settings for the hook.', `write them as .env.example shows, to ${env}`)
+    else addProblem('There are no settings for the hook.', `write them as .env.example shows, to ${env}`)
     if (replaces) text = readFileSync(settingsFile)
   } catch (error) {
     const { message, why, fix } = error as Partial<Failure>
-    isWrong(why ? `${message} ${why}.` : `${message}`, fix || 'write them as .env.example shows')
+    addProblem(why ? `${message} ${why}.` : `${message}`, fix || 'write them as .env.example shows')
   }
 
-  // This program's own PATH is also that of the git that receives a push; the hook has another one where .env says so.
+  // The git that receives a push has the PATH of this program. The hook has that of .env, if it is set there.
   const needed = new Map([
     [process.env.PATH ?? '', ['git', 'bash']],
     [settings.PATH ?? process.env.PATH ?? '', ['git', 'bash', 'flock']],
   ])
   for (const [path, programs] of needed) {
     for (const program of programs.filter(program => !isOnPath(program, path))) {
-      isWrong(`There is no ${program} on the PATH ${path}.`, 'install it there')
+      addProblem(`There is no ${program} on the PATH ${path}.`, 'install it there')
     }
   }
   const canRunGit = ['git', 'bash'].every(program => isOnPath(program, process.env.PATH ?? ''))
 
   const branch = settings.BRANCH_NAME || 'main'
   if (expected !== undefined && expected !== branch) {
-    isWrong(`${branch} is the branch that is deployed here, and not ${expected}.`, `set BRANCH_NAME in ${place}`)
+    addProblem(`${branch} is the branch that is deployed here, and not ${expected}.`, `set BRANCH_NAME in ${place}`)
   }
   const workTree = settings.PATH_TO_GIT_WORK_TREE ?? ''
   if (replaces || hasSettings) {
     const isReplaced = !['', '1'].includes(settings.RELEASES ?? '')
     const problem = findProblemOfWorkTree(workTree, isReplaced, repository)
-    if (problem) isWrong(`PATH_TO_GIT_WORK_TREE ${problem}.`, `set it in ${place}`)
+    if (problem) addProblem(`PATH_TO_GIT_WORK_TREE ${problem}.`, `set it in ${place}`)
   }
   if (canRunGit) {
     const git = gitIn('/')({ nothrow: true })
     if (!(await git`git check-ref-format ${`refs/heads/${branch}`}`).ok) {
-      isWrong(`${branch} cannot be the name of a branch.`, `set BRANCH_NAME in ${place}`)
+      addProblem(`${branch} cannot be the name of a branch.`, `set BRANCH_NAME in ${place}`)
     }
   }
   if (isNew) {
     const folder = existingFolder(repository)
     if (!isWritable(folder))
-      isWrong(`${repository} cannot be made: ${whose(folder)}.`, 'make it, for the user who pushes')
-  } else if (canRunGit) await lookAtRepository(repository, isWrong)
+      addProblem(`${repository} cannot be made: ${explainNotWritable(folder)}.`, 'make it, for the user who pushes')
+  } else if (canRunGit) await checkRepository(repository, addProblem)
 
   if (problems.length > 0) {
     const what = 'Nothing was installed, and nothing was changed.'
-    throw new Failure(exitCode.usage, what, { why: problems.join('\n'), fix: 'mend this, and install again' })
+    throw new Failure(exitCode.usage, what, { why: problems.join('\n'), fix: 'correct this, and install again' })
   }
   return { repository, isNew, settings: text, branch, workTree }
 }
 
-async function lookAtRepository(repository: string, isWrong: (what: string, fix: string) => void): Promise<void> {
+async function checkRepository(repository: string, addProblem: (what: string, fix: string) => void): Promise<void> {
   if (!canBeEntered(repository)) {
-    isWrong(`${repository} is no folder that ${userName()} can enter.`, 'take another path, or move it away')
+    addProblem(`${repository} is no folder that ${userName()} can enter.`, 'take another path, or move it away')
     return
   }
   const git = gitIn(repository)({ nothrow: true })
-  // From inside, so that git looks at the owner too, as it does at a push.
+  // From inside, so that git checks the owner, too, as it does at a push.
   const found = await git`git rev-parse --is-bare-repository --git-dir --git-path hooks`
   const [isBare, gitDir, hooksFolder] = found.stdout.split('\n')
   if (isBare !== 'true' || gitDir !== '.') {
     const why = found.ok ? '' : `: ${found.stderr.trim()}`
-    isWrong(
+    addProblem(
       `${repository} is no bare repository that git lets ${userName()} use${why}.`,
       'take another path, or give it to the user who pushes',
     )
     return
   }
   if (hooksFolder !== 'hooks') {
-    isWrong(`git looks for hooks in ${hooksFolder}.`, 'unset core.hooksPath, for this repository or for the user')
+    addProblem(`git looks for hooks in ${hooksFolder}.`, 'unset core.hooksPath, for this repository or for the user')
   }
   for (const name of ['.', 'hooks', 'objects', 'refs']) {
     const folder = join(repository, name)
-    if (existsSync(folder) && !isWritable(folder)) isWrong(`${whose(folder)}.`, 'give it to the user who pushes')
+    if (existsSync(folder) && !isWritable(folder))
+      addProblem(`${explainNotWritable(folder)}.`, 'give it to the user who pushes')
   }
   const hook = join(repository, 'hooks/post-receive')
   const update = join(repository, 'hooks/update')
   for (const file of [hook, update, join(repository, '.env'), join(repository, '.env.before')]) {
-    if (isFolder(file)) isWrong(`${file} is a folder.`, 'move it away')
+    if (isFolder(file)) addProblem(`${file} is a folder.`, 'move it away')
   }
-  // A name that is taken by the same file is what an installation has left that was killed.
+  // If both names are of the same file, an installation was killed here.
   if (isForeignHook(hook) && isTaken(`${hook}.before`, hook)) {
-    isWrong(`${hook} is another hook, and ${basename(hook)}.before is there already.`, 'move one of the two away')
+    addProblem(`${hook} is another hook, and ${basename(hook)}.before is there already.`, 'move one of the two away')
   }
   if (isForeignUpdateHook(update) && isTaken(`${update}.local`, update)) {
-    isWrong(`${update} is another update hook, and update.local is there too.`, 'make one of the two, as update.local')
+    addProblem(
+      `${update} is another update hook, and update.local is there too.`,
+      'make one of the two, as update.local',
+    )
   }
 }
 
-/** @param isReplaced whether it is a link that is replaced. @returns what is wrong with it, behind its name */
+/** @param isReplaced whether it is a link, which is replaced. @returns what is wrong, as a sentence without its subject */
 function findProblemOfWorkTree(workTree: string, isReplaced: boolean, repository: string): string | undefined {
   if (!workTree) return 'is missing'
   if (!isAbsolute(workTree)) return `is not an absolute path: ${workTree}`
@@ -133,17 +137,17 @@ function findProblemOfWorkTree(workTree: string, isReplaced: boolean, repository
     return `(${workTree}) and the repository (${repository}) lie in one another`
   }
   const folder = existingFolder(isReplaced ? dirname(workTree) : workTree)
-  return isWritable(folder) ? undefined : `cannot be made or written: ${whose(folder)}`
+  return isWritable(folder) ? undefined : `cannot be made or written: ${explainNotWritable(folder)}`
 }
 
-/** The path itself, or what of it is there. */
+/** The path itself, or the nearest folder above it that is there. */
 function existingFolder(path: string): string {
   let folder = resolve(path)
   while (!existsSync(folder)) folder = dirname(folder)
   return folder
 }
 
-const whose = (path: string) =>
+const explainNotWritable = (path: string) =>
   `${userName()} cannot write ${path}${isFolder(path) ? '' : ', which is a file'}, of user ${statSync(path).uid}`
 
 const canBeEntered = (path: string) => isFolder(path) && isAllowed(path, constants.X_OK)

@@ -7,10 +7,10 @@ import { quoteForSh } from '../../shared/foreign-text.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { replaceFile } from '../../shared/replace-file.ts'
 
-/** The second line of a hook that is run from its source, where no binary was built. */
+/** The second line of a hook that runs from its source, because there is no binary. */
 const sourceMark = '# pushlive post-receive, run from its source.'
 
-/** Whether this very program is the hook. */
+/** Whether the hook is this program. */
 export function isThisProgram(hook: string): boolean {
   return (
     isExecutable(hook) && (isSea() ? isSameFile(hook, process.execPath) : hasContent(hook, Buffer.from(sourceHook())))
@@ -18,9 +18,9 @@ export function isThisProgram(hook: string): boolean {
 }
 
 /**
- * Makes this very program the hook. A push meanwhile finds the old one or this one, and a hook that runs keeps its file.
+ * Makes this program the hook. A push meanwhile runs the old hook or the new one, and a running hook keeps its file.
  *
- * @throws Failure when it does not run there, such as on a file system that is mounted noexec; the old one stays then
+ * @throws Failure (usage) if it does not run there, as on a file system that is mounted noexec; the old one stays then
  */
 export async function placeProgram(hook: string): Promise<void> {
   await replaceFile(
@@ -43,7 +43,7 @@ function sourceHook(): string {
   return `#!/bin/sh\n${sourceMark}\nexec ${command.map(quoteForSh).join(' ')} "$@"\n`
 }
 
-/** Somebody's own: neither pushlive's binary, of whatever version, nor a way to its source. */
+/** Whether the hook is not pushlive's: neither a binary, of any version, nor a script that runs the source. */
 export function isForeignHook(hook: string): boolean {
   const text = readHook(hook)
   if (text === undefined) return false
@@ -55,7 +55,7 @@ export function isForeignUpdateHook(hook: string): boolean {
   return readHook(hook)?.includes(`\n${updateHookMark}\n`) === false
 }
 
-/** Undefined where there is none; a link that leads nowhere is one that git does not run. */
+/** Undefined if there is none. git does not run a link that leads nowhere. */
 function readHook(file: string): Buffer | undefined {
   return statSync(file, { throwIfNoEntry: false })?.isFile() ? readFileSync(file) : undefined
 }
@@ -80,15 +80,15 @@ const updateHookMark = '# pushlive: what may be pushed to this repository.'
 
 /**
  * `hooks/update`, which git runs for each ref of a push: `update REF OLD NEW`. It starts no process, because every push
- * waits for it. `receive.denyNonFastForwards` sees to it that the branch only goes forward.
+ * waits for it. `receive.denyNonFastForwards` makes the branch only go forward.
  *
  * Only an ask of the exact form is let in: a ref below it, or one in place of its folder, would block all later asks.
  */
 export const updateHook = (branch: string) => `\
 #!/bin/sh
 ${updateHookMark}
-# Each installation writes this file anew. Rules of your own go into update.local beside it, an update hook like any
-# other: it is asked about the branch and about tags, after this one has let them in.
+# Each installation overwrites this file. Put your own rules into update.local beside it, an update hook like any other:
+# it runs for the branch and for tags, after this one has accepted them.
 LC_ALL=C
 branch=${quoteForSh(branch)}
 ref=$1 old=$2 new=$3
@@ -112,7 +112,7 @@ case $ref in
       refuse "This is no way to ask for a deployment: $ref. Is deploy as new as the hook?"
     exit 0
     ;;
-  *) refuse "Only $branch can be pushed here, and new tags, not $ref. For another branch: BRANCH_NAME in .env on the server, and install there again." ;;
+  *) refuse "Only $branch can be pushed here, and new tags, not $ref. For another branch set BRANCH_NAME in .env on the server, and run there: post-receive install REPOSITORY" ;;
 esac
 
 own=\${0%/*}/update.local

@@ -17,19 +17,19 @@ import {
 
 const help = `Usage: post-receive install REPOSITORY [--settings FILE [--keep-settings]] [--branch NAME]
 
-Makes REPOSITORY, on this machine, a bare repository that deploys what is pushed to it: creates it unless it is there,
-copies the settings and this program into it, and sets what may be pushed. It looks before it acts, can run any number
-of times, and renews the hook in one step, also while the old one deploys. Exits with
-  0  it is installed
-  2  something is wrong: all of it is named, and nothing was changed
+Makes REPOSITORY, on this machine, a bare repository that deploys what is pushed to it: creates it if it is not there,
+copies the settings and this program into it, and restricts what can be pushed. It checks everything before it changes
+anything, can run any number of times, and replaces the hook in one step, even while the old one deploys. Exits with
+  0  the hook is installed
+  2  something is wrong: it names everything that is, and has changed nothing
 
   --settings FILE   the hook's settings, in place of those in REPOSITORY/.env, which are kept in .env.before
-  --keep-settings   only where REPOSITORY has none yet
-  --branch NAME     the branch that will be pushed, to be sure that the settings mean the same one
+  --keep-settings   keep those in REPOSITORY/.env, if it is there
+  --branch NAME     the branch that will be pushed: refuses if the settings name another
   --version
   --help`
 
-/** Makes a repository on this machine one that deploys. What it needs is looked at before anything is changed. */
+/** Makes a repository on this machine one that deploys. Checks everything before it changes anything. */
 export async function install(args: readonly string[]): Promise<number> {
   const given = readInstallArguments(args)
   if (given === undefined) return 0
@@ -45,7 +45,7 @@ export async function install(args: readonly string[]): Promise<number> {
 
   if (settings === undefined || hasContent(env, settings)) {
     console.log(`KEEPING THE SETTINGS (${env}) ...`)
-    // What is somebody else's, such as root's for a group, is as private as they want it.
+    // A file of another user, such as root's for a group, keeps its mode.
     if (statSync(env).uid === process.getuid?.()) chmodSync(env, 0o600)
   } else {
     console.log(`COPYING THE SETTINGS (${env}) ...`)
@@ -61,21 +61,21 @@ export async function install(args: readonly string[]): Promise<number> {
     console.log(`COPYING THE HOOK (${hook}) ...`)
     if (isForeignHook(hook)) {
       keepAs(`${hook}.before`, hook)
-      console.log(`  another hook was there: it is in ${hook}.before, and git runs it no more`)
+      console.log(`  another hook was there: it is in ${hook}.before, and git no longer runs it`)
     }
     await placeProgram(hook)
   }
 
   console.log(`PROTECTING THE REPOSITORY (only ${branch} can be pushed, only forward, and new tags) ...`)
   await protect(repository, branch)
-  // An empty blob: it shows deploy whose hook this is, also before the first deployment has left refs of its own there.
+  // An empty blob, by which deploy recognises pushlive's hook before the first deployment has written other refs.
   const { stdout: empty } = await git`git hash-object -w --stdin`
   await git`git update-ref ${deployRefs(branch).hook} ${empty.trim()}`
   console.log(`A push of ${branch} is deployed to ${workTree} now.`)
   return 0
 }
 
-/** What is refused, and by whom: pushes by `hooks/update`, and by git itself what needs a look at the commits. */
+/** Restricts pushes: `hooks/update` judges each ref by its name, and git's own settings judge the commits. */
 async function protect(repository: string, branch: string): Promise<void> {
   const update = join(repository, 'hooks/update')
   if (isForeignUpdateHook(update)) {
@@ -88,10 +88,10 @@ async function protect(repository: string, branch: string): Promise<void> {
   const settings = [
     ['receive.denyNonFastForwards', 'true'],
     ['receive.denyDeletes', 'true'],
-    // The work tree's HEAD is detached. Where somebody has checked the branch out there, a push is deployed all the same.
+    // The hook detaches the work tree's HEAD. If someone checks the branch out there, pushes are still deployed.
     ['receive.denyCurrentBranch', 'ignore'],
-    // By default git leaves small objects to the kernel: after a power cut the branch may name an empty one, and every
-    // push is refused then. Unknown to git before 2.36.
+    // By default git does not sync small objects: after a power cut the branch may name an empty one, and git refuses
+    // every push then. git before 2.36 does not know this setting.
     ['core.fsync', 'committed'],
   ] as const
   // 0.1.0 hid everything but single refs.
@@ -124,17 +124,17 @@ function readInstallArguments(args: readonly string[]): Wanted | undefined {
   }
 }
 
-/** As git-receive-pack finds it at a push, which runs in the same folder, with the same HOME. */
+/** The path as git-receive-pack finds it at a push, which runs in the same folder, with the same HOME. */
 function findRepository(path: string): string {
   if (path.startsWith('~/')) return join(homedir(), path.slice(2))
   if (path.startsWith('~')) {
-    throw new Failure(exitCode.usage, `${path} is somebody's home folder by name.`, { fix: 'write its whole path' })
+    throw new Failure(exitCode.usage, `${path} names a user's home folder.`, { fix: 'write the whole path' })
   }
   return resolve(path)
 }
 
-/** A second name for a file, so that there is no moment without the first. */
+/** Gives a file a second name, so that the first one is never missing. */
 function keepAs(kept: string, file: string): void {
-  // What is there already is the same file, from an installation that was killed.
+  // If it is there, it is the same file: an installation was killed here.
   if (!existsSync(kept)) linkSync(file, kept)
 }
