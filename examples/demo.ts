@@ -34,7 +34,7 @@ async function main(): Promise<number> {
   await type(`setup-ssh --ssh-dir ../ssh --print-secrets ../secrets`)
   await type('setup-ssh --hook server.env --ssh-dir ../ssh')
 
-  say('What follows happens in the CI, which has the three secrets in its environment.')
+  say('What follows happens in the CI, which has what setup-ssh printed in its environment.')
   for (const name of readdirSync(secrets)) process.env[name] = readFileSync(join(secrets, name), 'utf8')
   await type('./deploy')
   await serve(hook.PATH_TO_GIT_WORK_TREE, url)
