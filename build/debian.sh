@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that Debian packages are there: installs what is missing where it may, else names it.
+# Makes sure that Debian packages are there: installs missing ones as root, and names them otherwise.
 set -eu
 missing=
 for package; do
@@ -7,11 +7,11 @@ for package; do
 done
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-  echo "This needs packages of Debian's. To do: sudo apt-get install$missing" >&2
+  echo "Debian packages are missing. To do: sudo apt-get install$missing" >&2
   exit 1
 fi
 echo "Installing$missing ..."
-# RUNLEVEL=1: no service is started, such as an sshd that nobody asked for.
+# With RUNLEVEL=1 apt starts no service, such as an sshd on port 22.
 export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 apt-get update -qq
 # shellcheck disable=SC2086
