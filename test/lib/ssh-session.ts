@@ -1,5 +1,6 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import { listen } from './ports.ts'
@@ -47,8 +48,8 @@ export async function deployWithoutSharing(
   return { exitCode, output: `${stdout}${stderr}` }
 }
 
-/** Starts what sees mounts of its own. */
-const ownMounts = ['unshare', '--map-root-user', '--mount']
+/** Starts what sees mounts of its own. Only root needs not become it for that, and keeps all that it may do. */
+export const ownMounts = ['unshare', ...(userInfo().uid === 0 ? [] : ['--map-root-user']), '--mount']
 
 /** Why not, for a test that would be skipped. */
 export const cannotMount =

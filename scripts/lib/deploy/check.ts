@@ -7,7 +7,7 @@ import { askHook } from './ask-hook.ts'
 import { findCommit, type Session } from './clone.ts'
 import { type Listener, push } from './push.ts'
 import { readRefs, showOurHook } from './server-refs.ts'
-import { describeSecrets } from './settings.ts'
+import { describeAccess } from './settings.ts'
 
 /**
  * Checks all that a deployment needs, here and then on the server, and deploys nothing. Each check prints a line, in the
@@ -18,7 +18,7 @@ import { describeSecrets } from './settings.ts'
  */
 export async function check(session: Session): Promise<number> {
   const { settings, connected } = session
-  for (const found of describeSecrets(settings)) showCheck({ what: 'settings', isOk: true, found })
+  for (const found of describeAccess(settings)) showCheck({ what: 'settings', isOk: true, found })
   const commit = await find('commit', () => findCommit(session))
   await find('connection', async () => {
     await connected

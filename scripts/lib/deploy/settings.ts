@@ -3,9 +3,51 @@ import { homedir } from 'node:os'
 import { loadEnvFile, readSettings } from '../shared/settings.ts'
 import { normalizeKnownHosts } from '../ssh/known-hosts.ts'
 import { normalizePrivateKey } from '../ssh/private-key.ts'
-import { parseRemote, type Remote } from '../ssh/remote.ts'
+import { parseJump, parseRemote, type Remote } from '../ssh/remote.ts'
 
 export type DeploySettings = ReturnType<typeof readDeploySettings>
+
+/** The inputs of the CI's action are these, too. */
+export const settings = {
+  STAGING_REMOTE_REPO: {
+    means:
+      'the repository to push to, such as seita@ssh.our-server.com:/home/seita/flexmeasures-staging/flexmeasures.git',
+    required: true,
+    read: readRemote,
+  },
+  BRANCH_NAME: { means: 'the branch to push, such as main', required: true, read: verifyBranch },
+  SSH_DEPLOYMENT_KEY: {
+    means: 'the private key from the secrets of the CI; leave it unset to log in as you do by hand',
+    read: (text: string) => ifAny(readSecret(text), normalizePrivateKey),
+  },
+  KNOWN_DEPLOYMENT_HOSTS: {
+    means: 'known_hosts lines from the secrets of the CI; setup-ssh prints them',
+    read: (text: string) => ifAny(readSecret(text), readKnownHosts),
+  },
+  PROXY_JUMP: {
+    means: 'the host through which the server is reached, such as ada@gate.our-server.com:22',
+    read: (text: string): Remote => {
+      const jump = parseJump(text)
+      if (jump === undefined) throw new Error('is not user@host or user@host:port')
+      return jump
+    },
+  },
+  APP_URL: {
+    means: 'where the application is, such as https://flexmeasures.our-server.com, for the CI to show',
+    read: (text: string): string => {
+      if (!/^https?:\/\/[\x21-\x7e]+$/.test(text.trim())) throw new Error('is not an http address')
+      return text.trim()
+    },
+  },
+  ACCEPT_NO_VERDICT: {
+    means: 'yes: exit with 0 also where no hook of pushlive says whether the code is live',
+    default: 'no',
+    read: (text: string): boolean => {
+      if (!/^(yes|no)$/.test(text.trim())) throw new Error('is neither yes nor no')
+      return text.trim() === 'yes'
+    },
+  },
+} as const
 
 /**
  * What deploy is told by its environment and by `.env`; what the environment says wins.
@@ -15,64 +57,18 @@ export type DeploySettings = ReturnType<typeof readDeploySettings>
  */
 export function readDeploySettings(envFile: string | undefined) {
   loadEnvFile(envFile)
-  // The known hosts are those of the server and of the jump host, so these two come first.
-  const { STAGING_REMOTE_REPO = '', PROXY_JUMP = '' } = process.env
-  const remote = parseRemote(STAGING_REMOTE_REPO.trim())
-  const jump = parseRemote(`ssh://${PROXY_JUMP.trim()}/`)
-  const settings = readSettings(
-    {
-      STAGING_REMOTE_REPO: {
-        means:
-          'the repository to push to, such as seita@ssh.our-server.com:/home/seita/flexmeasures-staging/flexmeasures.git',
-        required: true,
-        read: () => verifyRemote(remote),
-      },
-      BRANCH_NAME: { means: 'the branch to push, such as main', required: true, read: verifyBranch },
-      SSH_DEPLOYMENT_KEY: {
-        means: 'the private key from the secrets of the CI; leave it unset to log in as you do by hand',
-        read: text => ifAny(readSecret(text), normalizePrivateKey),
-      },
-      KNOWN_DEPLOYMENT_HOSTS: {
-        means: 'known_hosts lines from the secrets of the CI; setup-ssh prints them',
-        read: text => ifAny(readSecret(text), hosts => readKnownHosts(hosts, [remote, jump])),
-      },
-      PROXY_JUMP: {
-        means: 'the host through which the server is reached, such as ada@gate.our-server.com:22',
-        read: text => {
-          if (jump === undefined) throw new Error('is not user@host or user@host:port')
-          return text.trim()
-        },
-      },
-      APP_URL: {
-        means: 'where the application is, such as https://flexmeasures.our-server.com, for the CI to show',
-        read: text => {
-          if (!/^https?:\/\/[\x21-\x7e]+$/.test(text.trim())) throw new Error('is not an http address')
-          return text.trim()
-        },
-      },
-      ACCEPT_NO_VERDICT: {
-        means: 'yes: exit with 0 also where no hook of pushlive says whether the code is live',
-        default: 'no',
-        read: text => {
-          if (!/^(yes|no)$/.test(text.trim())) throw new Error('is neither yes nor no')
-          return text.trim() === 'yes'
-        },
-      },
-    },
-    process.env,
-    envFile,
-    ({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }) =>
-      SSH_DEPLOYMENT_KEY !== undefined && KNOWN_DEPLOYMENT_HOSTS === undefined
-        ? ['SSH_DEPLOYMENT_KEY is there without KNOWN_DEPLOYMENT_HOSTS: setup-ssh prints both']
-        : [],
+  const values = readSettings(settings, process.env, envFile, ({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }) =>
+    SSH_DEPLOYMENT_KEY !== undefined && KNOWN_DEPLOYMENT_HOSTS === undefined
+      ? ['SSH_DEPLOYMENT_KEY is there without KNOWN_DEPLOYMENT_HOSTS: setup-ssh prints both']
+      : [],
   )
   // The processes that are started get none.
   delete process.env.SSH_DEPLOYMENT_KEY
-  return settings
+  return values
 }
 
-/** What the settings say of the way to the server, a line for each. */
-export function describeSecrets({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }: DeploySettings): string[] {
+/** How the server is reached, a line for each setting. */
+export function describeAccess({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }: DeploySettings): string[] {
   return [
     SSH_DEPLOYMENT_KEY === undefined
       ? 'no SSH_DEPLOYMENT_KEY, ssh logs in as it does for you'
@@ -83,7 +79,8 @@ export function describeSecrets({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }: 
   ]
 }
 
-function verifyRemote(remote: Remote | undefined): Remote {
+function readRemote(url: string): Remote {
+  const remote = parseRemote(url.trim())
   if (remote === undefined) throw new Error('is neither user@host:path, ssh://user@host:port/path nor a path')
   if (remote.url.includes('=')) {
     // clone.ts names it in `git -c`, where a name ends at its first equal sign.
@@ -118,8 +115,10 @@ function readSecret(text: string): string {
 const ifAny = <T>(text: string, read: (text: string) => T): T | undefined =>
   text.trim() === '' ? undefined : read(text)
 
-/** @throws Failure (usage) where they lack one of the hosts */
-function readKnownHosts(text: string, hosts: readonly (Remote | undefined)[]): string {
+/** @throws Failure (usage) where they lack the server or the jump host */
+function readKnownHosts(text: string): string {
+  const { STAGING_REMOTE_REPO = '', PROXY_JUMP = '' } = process.env
+  const hosts = [parseRemote(STAGING_REMOTE_REPO.trim()), parseJump(PROXY_JUMP)]
   return hosts.reduce(
     (lines, remote) => (remote?.host === undefined ? lines : normalizeKnownHosts(lines, remote)),
     text,

@@ -1,5 +1,5 @@
 import { isMissingRepository } from '../ssh/explain-failure.ts'
-import type { Server } from '../ssh/remote.ts'
+import { parseJump, type Server } from '../ssh/remote.ts'
 import { withSshSession } from '../ssh/session.ts'
 import { addressOf, refusal } from './authorized-key.ts'
 import type { CiSecrets } from './ci-secrets.ts'
@@ -18,9 +18,9 @@ export async function tryKey({
   STAGING_REMOTE_REPO,
   SSH_DEPLOYMENT_KEY: key,
   KNOWN_DEPLOYMENT_HOSTS: knownHosts,
-  PROXY_JUMP: jump,
+  PROXY_JUMP = '',
 }: CiSecrets): Promise<Trial> {
-  return withSshSession({ key, knownHosts, jump }, async ({ env, takeSshMessages }) => {
+  return withSshSession({ key, knownHosts, jump: parseJump(PROXY_JUMP) }, async ({ env, takeSshMessages }) => {
     const listed = await $({ env: { ...process.env, ...env } })`git ls-remote -- ${STAGING_REMOTE_REPO}`
     const messages = takeSshMessages() + listed.stderr
     const isMissing = isMissingRepository(messages)

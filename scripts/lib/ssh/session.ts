@@ -10,12 +10,12 @@ import { SshLog } from './ssh-log.ts'
 
 /** How the server is reached. */
 export interface SshAccess {
-  /** A private key as OpenSSH reads it. Without it ssh logs in as it does for its user. */
+  /** A private key as OpenSSH reads it, with `knownHosts`. Without it ssh logs in as it does for its user. */
   readonly key?: string | undefined
   /** known_hosts lines. Without them ssh knows the hosts that it knows for its user. */
   readonly knownHosts?: string | undefined
-  /** `user@host:port`: all connections go through there, with the same key and hosts. */
-  readonly jump?: string | undefined
+  /** The jump host that all connections go through, with the same key and hosts. */
+  readonly jump?: Remote | undefined
   /** Where the git commands go, if they are to share one connection. */
   readonly remote?: Remote | undefined
 }
@@ -32,22 +32,39 @@ export interface SshSession {
   readonly takeSshMessages: () => string
 }
 
-const withKey = (folder: string) => `\
-Host *
-  IdentityFile ${folder}/key
-  IdentitiesOnly yes
-  IdentityAgent none
-  UserKnownHostsFile ${folder}/known_hosts
-  GlobalKnownHostsFile /dev/null
-  StrictHostKeyChecking yes
-  UpdateHostKeys no
-  BatchMode yes
-  PreferredAuthentications publickey
-  ConnectTimeout 15
-  ServerAliveInterval 15
-  ServerAliveCountMax 4
-  ForwardAgent no
+/**
+ * Lets in the host keys that are given, and no others, whatever the user's configuration says after it: ssh takes the
+ * first value that it finds. That configuration cannot add a key by a command, by DNS, by an exception for localhost, or
+ * by a connection that was made before. What this ssh does not know it passes over: KnownHostsCommand is there from
+ * OpenSSH 8.5 on. The user's own IgnoreUnknown would come too late to count.
+ */
+const onlyGivenHosts = (folder: string) => `\
+IgnoreUnknown *
+UserKnownHostsFile ${folder}/known_hosts
+GlobalKnownHostsFile /dev/null
+KnownHostsCommand none
+StrictHostKeyChecking yes
+VerifyHostKeyDNS no
+NoHostAuthenticationForLocalhost no
+CheckHostIP no
+UpdateHostKeys no
+ControlPath none
 `
+
+const onlyGivenKey = (folder: string) => `\
+IdentityFile ${folder}/key
+IdentitiesOnly yes
+IdentityAgent none
+BatchMode yes
+PreferredAuthentications publickey
+ConnectTimeout 15
+ServerAliveInterval 15
+ServerAliveCountMax 4
+ForwardAgent no
+`
+
+/** What ssh reads without -F. */
+const usersConfiguration = 'Include ~/.ssh/config\nInclude /etc/ssh/ssh_config\n'
 
 /**
  * Runs git commands with an ssh that has the CI's key and hosts, and nothing of the user's: no agent, no `~/.ssh`.
@@ -84,8 +101,11 @@ export async function withSshSession<T>(
     // A file and not -o options: the ssh that a jump starts inherits the one and not the other. The other way round
     // for the jump and the shared connection, which are not for that ssh.
     folder = makePrivateFolder(folder => ({
-      ...(knownHosts !== undefined && { known_hosts: knownHosts }),
-      ...(key !== undefined && { key, config: withKey(folder) }),
+      ...(knownHosts !== undefined && {
+        known_hosts: knownHosts,
+        config: onlyGivenHosts(folder) + (key === undefined ? usersConfiguration : onlyGivenKey(folder)),
+      }),
+      ...(key !== undefined && { key }),
     }))
     log = new SshLog(folder)
     const { file } = log
@@ -95,19 +115,14 @@ export async function withSshSession<T>(
       const GIT_SSH_COMMAND = `exec ${ssh} 2>>${quoteForSh(file)}`
       return { env: { ...env, GIT_SSH_COMMAND, GIT_SSH_VARIANT: 'ssh' }, connected, takeSshMessages }
     }
-    const through = jump ? ['-J', jump] : []
-    if (key === undefined && knownHosts === undefined) {
+    const through = jump ? ['-J', jump.url] : []
+    if (knownHosts === undefined) {
       if (jump) return await action(sessionWith(through))
       const GIT_SSH_COMMAND = `${findUsersSsh()} 2>>${quoteForSh(file)}`
       return await action({ env: { ...env, GIT_SSH_COMMAND }, connected, takeSshMessages })
     }
-    if (key === undefined) {
-      const hosts = [`UserKnownHostsFile=${folder}/known_hosts`, 'GlobalKnownHostsFile=/dev/null']
-      const options = [...hosts, 'StrictHostKeyChecking=yes'].flatMap(option => ['-o', option])
-      return await action(sessionWith([...options, ...through]))
-    }
     const options = ['-F', join(folder, 'config'), ...through]
-    if (remote === undefined) return await action(sessionWith(options))
+    if (key === undefined || remote === undefined) return await action(sessionWith(options))
     connection = new SharedConnection(['ssh', ...options], folder, log, remote, { persist: !jump })
     return await action(sessionWith([...options, '-S', connection.socket], connection.opened))
   } finally {
