@@ -1,22 +1,22 @@
-# `make` alone lists what there is.
+# `make` lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 platform := $(shell uname -s | tr A-Z a-z)-$(patsubst aarch64,arm64,$(patsubst x86_64,x64,$(shell uname -m)))
 programs := dist/$(platform)
-# What the tests use of Debian's.
+# The Debian packages that the tests need.
 test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3 nginx-light e2fsprogs
-# Strip knows one kind of machine each.
+# Each strip handles one kind of machine.
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3-venv
 # The torture, the CIs and the fleet have targets of their own.
 tests := $(filter-out test/torture/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts))
-# Sweeps over instants, states, servers and shells take as long as all the others. And a browser is 350 MB.
+# These go through many instants, states, servers and shells, and take as long as all the others. The browser is 350 MB.
 sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts test/hook/state.test.ts \
   test/setup/login-shells.test.ts test/deploy/report-browser.test.ts
 # Enough to see that the sources do what the binaries do.
 essential_tests := test/deploy/outcome.test.ts test/hook/deployment.test.ts
 # npm puts the Node that is pinned in package-lock.json first on PATH.
 node := npm exec --offline --no -- node
-# What hangs ends itself, and is named. More run than there are cores, since each waits for a second to pass here and there.
+# The time limit ends a test that hangs, and names it. More run than there are cores, because many wait for a second to pass.
 run_tests := $(node) --import ./test/lib/compile-cache.mjs --test --test-concurrency=6 --test-timeout=120000
 
 help: ## list the targets
@@ -24,14 +24,14 @@ help: ## list the targets
 
 install: node_modules/.installed ## install what building and testing need, from npm
 node_modules/.installed: package.json package-lock.json
-# Not its warnings: packages that want a newer Node run with the pinned one.
+# Without warnings about packages that ask for a newer Node: they run with the pinned one.
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-build: install ## compile the three programs to dist/; PLATFORM=linux-arm64 for other machines than this
+build: install ## compile the three programs to dist/; PLATFORM=linux-arm64 for another kind of machine
 	npm run --silent build -- $(PLATFORM)
 
-# The three are made at once: a file of its own tells when.
+# One build makes all three programs, so a file of its own has the time of the build.
 $(programs)/.built: node_modules/.installed $(shell find scripts build -type f)
 	npm run --silent build
 	@touch $@
@@ -54,7 +54,7 @@ test-sweeps: build ## run the tests that go through many instants, states, serve
 	build/debian.sh $(test_packages) chromium
 	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(sweeps)
 
-# The mounts of full and read-only disks are gone with it; only root can make them.
+# Only root can mount the full and the read-only disks. They are gone when the namespace is.
 own_mounts := $(if $(filter 0,$(shell id -u)),unshare --mount --propagation private)
 
 torture: build ## random histories with faults, RUNS of them; SEED and PATH_, as a failure prints them, replay one
@@ -99,12 +99,12 @@ test-release: release build ## build the release again elsewhere, start it on ar
 	build/debian.sh openssh-server debootstrap qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross man-db
 	PUSHLIVE_TEST=binaries $(node) --test test/release/test.ts
 
-bench: build $(peers)/.installed ## the same pushes through plain bash, the binaries, and other tools
+bench: build $(peers)/.installed ## time the same pushes through plain bash, the binaries, and other tools
 	build/debian.sh openssh-server capistrano ruby-ed25519 ruby-bcrypt-pbkdf $(shell cat test/flexmeasures/debian-packages)
 	PUSHLIVE_TEST=binaries $(node) bench/bench.ts $(ARGS)
 	PUSHLIVE_TEST=binaries $(node) bench/peers.ts $(ARGS)
 
-bench-fleet: build $(ansible)/.installed ## fifty hosts, by batch size, beside Ansible's own git module
+bench-fleet: build $(ansible)/.installed ## time fifty hosts, by batch size, beside Ansible's own git module
 	build/debian.sh openssh-server
 	PUSHLIVE_TEST=binaries $(node) bench/fleet.ts $(ARGS)
 
@@ -112,14 +112,14 @@ demo: build ## deploy a small application to a throw-away server on this machine
 	build/debian.sh git openssh-server python3 uwsgi-core uwsgi-plugin-python3
 	$(node) examples/demo.ts
 
-pictures: build ## of the README, from real deployments
+pictures: build ## make the README's pictures from real deployments
 	build/debian.sh openssh-server chromium
 	PUSHLIVE_TEST=binaries $(node) docs/pictures.ts
 
-setup-ssh: $(programs)/.built ## keys and known hosts between CI and server, once
+setup-ssh: $(programs)/.built ## set up the CI's key and known hosts, once
 	$(programs)/setup-ssh $(ARGS)
 
-install-hook: $(programs)/.built ## the hook and its settings (HOOK_ENV, or server.env) on the server; again to renew it
+install-hook: $(programs)/.built ## install or update the hook and its settings (HOOK_ENV, or server.env) on the server
 	$(programs)/setup-ssh --hook "$${HOOK_ENV:-server.env}" $(if $(HOOK_ENV),,--keep-settings) $(ARGS)
 
 clean: ## remove what was built and installed

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What a binary is to run on, in the words of `process.platform` and `process.arch`. */
+/** The kind of machine that a binary is for, in the words of `process.platform` and `process.arch`. */
 export interface Target {
   readonly os: 'linux' | 'darwin'
   readonly arch: string
@@ -13,10 +13,10 @@ export const host: Target = { os: process.platform as Target['os'], arch: proces
 export const nameOf = ({ os, arch }: Target) => `${os}-${arch}`
 
 /**
- * The Node that becomes the target's binaries, from the npm package that package-lock.json pins. Where no package fits
- * this machine (macOS; not tried yet), the Node that runs the build.
+ * The Node that becomes the target's binaries, from the npm package that package-lock.json pins. If there is no package
+ * for this machine (macOS; not tried yet), it is the Node that runs the build.
  *
- * @throws where another version runs the build: what is injected has a layout of its own in each
+ * @throws if another version of Node runs the build, because the layout of what is injected depends on the version
  */
 export function findBase(target: Target, work: string): string {
   const name = `node-${nameOf(target)}`
@@ -27,7 +27,7 @@ export function findBase(target: Target, work: string): string {
   }
   const node = join('node_modules', name, 'bin/node')
   if (existsSync(join(root, node))) return join(root, node)
-  // npm has left out what is not for this machine.
+  // npm has installed only the package for this machine.
   const folder = copyPackage(work)
   const foreign = [`--os=${target.os}`, `--cpu=${target.arch}`, '--omit=dev', '--ignore-scripts']
   execFileSync('npm', ['ci', ...foreign], { cwd: folder })
@@ -46,7 +46,7 @@ export function copyPackage(work: string): string {
 export function stripBase(base: string, stripped: string, { os, arch }: Target): void {
   if (os === 'linux') {
     const strip = `${arch === 'x64' ? 'x86_64' : 'aarch64'}-linux-gnu-strip`
-    // A plain strip knows this machine's binaries only, as a rule; it fails on others.
+    // A plain strip usually handles only this machine's binaries, and fails on others.
     for (const program of [strip, 'strip']) {
       if (spawnSync(program, ['--strip-all', '-o', stripped, base]).status === 0) return
     }

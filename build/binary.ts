@@ -12,7 +12,7 @@ export function makeCodeCache(base: string, bundled: string, cache: string): voi
   execFileSync(base, ['--random-seed=42', program, bundled, cache], { env: {} })
 }
 
-/** Puts a base, less its symbols, where pkg looks for its own downloads once `work` is its home. */
+/** Puts a base, without its symbols, where pkg looks for its own downloads if `work` is its home. */
 export function offerBase(base: string, target: Target, work: string): void {
   const archive = join(work, '.pkg-cache/sea', `node-${process.version}-${nameOf(target)}`)
   const node = join(archive, 'bin/node')
@@ -23,12 +23,12 @@ export function offerBase(base: string, target: Target, work: string): void {
 
 log.info = () => {}
 
-/** Lets pkg inject a bundle and its code cache into the base on offer, and moves the binary to its place at once. */
+/** Makes pkg inject a bundle and its code cache into that base, and moves the finished binary into place. */
 export async function makeBinary({ os, arch }: Target, assets: Assets, binary: string, work: string): Promise<void> {
   const main = join(work, 'sea-main.cjs')
   copyFileSync(join(import.meta.dirname, 'sea-main.cjs'), main)
   const seaConfig = {
-    // Seen from the temporary folder that pkg makes in `work`: Node stores this path, so it must not tell where we are.
+    // Relative to the temporary folder that pkg makes in `work`: Node stores this path, which must be the same anywhere.
     main: '../sea-main.cjs',
     assets,
     disableExperimentalSEAWarning: true,

@@ -14,7 +14,7 @@ const released: Target[] = [
   { os: 'linux', arch: 'arm64' },
 ]
 
-// Uncompressed: what xz makes of the binaries takes most of a release's time.
+// --uncompressed, because xz takes most of the time of a release.
 const options = { release: { type: 'boolean' }, uncompressed: { type: 'boolean' } } as const
 const { values, positionals } = parseArgs({ allowPositionals: true, options })
 const targets = [host, ...released].filter(target => positionals.includes(nameOf(target)))
@@ -27,7 +27,7 @@ const version = readVersion()
 console.log(`pushlive ${version}`)
 const dist = join(root, 'dist')
 mkdirSync(dist, { recursive: true })
-// Inside dist, whence a rename puts things in their place at once.
+// Inside dist, so that a rename can put the results into place.
 using folder = mkdtempDisposableSync(join(dist, '.build-'))
 const work = folder.path
 
@@ -39,7 +39,7 @@ copyFileSync(join(import.meta.dirname, 'action.yml'), join(action, 'action.yml')
 if (values.release) {
   const release = join(work, 'release')
   bundleForBinary('build/packages/pushlive.ts', version, bundleOf('pushlive'))
-  // A release's files lie side by side where they are downloaded.
+  // A release's files are downloaded to one folder, so each has its platform in its name.
   const placeOf = (program: string, target: Target) =>
     join(program === 'pushlive' ? work : release, `${program}-${nameOf(target)}`)
   for (const target of released) {

@@ -2,7 +2,7 @@ import { chmodSync } from 'node:fs'
 import { type BuildOptions, buildSync } from 'esbuild'
 import { root } from './base.ts'
 
-/** Bundles a script for its binary: a function of what a CommonJS module knows. */
+/** Bundles a script for its binary, as a function with the parameters of a CommonJS module. */
 export function bundleForBinary(script: string, version: string, outfile: string): void {
   bundle(script, version, outfile, {
     target: 'node24',
@@ -13,7 +13,7 @@ export function bundleForBinary(script: string, version: string, outfile: string
   })
 }
 
-/** Bundles a script into a program for whatever Node there is, from 20.16 on: before, zx's way to Node's modules is missing. */
+/** Bundles a script into a program for any Node from 20.16 on: zx cannot load Node's modules in older ones. */
 export function bundleForNode(script: string, version: string, outfile: string): void {
   // zx takes defaults from ZX_*, its shell among them.
   const clean = "for (const name of Object.keys(process.env)) if (name.startsWith('ZX_')) delete process.env[name]"
@@ -29,7 +29,7 @@ function bundle(script: string, version: string, outfile: string, options: Build
     bundle: true,
     platform: 'node',
     format: 'cjs',
-    // The bundle names the files that it is made of, wherever a linked node_modules lies.
+    // The bundle has the names of its files, which must be the same if node_modules is a link.
     preserveSymlinks: true,
     // People read the names in a stack trace, and Node shows them the whole line that an error comes from.
     minifyWhitespace: true,

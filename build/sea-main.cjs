@@ -5,7 +5,7 @@ const { Script } = require('node:vm')
 // zx takes defaults from ZX_*, its shell among them.
 for (const name of Object.keys(process.env)) if (name.startsWith('ZX_')) delete process.env[name]
 
-// V8 compiles as usual where the cache is not its own, or empty.
+// If the cache is empty or does not fit, V8 compiles as usual.
 const program = new Script(Buffer.from(getRawAsset('bundle.js')).toString(), {
   filename: 'bundle.js',
   cachedData: new Uint8Array(getRawAsset('code-cache')),

@@ -9,7 +9,7 @@ export function readVersion(): string {
   const git = spawnSync('git', ['describe', '--always', '--dirty', '--abbrev=7', '--exclude=*'], {
     cwd: root,
     encoding: 'utf8',
-    // A repository that an unpacked archive happens to lie in is not ours.
+    // If an unpacked archive is inside another repository, git must not describe that one.
     env: { ...process.env, GIT_CEILING_DIRECTORIES: dirname(root) },
   })
   return git.status === 0 ? `${version} (${git.stdout.trim()})` : version

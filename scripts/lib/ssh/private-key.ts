@@ -48,7 +48,7 @@ export function normalizePrivateKey(text: string, name = 'SSH_DEPLOYMENT_KEY'): 
       const key = readOpenSsh(bytes)
       if (key.isEncrypted) throw hasPassphrase()
       if (key.type.startsWith('sk-')) {
-        throw problem('belongs to a security key, which a CI does not have.', 'make a key of its own: make setup-ssh')
+        throw problem('belongs to a security key, which a CI does not have.', 'make a key of its own: setup-ssh')
       }
     } catch (error) {
       if (error instanceof RangeError) throw damaged()
@@ -69,7 +69,7 @@ export function normalizePrivateKey(text: string, name = 'SSH_DEPLOYMENT_KEY'): 
     if (type === 'ed25519') return wrap('OPENSSH PRIVATE KEY', openSshEd25519(key), 70)
     const curve = key.asymmetricKeyDetails?.namedCurve
     if (type === 'rsa' || (type === 'ec' && /^(prime256v1|secp384r1|secp521r1)$/.test(curve ?? ''))) return text
-    throw problem(`is a key that ssh cannot use (${curve ?? type}).`, 'make one for ssh: make setup-ssh')
+    throw problem(`is a key that ssh cannot use (${curve ?? type}).`, 'make one for ssh: setup-ssh')
   }
 
   function damaged() {
@@ -79,7 +79,7 @@ export function normalizePrivateKey(text: string, name = 'SSH_DEPLOYMENT_KEY'): 
   function hasPassphrase() {
     return problem(
       'has a passphrase, and a CI cannot type one.',
-      "make a key without one (make setup-ssh), or remove it from a copy: ssh-keygen -p -N '' -f COPY",
+      "make a key without one (setup-ssh), or remove it from a copy: ssh-keygen -p -N '' -f COPY",
     )
   }
 }
