@@ -33,7 +33,7 @@ const work = folder.path
 
 for (const program of programs) bundleForBinary(`scripts/${program}.ts`, version, bundleOf(program))
 const action = join(work, 'action')
-bundleForNode('scripts/deploy.ts', version, join(action, 'deploy.cjs'))
+bundleForNode('build/packages/action.ts', version, join(action, 'deploy.cjs'))
 copyFileSync(join(import.meta.dirname, 'action.yml'), join(action, 'action.yml'))
 
 if (values.release) {

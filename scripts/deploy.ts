@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util'
-import { takeActionInputs } from './lib/deploy/action-inputs.ts'
 import { check, tryPush } from './lib/deploy/check.ts'
 import type { Ci } from './lib/deploy/ci/ci.ts'
 import { recognizeCi } from './lib/deploy/ci/recognize.ts'
@@ -155,7 +154,7 @@ type Called = NonNullable<ReturnType<typeof readCommand>>
 
 /** Undefined where `--help` or `--version` is answered already. */
 function readCommand() {
-  const args = [...takeActionInputs(), ...process.argv.slice(2)]
+  const args = process.argv.slice(2)
   // The name may stand behind an option; each command then takes its own options only.
   const { positionals } = parseArgs({ args, strict: false, options: { 'env-file': { type: 'string' } } })
   const [name = 'deploy', argument, ...rest] = positionals

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { $ as zx } from 'zx/core'
+import { settings } from '../../scripts/lib/deploy/settings.ts'
 import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
@@ -75,9 +76,7 @@ describe('The action', async () => {
   })
 
   it('has an input for each setting of deploy', () => {
-    const source = readFileSync(join(import.meta.dirname, '../../scripts/lib/deploy/settings.ts'), 'utf8')
-    const settings = [...source.matchAll(/^ {6}([A-Z_]+): \{/gm)].map(([, name = '']) => name)
-    const named = settings.map(name => name.toLowerCase().replaceAll('_', '-'))
+    const named = Object.keys(settings).map(name => name.toLowerCase().replaceAll('_', '-'))
     assert.deepEqual(Object.keys(inputs).sort(), [...named, 'command'].sort())
   })
 

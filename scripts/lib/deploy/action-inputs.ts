@@ -1,12 +1,4 @@
-const settings = [
-  'STAGING_REMOTE_REPO',
-  'BRANCH_NAME',
-  'SSH_DEPLOYMENT_KEY',
-  'KNOWN_DEPLOYMENT_HOSTS',
-  'PROXY_JUMP',
-  'APP_URL',
-  'ACCEPT_NO_VERDICT',
-]
+import { settings } from './settings.ts'
 
 /**
  * Takes the inputs of build/action.yml for the settings that they name. An empty one is one that was not given. What is
@@ -21,7 +13,7 @@ export function takeActionInputs(env: NodeJS.ProcessEnv = process.env): string[]
     delete env[variable]
     return value
   }
-  for (const name of settings) {
+  for (const name of Object.keys(settings)) {
     const value = take(name)
     if (value) env[name] = value
   }
