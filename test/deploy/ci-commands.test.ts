@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type Socket } from 'node:net'
 import { after, describe, it, type TestContext } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { listen } from '../lib/ports.ts'
 import { send } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
@@ -72,7 +73,7 @@ describe('No command of the CI comes from outside', async () => {
     site.configure({ INSTALL_DEPS: `${printForged}; exit 1` })
     await site.commit()
     const deployed = await site.startDeploy([], github)
-    assert.equal(deployed.exitCode, 1, deployed.text())
+    assertExit(deployed, 1)
     assert.deepEqual(
       findCommands(deployed).filter(line => !/^::(group::|endgroup::|error title=Not live::)/.test(line)),
       [],
@@ -83,7 +84,7 @@ describe('No command of the CI comes from outside', async () => {
   it('by a log', async t => {
     const site = await deployForged(t)
     const shown = await site.startDeploy(['log'], github)
-    assert.equal(shown.exitCode, 0, shown.text())
+    assertExit(shown, 0)
     assert.match(shown.stdout, /set-output name=live/)
     assert.deepEqual(findCommands(shown), [])
     const elsewhere = await site.startDeploy(['log'])
@@ -96,10 +97,10 @@ describe('No command of the CI comes from outside', async () => {
     site.configure({ INSTALL_DEPS: 'true', DB_REVISION: 'echo "##[add-mask]live"' })
     await site.commit({ '##[error]': '' })
     const deployed = await site.startDeploy([], { ...github, GITHUB_ACTOR: '##[add-mask]live' })
-    assert.equal(deployed.exitCode, 0, deployed.text())
+    assertExit(deployed, 0)
     for (const args of [['status'], ['history'], ['status', '--json'], ['history', '--json']]) {
       const shown = await site.startDeploy(args, github)
-      assert.equal(shown.exitCode, 0, shown.text())
+      assertExit(shown, 0)
       assert.deepEqual(findCommands(shown), [], args.join(' '))
       if (args[0] === 'history' && args[1]) assert.equal(JSON.parse(shown.stdout)[0].by, '##[add-mask]live')
     }
@@ -108,7 +109,7 @@ describe('No command of the CI comes from outside', async () => {
   it('by what the server checks', async t => {
     const site = await newSite(t)
     await site.commit()
-    assert.equal((await site.deploy()).exitCode, 0)
+    assertExit(await site.deploy(), 0)
     site.configure({ PATH_TO_VENV: '/##[add-mask]live' })
     const checked = await site.startDeploy(['check'], github)
     assert.match(checked.stdout, /add-mask/)
@@ -125,7 +126,7 @@ describe('No command of the CI comes from outside', async () => {
     for (const args of [[], ['check'], ['status'], ['log']]) {
       for (const own of [{}, { SSH_DEPLOYMENT_KEY: undefined }]) {
         const shown = await site.startDeploy(args, { ...changes, ...own })
-        assert.equal(shown.exitCode, 3, shown.text())
+        assertExit(shown, 3)
         assert.match(shown.stderr, /go away\n *::set-output name=live::true/)
         assert.deepEqual(
           findCommands(shown).filter(line => !line.startsWith('::error title=Not live::')),
@@ -139,10 +140,10 @@ describe('No command of the CI comes from outside', async () => {
   it('by a setting or an argument that is wrong', async t => {
     const site = await newSite(t)
     const wrong = await site.startDeploy(['##[add-mask]live'], github)
-    assert.equal(wrong.exitCode, 2, wrong.text())
+    assertExit(wrong, 2)
     assert.deepEqual(findCommands(wrong), [])
     const setting = await site.startDeploy([], { ...github, BRANCH_NAME: '##[add-mask]live ..' })
-    assert.equal(setting.exitCode, 2, setting.text())
+    assertExit(setting, 2)
     assert.deepEqual(findCommands(setting), [])
   })
 
@@ -162,7 +163,7 @@ describe('No command of the CI comes from outside', async () => {
       send(running.pid as number, 'SIGTERM')
       const ended = await running
       letGo(site)
-      assert.equal(ended.exitCode, 143, ended.text())
+      assertExit(ended, 143)
       assert.deepEqual(
         findCommands(ended).filter(line => !line.startsWith('::group::') && line !== '::endgroup::'),
         [],

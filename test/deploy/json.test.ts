@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
+import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 describe('deploy --json', async () => {
@@ -10,14 +11,13 @@ describe('deploy --json', async () => {
     const { exitCode, stdout, stderr } = await site.startDeploy([...args, '--json'], changes)
     const { exitCode: told, ...result } = JSON.parse(stdout)
     assert.equal(told, exitCode, stdout + stderr)
-    return { exitCode, stderr, result }
+    return { exitCode, stdout, stderr, result }
   }
 
   it('says whether the commit is live, and whether it went live now', async t => {
     const site = await newSite(t)
     const first = await site.commit()
-    const { result, stderr, exitCode } = await deployForJson(site)
-    assert.equal(exitCode, 0, stderr)
+    const { result, stderr } = assertExit(await deployForJson(site), 0)
     const { explanation, ...rest } = result
     assert.deepEqual(rest, { commit: first, live: true, changed: true })
     assert.match(explanation, /^in [\d.]+ s$/)
@@ -33,7 +33,7 @@ describe('deploy --json', async () => {
     const back = await deployForJson(site, ['rollback'])
     assert.deepEqual([back.result.commit, back.result.live, back.result.changed], [first, true, true], back.stderr)
     const none = await deployForJson(site, ['rollback'])
-    assert.equal(none.exitCode, 1, none.stderr)
+    assertExit(none, 1)
     assert.deepEqual([none.result.commit, none.result.live, none.result.changed], [null, false, false])
     assert.match(none.stderr, /^NOTHING WAS ROLLED BACK\.$/m)
   })
@@ -42,8 +42,7 @@ describe('deploy --json', async () => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: 'echo "##[error]"; exit 1' })
     const commit = await site.commit()
-    const { exitCode, result, stderr } = await deployForJson(site)
-    assert.equal(exitCode, 1, stderr)
+    const { result, stderr } = assertExit(await deployForJson(site), 1)
     assert.deepEqual([result.commit, result.live, result.changed], [commit, false, false])
     assert.match(result.explanation, /^INSTALLING DEPENDENCIES failed: `echo "##\[error\]"; exit 1` exited with 1\./)
     assert.match(stderr, new RegExp(`^${commit} IS NOT LIVE\\.$`, 'm'))
@@ -70,8 +69,7 @@ describe('deploy --json', async () => {
       const commit = await site.commit()
       await site.git`git branch other`
       if (code === 5) await site.serverGit`rm hooks/post-receive`
-      const { exitCode, result, stderr } = await deployForJson(site, [...args], changes)
-      assert.equal(exitCode, code, stderr)
+      const { result } = assertExit(await deployForJson(site, [...args], changes), code)
       const { explanation: said, ...rest } = result
       assert.deepEqual(rest, { commit: code === 2 ? null : commit, live: null, changed: false })
       assert.match(said, explanation)
@@ -80,6 +78,6 @@ describe('deploy --json', async () => {
 
   it('does not go with --dry-run', async t => {
     const site = await newSite(t)
-    assert.equal((await site.deploy(['--json', '--dry-run'])).exitCode, 2)
+    assertExit(await site.deploy(['--json', '--dry-run']), 2)
   })
 })

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sshd } from '../lib/sshd.ts'
+import { type Commit, contains } from './commits.ts'
 import type { Action, Call, CommitOptions, Fault, History } from './history.ts'
-import { type Commit, contains, type Ended, type Look, newServer, type Server } from './server.ts'
+import type { Look } from './look.ts'
+import { type Ended, newServer, type Server } from './server.ts'
 
 /** A promise that was broken, with all that was done and said until then. */
 export class Broken extends Error {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { newKeyPair, startSshd } from '../lib/sshd.ts'
+import { type Commit, contains } from './commits.ts'
 import { plainCommit } from './promise.ts'
-import { type Commit, contains, newServer } from './server.ts'
+import { newServer } from './server.ts'
 
 const rounds = Number(process.env.PUSHLIVE_ROUNDS ?? 2)
 const pushers = 10
