@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '..')
 const pages = globSync('**/*.md', { cwd: root, exclude: ['**/node_modules', 'dist'] })
 const read = (page: string) => readFileSync(join(root, page), 'utf8').replace(/^```.*?^```/gms, '')
 
-/** How GitHub names a heading in a page's address. */
+/** The anchor that GitHub gives a heading. */
 const anchorOf = (heading: string) =>
   heading
     .toLowerCase()

@@ -24,7 +24,7 @@ import {
 describe('The web server of', async () => {
   const { newSite } = await startServer({ after })
 
-  /** A site with the sample application, and a web server's example configuration made to fit it. */
+  /** A site with the sample application, and a web server's example configuration adapted to it. */
   async function newServedSite(t: TestContext, example: string) {
     const site = await newSite(t)
     // Apache's user reads the code.
@@ -46,7 +46,7 @@ describe('The web server of', async () => {
     assertExit(await site.deploy(), 0)
   }
 
-  /** Asks all the time while an action runs; every answer has to be a page of one version or the other. */
+  /** Sends requests during an action. Every answer has to be a page of one version or the other. */
   async function verifyServing<T>(url: string, action: () => Promise<T>): Promise<T> {
     let isDone = false
     const done = action().finally(() => {
@@ -85,7 +85,7 @@ describe('The web server of', async () => {
       await deployVersion(site, 2)
       await waitForPage(url, samplePage(2))
     })
-    // It cannot be loaded: the new gunicorn ends, and the old one serves on.
+    // It cannot be loaded: the new gunicorn ends, and the old one goes on.
     await nextSecond()
     await site.commit({ 'wsgi.py': 'raise Exception("all is lost")\n' })
     const { output } = assertExit(await site.deploy(), 1)
@@ -134,7 +134,7 @@ describe('The web server of', async () => {
 describe('examples/flexmeasures', () => {
   const [, restart = ''] = /^RESTART="sudo -n (.*)"$/m.exec(readExample('flexmeasures/server.env', {})) ?? []
 
-  it('lets the hook restart what there are units for, and nothing else', () => {
+  it('lets the hook restart the units of the example, and nothing else', () => {
     assert.match(readExample('flexmeasures/sudoers', {}), new RegExp(`NOPASSWD: ${restart}\\n$`))
     const units = restart.split(' ').filter(word => word.startsWith('flexmeasures'))
     assert.equal(units.length, 2)
@@ -143,13 +143,13 @@ describe('examples/flexmeasures', () => {
 })
 
 describe('The demo', { skip: !testsBinaries && 'it shows the binaries' }, () => {
-  it('leaves nothing when it is interrupted in the middle of a deployment', async () => {
+  it('leaves nothing when it is interrupted during a deployment', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'demo-'))
     const env = { ...process.env, TMPDIR: folder }
     const $ = zx({ env, quiet: true, nothrow: true, detached: true })
     const demo = $`exec ${process.execPath} ${join(import.meta.dirname, '../examples/demo.ts')}`
     await waitFor('a deployment', () => processes().some(({ cwd }) => cwd.startsWith(folder) && cwd.endsWith('.git')))
-    // As Ctrl-C does: all of the terminal's processes at once.
+    // Ctrl-C sends it to all of the terminal's processes at once.
     process.kill(-(demo.pid as number), 'SIGINT')
     assertExit(await demo, 130)
     assert.deepEqual(readdirSync(folder), [])

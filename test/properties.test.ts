@@ -18,7 +18,7 @@ import { newKeyPair } from './lib/sshd.ts'
 
 const numRuns = 10_000
 
-/** Text of any kind, and text of the words that the parser in question knows. */
+/** Arbitrary text, and text made of words that the tested parser knows. */
 const textOf = (...words: string[]) =>
   fc.oneof(
     fc.string({ unit: 'binary', maxLength: 60 }),
@@ -29,7 +29,7 @@ const textOf = (...words: string[]) =>
       .map(parts => parts.join('')),
   )
 
-/** What becomes of a text on its way into a CI's secrets: any of these, one after another. */
+/** How text is changed on its way into a CI's secrets: by any of these, one after another. */
 const damages: readonly ((text: string) => string)[] = [
   text => text.replaceAll('\n', '\r\n'),
   text => `\ufeff${text}`,
@@ -49,7 +49,7 @@ const mangling = fc
     return asBase64 ? Buffer.from(mangled).toString('base64') : mangled
   })
 
-/** The result, or what the Failure shows in any way; anything else that is thrown fails the property. */
+/** The result, or all text of the Failure. Any other error fails the property. */
 function attempt(action: () => string): { result?: string; shown: string } {
   try {
     return { result: action(), shown: '' }
@@ -83,7 +83,7 @@ describe('parseRemote', () => {
     ...['%', '::', 'ext::', ' ', '.', '\\', '$(id)', '`', "'", 'ü', 'a.git'],
   )
 
-  test('never throws, and lets nothing through that ssh or a shell could mistake', () => {
+  test('throws no error but Failure, and accepts nothing that ssh or a shell could misread', () => {
     fc.assert(
       fc.property(anyUrl, url => {
         const remote = parseRemote(url)
@@ -147,7 +147,7 @@ describe('normalizePrivateKey', () => {
     for (let at = 0; at + 12 <= body.length; at += 4) assert.ok(!shown.includes(body.slice(at, at + 12)))
   }
 
-  test('takes any text for a key or says what is wrong with it', () => {
+  test('accepts any text as a key or says what is wrong with it', () => {
     const words = ['-----', 'BEGIN', 'END', ' ', 'OPENSSH', 'RSA', 'EC', 'ENCRYPTED', 'PRIVATE KEY', 'PUBLIC KEY', '\n']
     const anyText = textOf(
       ...words,
@@ -169,7 +169,7 @@ describe('normalizePrivateKey', () => {
     )
   })
 
-  test('mends whatever has been done to a key, and does not need to do so twice', () => {
+  test('repairs a key however it was changed, and leaves its own result as it is', () => {
     fc.assert(
       fc.property(anyKey, mangling, (key, mangle) => {
         const { result, shown } = attempt(() => normalizePrivateKey(mangle(key)))
@@ -185,7 +185,7 @@ describe('normalizePrivateKey', () => {
     )
   })
 
-  test('shows nothing of a key that has been cut or spoilt', () => {
+  test('shows nothing of a key that has been cut or damaged', () => {
     const cut = fc.record({ from: fc.nat(), length: fc.nat({ max: 200 }), instead: fc.string({ maxLength: 5 }) })
     fc.assert(
       fc.property(anyKey, cut, mangling, (key, { from, length, instead }, mangle) => {
@@ -279,7 +279,7 @@ describe('settings', () => {
   const file = join(folder, 'env')
   after(() => rmSync(folder, { recursive: true, force: true }))
 
-  test('of any file are read or reported, all that is missing at once, and no value is shown', () => {
+  test('of any file are read or reported, all missing ones at once, and no value is shown', () => {
     const secret = fc.string({ unit: fc.constantFrom(...'abcXYZ0189+/='), minLength: 16, maxLength: 40 })
     const line = textOf('NEEDED', 'FREE', '=', '"', "'", '`', '#', '\n', 'export ', '\\', '$FREE', ' ')
     fc.assert(

@@ -6,7 +6,7 @@ import { buildSync } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
 
-/** What each program is made of, by esbuild's own account. */
+/** The files of each program, by esbuild's metafile. */
 const rooms: Record<string, readonly string[]> = {
   'scripts/deploy.ts': ['deploy', 'ssh', 'protocol', 'shared'],
   'scripts/setup-ssh.ts': ['setup', 'ssh', 'shared'],

@@ -14,7 +14,7 @@ const { inputs, outputs, runs } = parse(readFileSync(join(action, 'action.yml'),
 describe('The action', async () => {
   const { newSite } = await startServer({ after })
 
-  /** As a runner does: each input is there, empty where it was not given, and there are no arguments. */
+  /** Runs the action as a runner does: each input is set, an omitted one is empty, and there are no arguments. */
   async function runAction(site: Site, given: Record<string, string>, PATH = process.env.PATH) {
     const { HOME } = site.deployEnvironment
     const names = Object.keys(inputs)
@@ -43,7 +43,7 @@ describe('The action', async () => {
     'known-deployment-hosts': env.KNOWN_DEPLOYMENT_HOSTS,
   })
 
-  it('deploys what its inputs say; an empty one is one that was not given', async t => {
+  it('deploys as its inputs say, and takes an empty one for none', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     const { output } = assertExit(await runAction(site, inputsOf(site)), 0)
@@ -63,7 +63,7 @@ describe('The action', async () => {
     assert.match(output, /STAGING_REMOTE_REPO is missing/)
   })
 
-  it('gives nothing that it starts the key', async t => {
+  it('passes the key to no process that it starts', async t => {
     const site = await newSite(t)
     await site.commit()
     const seen = join(site.folder, 'seen')

@@ -47,14 +47,14 @@ for (const program of ['deploy', 'setup-ssh', 'post-receive']) {
       verifyStarts({ OPENSSL_CONF: broken })
     })
 
-    test('has --env-file for itself: Node does not look for the file', () => {
+    test('handles --env-file itself: Node does not look for the file', () => {
       const nodesAnswer = '/no/such/file: not found'
       assert.ok(!start({}, '--env-file', '/no/such/file').stderr.includes(nodesAnswer))
     })
   })
 }
 
-// All three have one main. This one starts git at once.
+// All three binaries start in the same way. This one starts git at once.
 describe('the binary of deploy', () => {
   test('ignores ZX_*, which could change its shell and what runs in it', () => {
     using folder = mkdtempDisposableSync(join(tmpdir(), 'pushlive-'))
@@ -68,7 +68,7 @@ describe('the binary of deploy', () => {
   })
 })
 
-// All three have one base and one main. This one waits for its input.
+// All three binaries are built and start in the same way. This one waits for its input.
 describe('the binary of post-receive', { skip: process.platform !== 'linux' && 'there is no /proc' }, () => {
   const binary = findBinary('post-receive')
 

@@ -22,9 +22,9 @@ const schemas = {
 const workflows = readdirSync(join(root, '.github/workflows')).map(name => `../.github/workflows/${name}`)
 const ofGithub = [...Object.keys(schemas).filter(name => /^github\//.test(name)), ...workflows]
 
-describe('Checked by others:', () => {
+describe('Checked by other programs:', () => {
   for (const [file, schema] of Object.entries(schemas)) {
-    it(`${file} is what the schema ${schema} asks for`, async () => {
+    it(`${file} conforms to the schema ${schema}`, async () => {
       assertExit(await $`${program('check-jsonschema')} --builtin-schema vendor.${schema} ${file}`, 0)
     })
   }

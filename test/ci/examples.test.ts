@@ -42,7 +42,7 @@ describe('The example for', { concurrency: 2 }, async () => {
 
   for (const [name, runner] of Object.entries(runners)) {
     describe(name, { skip: isMissing(name) }, () => {
-      it('deploys what passes, and says to later jobs and to the history what it was', async t => {
+      it('deploys a commit that passes, and tells later jobs and the history about it', async t => {
         const { site, commit } = await newRepository(t, runner)
         const { output } = assertExit(await runPipeline(site, runner), 0)
         assert.equal(await site.live(), commit, output)
@@ -53,7 +53,7 @@ describe('The example for', { concurrency: 2 }, async () => {
         if (runner.origin.run) assert.match(run, runner.origin.run)
       })
 
-      it('is red where a migration fails, and what served serves; where a test fails, nothing is deployed', async t => {
+      it('fails where a migration fails: the previous code stays live; deploys nothing where a test fails', async t => {
         const { site, commit } = await newRepository(t, runner)
         assertExit(await site.deploy(), 0)
         await site.commit({ Makefile: makefile({ upgrade: 'false' }) })
@@ -77,12 +77,12 @@ describe('The example for', { concurrency: 2 }, async () => {
         assert.equal(await site.live(), newer)
       })
 
-      it('that is cancelled in the middle ends well on the server, and the next run is green', async t => {
+      it('that is cancelled during a deployment lets the server finish it, and the next run is green', async t => {
         const { site } = await newRepository(t, runner)
         const commit = await site.commit({ Makefile: makefile({ upgrade: forMake(waitingCommand) }) })
         const job = runner.start(site)
         await waitForStep(site)
-        // As a CI does, to all that belongs to the job.
+        // A CI sends it to all processes of the job.
         const belongs = ({ cwd }: Process) => [site.clone, site.home].some(folder => cwd.startsWith(folder))
         for (const { pid } of processes().filter(belongs)) send(pid, 'SIGINT')
         assertFails(await job)
@@ -93,7 +93,7 @@ describe('The example for', { concurrency: 2 }, async () => {
       })
 
       if (runner.language !== 'github') return
-      it('takes nothing that a recipe prints for a command', async t => {
+      it('never treats what a recipe prints as a command', async t => {
         const { site } = await newRepository(t, runner)
         const commands = [
           'set-output name=commit',

@@ -8,20 +8,20 @@ const root = join(import.meta.dirname, '../..')
 export const examples = join(root, 'examples')
 export const installed = join(root, 'dist/runners')
 
-/** Where the application of the tests is; what later jobs are told. */
+/** The address of the tests' application, which later jobs get. */
 export const appUrl = 'https://app.example.org'
 
-/** A CI, as it is to be had on one machine. */
+/** A CI that runs on one machine. */
 export interface Runner {
   /** Where the example's files belong in a repository, and the action's or deploy.cjs's folder. */
   readonly files: Readonly<Record<string, string>>
   readonly action: string
   /** Runs the pipeline of a push to main, in the clone. */
   start(site: Site): ProcessPromise
-  /** Whether the commit and the like reach later jobs. */
+  /** Whether the outputs, such as the commit, reach later jobs. */
   readonly hasOutputs: boolean
   readonly language?: 'github'
-  /** What the history is told, as far as the runner has that. */
+  /** The origin of a deployment, as far as this runner tells it. */
   readonly origin: { readonly by?: string; readonly run?: RegExp }
 }
 
@@ -34,7 +34,7 @@ export function use({ files, action }: Runner, site: Site): void {
   cpSync(join(root, 'dist/action'), join(site.clone, action), { recursive: true })
 }
 
-/** The job's machine: its own home, and the Node that the pinned one is. */
+/** The job's machine: it has its own home, and the pinned Node. */
 const machineOf = (site: Site) => ({
   ...site.deployEnvironment,
   STEPS: '/dev/null',
@@ -128,7 +128,7 @@ export const runners: Readonly<Record<string, Runner>> = {
     hasOutputs: false,
     origin: { run: /^https:\/\/bitbucket\.org\/ada\/app\/pipelines\/results\/\d+$/ },
   },
-  // Its own command line is in no registry: this is what its agent does with a step.
+  // Its command line is in no registry. This runs a step as its agent does.
   'Woodpecker, by its steps': {
     files: { '.woodpecker.yml': 'woodpecker/.woodpecker.yml' },
     action: 'ci',

@@ -95,7 +95,7 @@ describe('deploy check', async () => {
     assertExit(await deploying, 0)
   })
 
-  it('asks no hook that may be another one: a bash hook deploys at any push', async t => {
+  it('pushes nothing to a hook that may not be ours, since a bash hook deploys at any push', async t => {
     const site = await newSite(t)
     const ran = join(site.folder, 'ran')
     writeFileSync(join(site.repository, 'hooks/post-receive'), `#!/bin/sh\ntouch ${ran}\n`, { mode: 0o755 })
@@ -119,7 +119,7 @@ describe('deploy check', async () => {
     assert.match(hidden.output, /^FAIL {3}hook: The server does not let its hook be asked[\s\S]*make install-hook/m)
   })
 
-  it('finds out that a clone is shallow', async t => {
+  it('reports a shallow clone', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()

@@ -19,7 +19,7 @@ const forged = [
 const printForged = `printf '%s\\n' ${forged.map(line => `'${line}'`).join(' ')}`
 
 /**
- * The commands that a runner of GitHub's takes from a program: a line that begins with `::`, or that has `##[` anywhere,
+ * The commands that GitHub's runner takes from a program: a line that begins with `::`, or that has `##[` anywhere,
  * unless they are stopped. It reads the two streams apart, so that a line of standard output may come before or after
  * any line of standard error: what is stopped there is not stopped here.
  */
@@ -64,7 +64,7 @@ async function startDisconnecting(t: TestContext, message: string): Promise<numb
   return listen(server)
 }
 
-describe('No command of the CI comes from outside', async () => {
+describe('No command of the CI can come from outside:', async () => {
   const { newSite } = await startServer({ after })
 
   /** A deployment of a commit whose step prints commands. */
@@ -106,7 +106,7 @@ describe('No command of the CI comes from outside', async () => {
     }
   })
 
-  it('by what the server checks', async t => {
+  it("by the results of the server's checks", async t => {
     const site = await newSite(t)
     await site.commit()
     assertExit(await site.deploy(), 0)
@@ -116,7 +116,7 @@ describe('No command of the CI comes from outside', async () => {
     assert.deepEqual(findCommands(checked), [])
   })
 
-  it('by who sits between and ends the connection', async t => {
+  it('by an attacker on the network, who ends the connection', async t => {
     const site = await newSite(t)
     await site.commit()
     const port = await startDisconnecting(t, `go away\n${forged.join('\n')}`)
@@ -151,7 +151,7 @@ describe('No command of the CI comes from outside', async () => {
     ['a key', {}],
     ['the key of the user', { SSH_DEPLOYMENT_KEY: undefined, KNOWN_DEPLOYMENT_HOSTS: undefined }],
   ] as const) {
-    it(`and ours are heard again after a signal, with ${what}`, async t => {
+    it(`and the CI accepts our commands again after a signal, with ${what}`, async t => {
       const site = await newSite(t)
       const url = what === 'a key' ? site.url : site.repository
       site.configure({

@@ -59,7 +59,7 @@ describe('In a CI deploy', async () => {
     return { exitCode, output, summary: readFileSync(summary, 'utf8'), outputs: readFileSync(outputs, 'utf8') }
   }
 
-  it('shows each step as a group, sums them up, and gives the next jobs what they need (GitHub)', async t => {
+  it('shows each step as a group, writes a summary, and sets outputs for later jobs (GitHub)', async t => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: 'echo installing', UPGRADE_DB: 'true' })
     const commit = await site.commit()
@@ -80,7 +80,7 @@ describe('In a CI deploy', async () => {
     )
   })
 
-  it('says of a red deployment why, with the last lines of the step that failed', async t => {
+  it('says why a deployment failed, with the last lines of the step that failed', async t => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: 'echo "it is the disk"; exit 1' })
     const commit = await site.commit()
@@ -106,7 +106,7 @@ describe('In a CI deploy', async () => {
     assert.doesNotMatch(output + summary + outputs, /IS LIVE/)
   })
 
-  it('takes nothing that a recipe prints for a command of the CI', async t => {
+  it('never treats what a recipe prints as a command of the CI', async t => {
     const site = await newSite(t)
     const forged = [
       '::set-output name=live::true',
@@ -123,7 +123,7 @@ describe('In a CI deploy', async () => {
     for (const env of [gitHub, { GITLAB_CI: 'true' }]) {
       const { output, summary } = await deployInJob(site, env, ['--again'])
       const lines = output.split('\n')
-      // Each line that the runner would hear: between the two there is none of the server's.
+      // The lines that the runner would treat as commands. Between the two there is no line of the server.
       let isStopped = false
       for (const line of lines) {
         if (/^::stop-commands::/.test(line)) isStopped = true
@@ -137,7 +137,7 @@ describe('In a CI deploy', async () => {
     }
   })
 
-  it('folds its steps, and leaves the outputs in deploy.env (GitLab)', async t => {
+  it('folds its steps, and writes the outputs to deploy.env (GitLab)', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     const { output } = assertExit(await site.deploy([], { GITLAB_CI: 'true', APP_URL: 'https://app.example' }), 0)
@@ -162,7 +162,7 @@ describe('In a CI deploy', async () => {
     assert.deepEqual([record.by, record.run], ['ada', run])
   })
 
-  it('names the setting of the CI that fetches the history, where it has only the last commits', async t => {
+  it('in a shallow clone, names the setting of the CI that fetches the whole history', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
@@ -174,7 +174,7 @@ describe('In a CI deploy', async () => {
     assert.ok(existsSync(join(shallow, 'deploy.env')))
   })
 
-  it('prints and writes nothing of that where it knows no CI', async t => {
+  it('prints and writes none of this outside a CI', async t => {
     const site = await newSite(t)
     await site.commit()
     const { output } = await site.deploy([], { CI: 'true' })

@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
-/** What a clone's configuration may say; git itself would follow each. `EVIL` is another repository. */
+/** Configurations of a clone that would each lead plain git elsewhere. `EVIL` is another repository. */
 const configurations: Record<string, readonly (readonly [name: string, value: string])[]> = {
   'another remote of that name': [
     ['remote.staging.url', 'EVIL'],
@@ -35,7 +35,7 @@ const configurations: Record<string, readonly (readonly [name: string, value: st
   ],
 }
 
-/** An empty bare repository beside the site's own: nothing may ever arrive there. */
+/** An empty bare repository beside the site's own. Nothing may be pushed to it. */
 async function newEvil(site: Site): Promise<string> {
   const evil = join(site.folder, 'evil.git')
   await site.git`git init --quiet --bare ${evil}`
@@ -76,10 +76,10 @@ describe("Whatever the clone's configuration says, the push goes to STAGING_REMO
   })
 })
 
-describe('A clone that git does not work in as usual', async () => {
+describe('A clone where git does not work as usual', async () => {
   const { newSite } = await startServer({ after })
 
-  it('because its configuration cannot be written, deploys, and says in one line that the remote is not set', async t => {
+  it('whose configuration cannot be written deploys, and says in one line that the remote is not set', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     writeFileSync(join(site.clone, '.git/config.lock'), '')
@@ -91,7 +91,7 @@ describe('A clone that git does not work in as usual', async () => {
     assert.equal(await site.live(), commit)
   })
 
-  it("because its configuration cannot be read, is named with git's words: exit 2", async t => {
+  it("whose configuration cannot be read: exit 2, with git's own message", async t => {
     const site = await newSite(t)
     await site.commit()
     writeFileSync(join(site.clone, '.git/config'), '[core\n')
@@ -99,7 +99,7 @@ describe('A clone that git does not work in as usual', async () => {
     assert.match(output, /bad config/)
   })
 
-  it("because its policy forbids the transport, is named with git's words: exit 2", async t => {
+  it("whose policy forbids the transport: exit 2, with git's own message", async t => {
     const site = await newSite(t)
     await site.commit()
     await site.git`git config protocol.ssh.allow never`
@@ -111,7 +111,7 @@ describe('A clone that git does not work in as usual', async () => {
     }
   })
 
-  it('because an object is missing, is refused with the reason: exit 4', async t => {
+  it('that lacks an object: exit 4, with the reason', async t => {
     const site = await newSite(t)
     await site.commit()
     const blob = (await site.git`git rev-parse ${'HEAD:page.txt'}`).stdout.trim()
@@ -121,7 +121,7 @@ describe('A clone that git does not work in as usual', async () => {
     assert.equal(await site.live(), undefined)
   })
 
-  it('because there is no git, or no bash, is exit 2 and names it', async t => {
+  it("on a machine without git or bash: exit 2, with the program's name", async t => {
     const site = await newSite(t)
     await site.commit()
     const bin = join(site.folder, 'bin')

@@ -6,7 +6,7 @@ import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
-/** Deploys so many commits, and returns them. */
+/** Deploys a number of commits. @returns them */
 async function deployCommits(site: Site, count: number): Promise<string[]> {
   const commits: string[] = []
   for (let n = 1; n <= count; n++) {
@@ -19,7 +19,7 @@ async function deployCommits(site: Site, count: number): Promise<string[]> {
 describe('deploy rollback', async () => {
   const { newSite } = await startServer({ after })
 
-  it('goes back to what was live before, twice goes back twice, and says when there is no more', async t => {
+  it('goes back to what was live before, run twice it goes back two, and it says when there is no more', async t => {
     const site = await newSite(t)
     const nothing = assertExit(await site.deploy(['rollback']), 1)
     assert.match(nothing.output, /^NOTHING WAS ROLLED BACK\./m)
@@ -35,7 +35,7 @@ describe('deploy rollback', async () => {
     assert.equal(await site.live(), third)
   })
 
-  it('goes to a commit that is named: a branch, a tag, the beginning of an id', async t => {
+  it('goes to a commit by its branch, its tag or the beginning of its id', async t => {
     const site = await newSite(t)
     const [first = '', second] = await deployCommits(site, 2)
     await site.git`git tag --annotate --message ${'first'} v1 ${first}`
@@ -64,7 +64,7 @@ describe('deploy rollback', async () => {
     assert.equal(await site.live(), first)
   })
 
-  it('to what is no commit is exit 2, and to what neither side knows exit 1', async t => {
+  it('exits with 2 for what is no commit, and with 1 for a commit that neither side has', async t => {
     const site = await newSite(t)
     const [, second] = await deployCommits(site, 2)
     for (const name of ['nonsense', '-x', '--', 'HEAD:page.txt', "$(touch x)';"]) {
@@ -81,7 +81,7 @@ describe('deploy rollback', async () => {
 describe('deploy status and history', async () => {
   const { newSite } = await startServer({ after })
 
-  it('say what is live, what failed since, who deployed it, and how long it took', async t => {
+  it('show what is live, what failed since then, who deployed it, and how long it took', async t => {
     const site = await newSite(t)
     assert.match((await site.deploy(['status'])).output, /^Nothing was ever live\.$/m)
     assert.match((await site.deploy(['history'])).output, /^Nothing was ever deployed\.$/m)
@@ -124,7 +124,7 @@ describe('deploy status and history', async () => {
     }
   })
 
-  it("say so where the server's history is not pushlive's", async t => {
+  it("say so where the server's history was not written by pushlive", async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     await site.deploy()
@@ -160,7 +160,7 @@ describe('deploy log', async () => {
     assert.deepEqual(await site.asks(), [])
   })
 
-  it('says so where none is kept: exit 1', async t => {
+  it('exits with 1 where no log is kept', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     for (const args of [['log'], ['log', commit]]) {
@@ -170,7 +170,7 @@ describe('deploy log', async () => {
     assertExit(await site.deploy(['log', 'no commit']), 2)
   })
 
-  it('shows the end of one that is long, and how much it leaves out', async t => {
+  it('shows the end of a long log, and how much it leaves out', async t => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: 'seq 1 300000' })
     await site.commit()
@@ -184,7 +184,7 @@ describe('deploy log', async () => {
 describe('At a terminal', async () => {
   const { newSite } = await startServer({ after })
 
-  /** What deploy prints where it has a terminal of so many columns. */
+  /** What deploy prints at a terminal with this number of columns. */
   async function show(site: Site, args: readonly string[], env: Record<string, string> = {}) {
     const command = [...program('deploy'), ...args].map(quoteForSh).join(' ')
     const terminal = ['--quiet', '--return', '--command', `stty cols 70; ${command}`, '/dev/null']
@@ -193,7 +193,7 @@ describe('At a terminal', async () => {
     return stdout.replaceAll('\r', '').trimEnd().split('\n')
   }
 
-  it('history is one line a deployment, cut to the width, with what serves marked; colour unless it is not wanted', async t => {
+  it('history shows a line per deployment, cut to the width; it marks the live one, and uses colour', async t => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: '! grep -q bad page.txt' })
     const commit = async (message: string, page: string) => {

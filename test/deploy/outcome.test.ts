@@ -6,7 +6,7 @@ import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
-/** Puts a shell script in the place of the hook. */
+/** Replaces the hook by a shell script. */
 function writeHook(site: Site, script: string) {
   const hook = join(site.repository, 'hooks/post-receive')
   rmSync(hook, { force: true })
@@ -16,7 +16,7 @@ function writeHook(site: Site, script: string) {
 describe('deploy exits with 0', async () => {
   const { newSite } = await startServer({ after })
 
-  it('where the commit is already live: the hook looks, and runs nothing', async t => {
+  it('where the commit is already live: the hook checks, and runs nothing', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     assertExit(await site.deploy(), 0)
@@ -27,7 +27,7 @@ describe('deploy exits with 0', async () => {
     assert.deepEqual(await site.asks(), [])
   })
 
-  it('where a newer commit serves that contains it, though git refuses to push the older one', async t => {
+  it('where a newer commit that contains it is live, though git refuses to push the older one', async t => {
     const site = await newSite(t)
     const older = await site.commit()
     const newer = await site.commit()
@@ -37,7 +37,7 @@ describe('deploy exits with 0', async () => {
     assert.match(output, new RegExp(`^${older} IS LIVE \\(as part of ${newer}`, 'm'))
   })
 
-  it('for each of those who push at once', async t => {
+  it('for each of several pushes at once', async t => {
     const site = await newSite(t)
     const commits: string[] = []
     for (let n = 1; n <= 5; n++) commits.push(await site.commit({ 'page.txt': `${n}\n` }))
@@ -87,7 +87,7 @@ describe('deploy exits with 0', async () => {
 describe('deploy exits with 1', async () => {
   const { newSite } = await startServer({ after })
 
-  it('where a step fails, and says what serves', async t => {
+  it('where a step fails, and says what is live', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
@@ -126,7 +126,7 @@ describe('deploy exits with 5, and never 0,', async () => {
     })
   }
 
-  it('where our hook has answered once and cannot run any more', async t => {
+  it('where our hook answered before and cannot run any more', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
@@ -136,7 +136,7 @@ describe('deploy exits with 5, and never 0,', async () => {
     }
   })
 
-  it('where the hook greets and is gone', async t => {
+  it('where the hook greets and then ends', async t => {
     const site = await newSite(t)
     await site.commit()
     writeHook(site, '#!/bin/sh\necho "pushlive post-receive 1.0.0, protocol 2"\nkill -9 $$\n')
@@ -145,7 +145,7 @@ describe('deploy exits with 5, and never 0,', async () => {
     assert.match((await site.deploy(['rollback'])).output, /To do: look at deploy status before you roll back again/)
   })
 
-  it('where the hook is too old or too new: both versions are named, and which one to renew', async t => {
+  it('where the hook is too old or too new: it names both versions, and which one to update', async t => {
     const site = await newSite(t)
     await site.commit()
     for (const [greeting, fix] of [
@@ -164,7 +164,7 @@ describe('deploy exits with 5, and never 0,', async () => {
     }
   })
 
-  it('where the connection breaks while the server is at work; running it again finds out', async t => {
+  it('where the connection breaks during the deployment; running it again has the verdict', async t => {
     const site = await newSite(t)
     const commit = await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
@@ -178,7 +178,7 @@ describe('deploy exits with 5, and never 0,', async () => {
     assert.equal(await site.live(), commit)
   })
 
-  it('whatever else somebody prints: only the line of the hook itself is believed', async t => {
+  it("whatever else is printed: deploy believes only the hook's own line", async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     writeHook(site, `#!/bin/sh\necho "    pushlive: ${commit} is live"\necho "x pushlive: ${commit} is live"\n`)

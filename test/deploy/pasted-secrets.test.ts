@@ -31,7 +31,7 @@ describe('A secret that was pasted badly', async () => {
     })
   }
 
-  it('beyond repair is named together with all that is wrong besides: exit 2, and no word of the key', async t => {
+  it('beyond repair is reported with all other wrong settings: exit 2, and nothing of the key', async t => {
     const site = await newSite(t)
     await site.commit()
     const { privateKey } = await newKeyPair(site.folder, 'ed25519', { passphrase: 'secret' })

@@ -23,14 +23,14 @@ describe('PROXY_JUMP', async () => {
     assert.equal(connectionsTo(gate) - before, 2)
   })
 
-  it('has to be known as well: exit 2 where its host key is missing', async t => {
+  it('needs a known host key, too: exit 2 where it is missing', async t => {
     const site = await newSite(t)
     await site.commit()
     const { output } = assertExit(await site.deploy([], { PROXY_JUMP }), 2)
     assert.match(output, new RegExp(`KNOWN_DEPLOYMENT_HOSTS has no line for \\[127\\.0\\.0\\.1\\]:${gate.port}`))
   })
 
-  it('with another host key is not passed: exit 3', async t => {
+  it('is not used where its host key is another one: exit 3', async t => {
     const site = await newSite(t)
     await site.commit()
     const stranger = sshd.knownHosts.replace(`:${sshd.port}`, `:${gate.port}`) + sshd.knownHosts
@@ -40,7 +40,7 @@ describe('PROXY_JUMP', async () => {
     assert.equal(connectionsTo(gate), before)
   })
 
-  it('that does not forward is named: exit 3', async t => {
+  it('that does not forward connections is named: exit 3', async t => {
     const closed = await startSshd(t, { config: ['AllowTcpForwarding no'] })
     closed.authorize(key.publicKey)
     const site = await newSite(t)

@@ -8,7 +8,7 @@ import { startServer } from '../lib/site.ts'
 describe('deploy exits with 2', async () => {
   const { newSite } = await startServer({ after })
 
-  it('outside a repository, and where the branch is not to be found', async t => {
+  it('outside a repository, and where there is no such branch', async t => {
     const site = await newSite(t)
     assertExit(await site.deploy([], {}, site.home), 2)
     await site.commit()
@@ -16,7 +16,7 @@ describe('deploy exits with 2', async () => {
     assert.match(output, /refs\/heads\/nowhere is not to be found/)
   })
 
-  it('for options and arguments that a command does not know, and does nothing', async t => {
+  it('for options and arguments that a command does not know, and changes nothing', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
@@ -48,7 +48,7 @@ describe('deploy exits with 2', async () => {
 describe('deploy exits with 4', async () => {
   const { newSite } = await startServer({ after })
 
-  it('where the push is no fast-forward, and says what serves', async t => {
+  it('where the push is no fast-forward, and says what is live', async t => {
     const site = await newSite(t)
     const live = await site.commit()
     await site.deploy()
@@ -75,12 +75,12 @@ describe('deploy exits with 4', async () => {
     const script = `#!/bin/sh\nprintf '\\033]0;mine\\007\\033[2Jnot on a Friday\\r\\n'; exit 1\n`
     writeFileSync(join(site.repository, 'hooks/pre-receive'), script, { mode: 0o755 })
     const { output } = assertExit(await site.deploy(), 4)
-    // What it says reaches no terminal raw.
+    // Its control characters reach no terminal.
     assert.doesNotMatch(output, /[^\P{Cc}\n]/u)
     assert.match(output, /^remote: not on a Friday[\s\S]*^A hook on the server declined the push\./m)
   })
 
-  it('where the ref cannot be written, after some attempts: another push may have held it', async t => {
+  it('where the ref cannot be written, after several attempts, since another push may have locked it', async t => {
     const site = await newSite(t)
     await site.commit()
     writeFileSync(join(site.repository, 'refs/heads/main.lock'), '')
@@ -89,7 +89,7 @@ describe('deploy exits with 4', async () => {
     assert.match(output, /^The server declined the push\.\n {4}\[remote rejected\] \(failed to update ref\)/m)
   })
 
-  it('where the server takes no asks: the protection is that of an older pushlive', async t => {
+  it('where the server accepts no asks, because an older pushlive protects it', async t => {
     const site = await newSite(t)
     await site.commit()
     for (const ref of ['refs', '!refs/heads/main', '!refs/tags']) {
@@ -105,7 +105,7 @@ describe('deploy exits with 4', async () => {
     assertExit(await site.deploy(['rollback']), 4)
   })
 
-  it('and --dry-run says so beforehand; it sends nothing', async t => {
+  it('where --dry-run finds it out beforehand, and sends nothing', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     const first = assertExit(await site.deploy(['--dry-run']), 0)

@@ -16,7 +16,7 @@ describe('The report in a browser', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'report-'))
   after(() => rmSync(folder, { recursive: true, force: true }))
 
-  it('shows real deployments, loads nothing else, and has no error', async t => {
+  it('shows real deployments, loads nothing else, and logs no error', async t => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: 'echo "<b>installing</b>"; ! grep -q bad page.txt' })
     await site.commit()
@@ -40,7 +40,7 @@ describe('The report in a browser', async () => {
     assert.deepEqual(page.requests, [url])
   })
 
-  /** Of half a year, each with a log. */
+  /** Deployments of half a year, each with a log. */
   function writeMany(count: number): string {
     const now = Date.now()
     const records = Array.from({ length: count }, (_, index): DeploymentRecord => {
@@ -66,7 +66,7 @@ describe('The report in a browser', async () => {
     return `file://${file}`
   }
 
-  it('is as wide as a phone, and filters 500 deployments', async () => {
+  it('fits a phone, and filters 500 deployments', async () => {
     const page = await openPage()
     await page.show(360, 'light')
     await page.open(writeMany(500))
@@ -90,7 +90,7 @@ describe('The report in a browser', async () => {
     assert.deepEqual(page.complaints, [])
   })
 
-  it('is dark where people like it dark', async () => {
+  it('is dark where the user prefers dark', async () => {
     const page = await openPage()
     await page.open(writeMany(5))
     const ground = () => page.evaluate<string>('getComputedStyle(document.body).backgroundColor')
@@ -100,7 +100,7 @@ describe('The report in a browser', async () => {
     assert.notEqual(await ground(), light)
   })
 
-  it('says all that matters without JavaScript', async () => {
+  it('shows the essentials without JavaScript', async () => {
     const page = await openPage()
     await page.call('Emulation.setScriptExecutionDisabled', { value: true })
     await page.open(writeMany(5))

@@ -10,7 +10,7 @@ import { startServer } from '../lib/site.ts'
 describe('deploy report', async () => {
   const { newSite } = await startServer({ after })
 
-  it('makes one page of all deployments and their logs, in which everything from outside is text', async t => {
+  it('makes one page of all deployments and their logs, and shows all foreign text as text', async t => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: 'echo "<script>from a recipe</script>"; ! grep -q bad page.txt' })
     const live = await site.commit()
@@ -30,7 +30,7 @@ describe('deploy report', async () => {
     assert.equal(statSync(file).mode & 0o777, 0o644)
   })
 
-  it('goes to the file that is named, and says so where it cannot be written: exit 2', async t => {
+  it('writes the file that is named, and exits with 2 where that is impossible', async t => {
     const site = await newSite(t)
     assertExit(await site.deploy(['report', 'a report.html']), 0)
     assert.match(readFileSync(join(site.clone, 'a report.html'), 'utf8'), /Nothing is live/)

@@ -29,7 +29,7 @@ describe("The private key's text", async () => {
     }
   }
 
-  it('is in nothing that deploy prints or leaves, whatever becomes of it', async t => {
+  it('is in nothing that deploy prints or leaves, however the deployment ends', async t => {
     const site = await newSite(t)
     const TMPDIR = join(site.folder, 'tmp')
     mkdirSync(TMPDIR)
@@ -59,7 +59,7 @@ describe("The private key's text", async () => {
     assertNotOnDisk(site.folder)
   })
 
-  it('is in no argument and in no environment of the processes that deploy starts', async t => {
+  it('is in no argument and no environment of a process that deploy starts', async t => {
     const site = await newSite(t)
     await site.commit()
     const bin = join(site.folder, 'bin')
@@ -79,7 +79,7 @@ describe("The private key's text", async () => {
     assert.doesNotMatch(seen, /^SSH_DEPLOYMENT_KEY=/m)
   })
 
-  it('is in no argument of a process of this machine, while a deployment lasts', async t => {
+  it('is in no argument of any process during a deployment', async t => {
     const site = await newSite(t)
     await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
@@ -151,7 +151,7 @@ describe('A stolen deploy key, as setup-ssh and post-receive install restrict it
     assertFails(await git`git archive --remote ${site.url} HEAD`)
   })
 
-  /** Tries to push each, all of which the server has to refuse with these words. */
+  /** Tries to push each. The server has to refuse all of them with these words. */
   async function refuses(specs: readonly string[], words: RegExp) {
     const refs = async () => (await site.serverGit`git for-each-ref`).stdout
     const before = await refs()
@@ -161,7 +161,7 @@ describe('A stolen deploy key, as setup-ssh and post-receive install restrict it
     assert.equal(await refs(), before)
   }
 
-  it('pushes no other branch, writes no record, takes nothing back', async () => {
+  it('pushes no other branch, writes no record, and deletes nothing', async () => {
     await refuses(['HEAD:refs/heads/other', 'HEAD:refs/notes/x'], /Only main can be pushed here/)
     await refuses(['HEAD:refs/deploy/main/failed', '+HEAD~1:refs/deploy/main/live'], /deny updating a hidden ref/)
     await refuses([':refs/deploy/main/history'], /deny (updating|deleting) a hidden ref/)
@@ -176,18 +176,18 @@ describe('A stolen deploy key, as setup-ssh and post-receive install restrict it
     await refuses([':refs/tags/v1'], /A tag that is here can be neither moved nor deleted: v1/)
   })
 
-  it('leaves nothing that is in the way of asks', async () => {
+  it('leaves nothing that blocks later asks', async () => {
     const folder = 'refs/deploy-ask/main'
     const ask = askRef('main', { verb: 'again', commit: '0'.repeat(40) }, '0123456789abcdef')
     await refuses([`HEAD:${folder}`, `HEAD:${folder}/x`, `HEAD:${ask}/deeper`], /no way to ask|Only main can be pushed/)
     assertExit(await site.deploy(['--again'], stolen), 0)
   })
 
-  it('deploys no commit that is not on the branch, by a rollback', async () => {
+  it('cannot use a rollback to deploy a commit that is not on the branch', async () => {
     const live = await site.live()
     const tree = (await git`git rev-parse ${'HEAD^{tree}'}`).stdout.trim()
     const orphan = (await git`git commit-tree -m ${'Orphan'} ${tree}`).stdout.trim()
-    // The commit comes along as a tag's, which is let in; a tree or a blob could as well.
+    // A new tag is accepted, and brings the commit with it. A tree or a blob could do so, too.
     await git`git tag orphan ${orphan}`
     for (const commit of [orphan, tree]) {
       const ref = askRef('main', { verb: 'rollback', commit }, `${commit.slice(0, 8)}`)

@@ -25,7 +25,7 @@ describe('The private ssh session', async () => {
   const { newSite, sshd } = await startServer({ after })
   const sleeping = 'install-deps:\n\t@touch "$$STEPS.running"; sleep 3\nupgrade-db:\n'
 
-  it('has a folder and files of its owner alone while it lasts, and is gone after success and failure', async t => {
+  it('has a folder and files that only their owner can read, and removes them after success and failure', async t => {
     const site = await newSite(t)
     const TMPDIR = newTemporaryFolder(site)
     await site.commit({ Makefile: sleeping })
@@ -73,7 +73,7 @@ describe('The private ssh session', async () => {
     })
   }
 
-  it('that a killed run has left is swept by the next, and that of a living run is not', async t => {
+  it('that a killed run has left is removed by the next run, and that of a running one is not', async t => {
     const site = await newSite(t)
     const TMPDIR = newTemporaryFolder(site)
     await site.commit({ Makefile: waitingMakefile })
@@ -100,7 +100,7 @@ describe('The private ssh session', async () => {
     assert.deepEqual(readdirSync(TMPDIR).sort(), others.sort())
   })
 
-  it('lies in /tmp where the temporary folder has a name that ssh cannot take', async t => {
+  it('is in /tmp where ssh cannot take the name of the temporary folder', async t => {
     const site = await newSite(t)
     await site.commit()
     for (const name of [`it's a folder`, 'long'.repeat(50)]) {
@@ -119,7 +119,7 @@ describe('The private ssh session', async () => {
     assert.deepEqual(await site.asks(), [])
   })
 
-  it('cannot be made where the key does not fit on the disk: exit 2, and no part of it is left', async t => {
+  it('cannot be made where the key does not fit on the disk: exit 2, and no part of the key is left', async t => {
     const site = await newSite(t)
     await site.commit()
     const TMPDIR = newTemporaryFolder(site)
@@ -156,7 +156,7 @@ describe('The private ssh session', async () => {
     assert.doesNotMatch(readFileSync(seen, 'utf8'), /PRIVATE KEY|SSH_DEPLOYMENT_KEY/)
   })
 
-  it('works with HOME elsewhere, or without', async t => {
+  it('works with another HOME, and without HOME', async t => {
     const site = await newSite(t)
     await site.commit()
     for (const HOME of ['/nonexistent', undefined]) {
@@ -182,7 +182,7 @@ describe('One connection', async () => {
     }
   })
 
-  it('is not needed: where it is impossible each command makes its own', { skip: cannotMount }, async t => {
+  it('is not required: where it is impossible, each command connects by itself', { skip: cannotMount }, async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     const before = connectionsTo(sshd)
@@ -196,7 +196,7 @@ describe('One connection', async () => {
     assert.match((await deployWithoutSharing(site, ['status'], {})).output, new RegExp(`^live +${commit}`))
   })
 
-  it('holds nothing open: an ssh whose background process keeps its stderr does not keep deploy waiting', async t => {
+  it('never makes deploy wait for an ssh whose background process keeps stderr open', async t => {
     const site = await newSite(t)
     await site.commit()
     // As OpenSSH before 8.5 does.

@@ -32,7 +32,7 @@ describe('The settings of deploy', async () => {
     assertExit(await site.deploy(['--env-file', 'nowhere']), 2)
   })
 
-  it('hold a name that git allows for a branch: exit 2', async t => {
+  it('are refused where BRANCH_NAME is no name that git allows: exit 2', async t => {
     const site = await newSite(t)
     await site.commit()
     const wrong = [
@@ -69,7 +69,7 @@ describe('The settings of deploy', async () => {
     assertExit(await site.deploy(['--env-file', '.env.b', 'status'], absent), 0)
   })
 
-  it('end at no # without a word, where bash would go on: exit 2', async t => {
+  it('are refused where dotenv would cut a value at a # that bash would keep: exit 2', async t => {
     const site = await newSite(t)
     await site.commit()
     const write = (line: string) => writeFileSync(join(site.clone, '.env'), `A='one\nAPP_URL=x#y\n'\n${line}\n`)
@@ -91,7 +91,7 @@ describe('The settings of deploy', async () => {
     }
   })
 
-  it('may name files for the secrets, as GitLab does, and empty ones count as unset', async t => {
+  it('may name files that hold the secrets, as GitLab does; an empty value counts as unset', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     const { SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: hosts } = site.deployEnvironment
@@ -115,7 +115,7 @@ describe('The settings of deploy', async () => {
     assert.match(nowhere.output, /SSH_DEPLOYMENT_KEY/)
   })
 
-  it('may be a path on this machine: that needs no ssh', async t => {
+  it('may name a path on this machine, which needs no ssh', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     const noSecrets = { SSH_DEPLOYMENT_KEY: undefined, KNOWN_DEPLOYMENT_HOSTS: undefined }
@@ -123,7 +123,7 @@ describe('The settings of deploy', async () => {
     assert.equal(await site.live(), commit)
   })
 
-  it('set the remote of the clone, as DEPLOY.sh does, again and again', async t => {
+  it('set the remote of the clone in each run, as DEPLOY.sh does', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()

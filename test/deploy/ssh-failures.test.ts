@@ -28,11 +28,14 @@ interface Failing {
   words: RegExp
   exitCode?: number
   skip?: string | false
-  /** Makes it so; returns what deploy's environment changes. */
+  /** Causes the failure. @returns the changes of deploy's environment */
   arrange(site: Site, sshd: Sshd, t: CleansUp): Promise<Record<string, string>> | Record<string, string>
 }
 
-/** facts/ssh.md, row by row. */
+/**
+ * How a push fails, with what OpenSSH 9.2 and git 2.39 print then. git exits with 128 for all but the last two, so only
+ * these words tell the reasons apart.
+ */
 const failures: Record<string, Failing> = {
   'another host key': {
     says: /^The server shows another host key than the known one: it was set up anew, or someone intercepts the connection\. Nothing was sent\.\n[\s\S]*^To do: ask whoever runs the server/m,
@@ -47,7 +50,7 @@ const failures: Record<string, Failing> = {
     says: /^The server's host key is not known\./m,
     words: /No ED25519 host key is known for|Host key verification failed/,
     arrange: (_, sshd) => ({
-      // A line that names the host, and yet is not for the name that ssh looks for.
+      // A line that names the host, but not as the name that ssh looks for.
       KNOWN_DEPLOYMENT_HOSTS: sshd.knownHosts.replace(/^/, '@cert-authority '),
     }),
   },
@@ -76,7 +79,7 @@ const failures: Record<string, Failing> = {
     words: /does not appear to be a git repository/,
     arrange: site => ({ STAGING_REMOTE_REPO: `${site.url}.nowhere` }),
   },
-  'nobody listening': {
+  'a port where no server listens': {
     says: /^The server refuses connections at this port\./m,
     words: /Connection refused/,
     async arrange(site, sshd) {
@@ -114,7 +117,7 @@ const failures: Record<string, Failing> = {
   'a login shell that is nologin': {
     says: /^The user on the server may not run programs: its login shell is nologin\./m,
     words: /bad line length character: This|account is (currently )?not available/,
-    skip: !isRoot && 'sshd lets nobody else in without being root',
+    skip: !isRoot && 'without being root sshd lets only its own user in',
     async arrange(site, sshd, t) {
       // sshd reads it as that user.
       const folder = mkdtempSync('/tmp/daemon-')
@@ -180,7 +183,7 @@ const failures: Record<string, Failing> = {
   },
 }
 
-describe('deploy says what is wrong, and what to do, with', async () => {
+describe('deploy says what is wrong and what to do for', async () => {
   const { newSite, sshd } = await startServer({ after })
   for (const [what, { says, words, exitCode: expected = 3, skip = false, arrange }] of Object.entries(failures)) {
     it(`${what}: exit ${expected}`, { skip }, async t => {
@@ -196,11 +199,11 @@ describe('deploy says what is wrong, and what to do, with', async () => {
     })
   }
 
-  it('the same, where the connection cannot be shared', { skip: cannotMount }, async t => {
+  it('each of these where the connection cannot be shared', { skip: cannotMount }, async t => {
     const site = await newSite(t)
     await sshd.restart({ config: [] })
     await site.commit()
-    for (const what of ['another host key', 'a key that is not authorized', 'nobody listening']) {
+    for (const what of ['another host key', 'a key that is not authorized', 'a port where no server listens']) {
       const { arrange, says, words } = failures[what] as Failing
       const { output } = assertExit(await deployWithoutSharing(site, [], await arrange(site, sshd, t)), 3)
       assert.match(output, says)
@@ -220,7 +223,7 @@ describe('deploy says what is wrong, and what to do, with', async () => {
     const site = await newSite(t)
     await site.commit()
     await $`chown -R 12345 ${site.folder}; chmod 755 ${site.folder}`
-    // As root, in a clone of somebody else's.
+    // Root is in a clone of another user.
     assertExit(await site.deploy([], { PATH: pathWith(site, 'git', 'exec /usr/bin/git "$@"') }), 2)
     const deploying = zx({
       cwd: site.clone,

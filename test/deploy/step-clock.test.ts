@@ -10,13 +10,13 @@ import { program } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
 import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
-describe('A step that takes its time', async () => {
+describe('A step that takes long', async () => {
   const { newSite } = await startServer({ after })
 
-  it('shows at a terminal for how long it has been running, and leaves nothing of that behind', async t => {
+  it('shows at a terminal how long it has been running, and removes that line at its end', async t => {
     const site = await newSite(t)
     await site.commit({ Makefile: waitingMakefile })
-    // What a command prints there goes to the terminal that script(1) makes.
+    // script(1) gives the command a terminal.
     const command = program('deploy').join(' ')
     const env = { ...site.deployEnvironment, TERM: 'xterm' }
     const terminal = spawn('script', ['--quiet', '--flush', '--return', '--command', command, '/dev/null'], {
@@ -34,14 +34,14 @@ describe('A step that takes its time', async () => {
     letGo(site)
     const [exitCode] = await once(terminal, 'close')
     assertExit({ exitCode, stdout: shown }, 0)
-    // As a terminal does: what was wiped is gone.
+    // A terminal removes what was erased.
     const lines = shown.split('\r\n').map(line => line.split('\r\u001b[K').at(-1))
     const left = lines.join('\n')
     assert.match(left, /^remote: INSTALLING DEPENDENCIES \.\.\.\nremote: UPGRADING DATABASE STRUCTURE \.\.\.$/m)
     assert.doesNotMatch(left, /, \d+ s$/m)
   })
 
-  it('is mentioned elsewhere after each minute in which it says nothing', t => {
+  it('without a terminal, is mentioned after each minute in which it prints nothing', t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const lines: string[] = []
     using clock = new StepClock({ said: line => lines.push(line), noted: line => lines.push(`! ${line}`) }, false)

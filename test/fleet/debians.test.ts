@@ -28,7 +28,7 @@ describe('The role makes a server of a Debian that has nothing but Python and ss
   const key = await newKeyPair(folder)
 
   for (const suite of ['bullseye', 'bookworm', 'trixie']) {
-    it(`${suite}: a push lands, a second run changes nothing, and it is taken away again`, {
+    it(`${suite}: a push goes live, a second run changes nothing, and the role removes it again`, {
       timeout: 8 * 60_000,
     }, async t => {
       const machine = join(folder, suite)
@@ -81,7 +81,7 @@ describe('The role makes a server of a Debian that has nothing but Python and ss
   }
 })
 
-/** The Debian's own sshd, for as long as the test runs. */
+/** Runs the Debian's own sshd during the test. */
 async function startSshd(
   t: { after(fn: () => Promise<void>): void },
   machine: string,

@@ -30,7 +30,7 @@ describe('A fleet of three servers', { skip }, async () => {
   fleet.configure(() => settings, { pushlive_serial: 1 })
   const commit = (files: Record<string, string>) => fleet.commit({ Makefile, 'fail-on': 'none\n', ...files })
 
-  it('gets a collection that ansible-lint has nothing against', async () => {
+  it('gets a collection that passes ansible-lint', async () => {
     const env = {
       ...process.env,
       HOME: home,
@@ -64,7 +64,7 @@ describe('A fleet of three servers', { skip }, async () => {
     assert.equal(second.changed, 0, second.output)
   })
 
-  it('is left alone where the first host is red', async () => {
+  it('is not changed where the first host fails', async () => {
     const before = await serving()
     await commit({ version: '2', 'fail-on': 'one\n' })
     const { output } = assertFails(await play('deploy'))
@@ -73,7 +73,7 @@ describe('A fleet of three servers', { skip }, async () => {
     assert.equal(output.match(/^ +"PUSHING/gm)?.length, 1, output)
   })
 
-  it('goes back where a later host is red, and no further one is touched; or keeps what is live', async () => {
+  it('goes back where a later host fails, and changes no further host; or keeps the new commit', async () => {
     const before = await serving()
     const bad = await commit({ version: '3', 'fail-on': 'two\n' })
     const back = assertFails(await play('deploy'))
@@ -97,7 +97,7 @@ describe('A fleet of three servers', { skip }, async () => {
     assert.deepEqual(await serving(), [good, good, good], again.output)
   })
 
-  it('is not touched where another than the first host would upgrade the database', async () => {
+  it('is not changed where another host than the first would upgrade the database', async () => {
     const before = await serving()
     await commit({ version: '5' })
     const { output } = assertFails(
@@ -107,12 +107,12 @@ describe('A fleet of three servers', { skip }, async () => {
     assert.match(output, /two upgrades the database, but one would serve the new code before/)
   })
 
-  it('is taken back as one', async () => {
+  it('is rolled back together', async () => {
     const { output } = assertExit(await play('rollback'), 0)
     assert.equal(new Set((await serving()).slice(1)).size, 1, output)
   })
 
-  it('is taken apart by the role', async () => {
+  it('is removed by the role', async () => {
     assertExit(await play('server', '-e', '{"server_state": "absent", "server_purge": true}'), 0)
     assert.deepEqual(readdirSync('/home'), [])
     const { stdout } = await $`getent passwd`

@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, '../..')
 export const ansible = join(root, 'dist/ansible/bin')
 const $ = zx({ quiet: true, nothrow: true })
 
-/** Only where with-own-etc has been before: it has emptied /home. */
+/** Whether with-own-etc has run: it has emptied /home. */
 export const skip =
   userInfo().uid === 0 && readdirSync('/home').length === 0 ? false : 'make test-fleet makes users, as root'
 
@@ -24,7 +24,7 @@ export interface Host {
 export type Fleet = Awaited<ReturnType<typeof startFleet>>
 
 /**
- * Servers that an inventory names, each with an sshd and a user of its own, whom the role makes; and a control node with
+ * Servers that an inventory names, each with an sshd and a user of its own that the role makes; and a control node with
  * the collection and a clone. The machine's own users stay as they are where with-own-etc has been before.
  */
 export async function startFleet(t: CleansUp, names: readonly string[]) {
@@ -110,7 +110,7 @@ export async function startFleet(t: CleansUp, names: readonly string[]) {
       return (await git`git rev-parse HEAD`).stdout.trim()
     },
 
-    /** What each host's own records say is live. */
+    /** The live commit of each host, by its own records. */
     async serving() {
       const found: (string | undefined)[] = []
       for (const { user } of hosts) {
@@ -128,7 +128,7 @@ export async function startFleet(t: CleansUp, names: readonly string[]) {
   return fleet
 }
 
-/** What Ansible finds, and nothing of whoever runs the tests. */
+/** The environment of Ansible, without anything of the user who runs the tests. */
 export const ansibleEnvironment = (home: string, collections: string) => ({
   ...environmentOf(home),
   LC_ALL: 'C.UTF-8',

@@ -47,7 +47,7 @@ def application(environ, start_response):
     return [text.encode()]
 `
 
-describe('Three servers and a worker behind nginx, on one PostgreSQL, asked all the time', { skip }, async () => {
+describe('Three servers and a worker behind nginx, on one PostgreSQL, under constant requests', { skip }, async () => {
   const fleet = await startFleet({ after }, ['one', 'two', 'three', 'worker'])
   const [one, two, three, worker] = fleet.hosts as [Host, Host, Host, Host]
   const webServers = [one, two, three]
@@ -69,7 +69,7 @@ describe('Three servers and a worker behind nginx, on one PostgreSQL, asked all 
         ...(host === worker ? { RESTART: 'true' } : { PATH_TO_WSGI: `/home/${host.user}/www/wsgi.py` }),
         ...(host !== worker && !isFirst && { HEALTH_CHECK_URL: `http://127.0.0.1:${ports.get(host)}/` }),
       }),
-      // Room for the worker in the second batch, in which it must not be.
+      // There is room for the worker in the second batch, but it must not be in it.
       { pushlive_serial: [1, 3] },
       [worker.name],
     )
@@ -86,7 +86,7 @@ describe('Three servers and a worker behind nginx, on one PostgreSQL, asked all 
   const front = await holdPort()
   const url = `http://127.0.0.1:${front}/`
 
-  // They serve until the last of the tests, not only in the one that starts them.
+  // They serve until the last test, and not only in the one that starts them.
   const stops: (() => void | Promise<void>)[] = []
   const suite = { after: (stop: () => void | Promise<void>) => void stops.push(stop) }
   after(() => Promise.all(stops.map(stop => stop())))
@@ -122,7 +122,7 @@ http {
     await startWebServer(suite, url, ['/usr/sbin/nginx', '-c', join(folder, 'nginx.conf'), '-e', 'stderr'])
   }
 
-  /** Asks through nginx while something happens: no request may fail. */
+  /** Sends requests through nginx during an action: none of them may fail. */
   async function underLoad(action: () => Promise<void>): Promise<void> {
     const answers = await askAllTheTime([url, url, url], action)
     const failed = answers.filter(answer => answer?.status !== 200)
@@ -146,7 +146,7 @@ http {
     assertExit(await play('server'), 0)
   })
 
-  it('get the next one after another, the worker last, with one migration and no failed request', async () => {
+  it('get the next commit one after another, the worker last, with one migration and no failed request', async () => {
     await postgres.query('TRUNCATE event')
     const live = await commit(2)
     await underLoad(async () => {
@@ -171,7 +171,7 @@ http {
     assert.deepEqual(happened.slice(2).sort(), ['three|begins', 'two|begins', 'worker|begins'])
   })
 
-  it('go back where a host of the second batch is red, and the worker is not touched', async () => {
+  it('go back where a host of the second batch fails, and the worker is not changed', async () => {
     const before = await serving()
     await commit(3, 'three')
     await postgres.query('TRUNCATE event')
@@ -183,7 +183,7 @@ http {
     assert.ok(!(await events()).includes('worker|begins'))
   })
 
-  it('go back where a host dies in the middle, which the table says; once it is up again, all get the commit', async () => {
+  it('go back where a host dies, which the table shows; once it is up again, all get the commit', async () => {
     const before = await serving()
     const live = await commit(4)
     await postgres.query('TRUNCATE event')
@@ -205,7 +205,7 @@ http {
     await pages(4)
   })
 
-  it('are finished by a second run where the control node dies half-way', async () => {
+  it('are completed by a second run where the control node dies half-way', async () => {
     const live = await commit(5)
     await postgres.query('TRUNCATE event')
     writeFileSync(join(hold, 'two'), '')
@@ -223,7 +223,7 @@ http {
     assert.equal((await events()).filter(event => event === 'one|begins').length, 1)
   })
 
-  it('are taken back as one, the worker, too', async () => {
+  it('are rolled back together, and the worker, too', async () => {
     assertExit(await play('rollback'), 0)
     await pages(4)
   })

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { type ProcessPromise, $ as zx } from 'zx/core'
 import type { Site } from '../lib/site.ts'
 
-/** Of FlexMeasures. */
+/** The release of FlexMeasures. */
 export const release = '1.0.1'
 const sha256 = '89b3d189482165cfbf4c951128d40a3da6f05ba3435182f07c668bb99b058ce0'
-/** Debian's, which its uWSGI is made for; another one may come first on PATH. */
+/** Debian's Python, which its uWSGI is made for. Another one may come first on PATH. */
 const python = '/usr/bin/python3'
 
 const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -25,7 +25,7 @@ export async function getRepository(site: Site, venv: string) {
   await fromPyPI(`FlexMeasures ${release}`, $`${venv}/bin/pip download ${options} flexmeasures==${release}`)
   const archive = join(site.folder, `flexmeasures-${release}.tar.gz`)
   assert.equal(createHash('sha256').update(readFileSync(archive)).digest('hex'), sha256)
-  // PKG-INFO would say the version, whatever git's tag is.
+  // With PKG-INFO the version would come from there, and not from git's tag.
   await $`tar --extract --file ${archive} --directory ${site.clone} --strip-components 1 --exclude PKG-INFO`
   site.write({ 'page.txt': undefined })
   await commitAndTag(site, `v${release}`)
@@ -43,7 +43,7 @@ export async function commitAndTag(site: Site, tag: string) {
 
 export function uvSettings(folder: string, venv: string) {
   const config = join(folder, 'uv.toml')
-  // Else the version stays what an earlier tag said: uv does not look at git.
+  // Without this the version would stay that of an earlier tag, because uv does not look at git.
   writeFileSync(config, 'reinstall-package = ["flexmeasures"]\n')
   return {
     UV_CACHE_DIR: uvCache() ?? join(folder, 'uv-cache'),
@@ -53,12 +53,12 @@ export function uvSettings(folder: string, venv: string) {
     UV_PYTHON: python,
     UV_PYTHON_DOWNLOADS: 'never',
     UV_NO_PROGRESS: '1',
-    // Where it leaves its lock files.
+    // It writes its lock files there.
     TMPDIR: folder,
   }
 }
 
-/** The cache of whoever runs this, who may have most of a gigabyte there already. */
+/** The cache of the user who runs this. It may hold most of a gigabyte already. */
 function uvCache(): string | undefined {
   const { UV_CACHE_DIR, XDG_CACHE_HOME, HOME } = process.env
   const cache = UV_CACHE_DIR ?? (XDG_CACHE_HOME ? join(XDG_CACHE_HOME, 'uv') : HOME && join(HOME, '.cache/uv'))

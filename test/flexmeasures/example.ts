@@ -5,14 +5,14 @@ import { $ as zx } from 'zx/core'
 import type { CleansUp } from '../lib/sshd.ts'
 import { readExample } from '../lib/web-server.ts'
 
-/** A file of examples/flexmeasures, with what its reader puts own things for. */
+/** A file of examples/flexmeasures, with this test's paths and ports in place of those that a reader replaces. */
 export const readFlexMeasuresExample = (name: string, replacements: Readonly<Record<string, string>>) =>
   readExample(join('flexmeasures', name), replacements)
 
 export const readServerEnv = (replacements: Readonly<Record<string, string>>) =>
   parse(readFlexMeasuresExample('server.env', replacements))
 
-/** The same, with the lines that its reader may take in as well. */
+/** The same, with its optional lines. */
 export const readFasterServerEnv = () =>
   parse(readFlexMeasuresExample('server.env', {}).replaceAll(/^#(?=[A-Z_]+=)/gm, ''))
 
@@ -22,7 +22,7 @@ export const reloadOrRestart = (folder: string) =>
 
 const pidFile = (folder: string, name: string) => join(folder, `${name}.pid`)
 
-/** Does what systemd does with a unit of examples/flexmeasures, as far as this needs: starts it again when it ends. */
+/** Runs a unit of examples/flexmeasures as systemd does: starts it again when it ends. */
 export function runUnit(
   t: CleansUp,
   name: 'web' | 'worker',
@@ -38,7 +38,7 @@ export function runUnit(
   let pid = 0
   const running = (async () => {
     while (isWanted) {
-      // exec: bash would be told, and the server would stay.
+      // exec: otherwise bash would get the signal, and the server would stay.
       const command = ['setpriv', '--pdeathsig', 'TERM', ...setting('ExecStart').split(' ')]
       const unit = $({ cwd: setting('WorkingDirectory') })`exec ${command}`
       pid = unit.pid as number

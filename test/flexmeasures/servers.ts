@@ -10,7 +10,7 @@ import type { CleansUp } from '../lib/sshd.ts'
 const $ = zx({ cwd: '/', quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
 /**
- * A PostgreSQL cluster with an empty database of FlexMeasures', on a unix socket that nobody else can reach.
+ * A PostgreSQL cluster with an empty database for FlexMeasures, on a Unix socket that no other user can reach.
  *
  * @param port of 127.0.0.1, where other users of this machine are to reach it, too
  */
@@ -30,7 +30,7 @@ export async function startPostgres(t: CleansUp, folder: string, port?: number) 
   const number = port === undefined ? [] : ['-p', `${port}`]
   const server = [`${programs}/postgres`, '-D', data, '-k', own, '-c', `listen_addresses=${address}`, ...number, '-F']
   const client = ['-h', own, ...number, '-U', 'flexmeasures']
-  // SIGQUIT: at once, whoever is connected.
+  // SIGQUIT ends it at once, even while clients are connected.
   await startServer(t, [...asItsUser, ...server], 'SIGQUIT', async () => {
     return (await $`${programs}/pg_isready --quiet ${client}`.nothrow()).ok
   })
@@ -59,7 +59,7 @@ async function startServer(
   isUp: () => Promise<boolean>,
 ): Promise<void> {
   let end: string | undefined
-  // exec: bash would be told, and the server would stay.
+  // exec: otherwise bash would get the signal, and the server would stay.
   const server = $({ nothrow: true })`exec setpriv --pdeathsig KILL ${command}`
   const ended = server.then(({ stdout, stderr }) => {
     end = stdout + stderr

@@ -46,7 +46,7 @@ for (const RELEASES of ['1', '3']) {
       for (const file of Object.values(logs)) if (existsSync(file)) console.log(file, readFileSync(file, 'utf8'))
     })
 
-    /** Only a release that is switched to as a whole keeps its files to itself. */
+    /** Only with releases does the old page keep its old files until the switch. */
     function verifySeen({ titles, styles }: { titles: string[]; styles: string[] }, expected: string[]) {
       assert.deepEqual(titles, expected)
       if (!isInPlace) assert.deepEqual(styles, expected)
@@ -171,7 +171,7 @@ for (const RELEASES of ['1', '3']) {
     it('a change of templates alone is live at once where no step depends on them', async () => {
       const { INSTALL_DEPS_IF_CHANGED, SMOKE_TEST } = readFasterServerEnv()
       site.configure({ INSTALL_DEPS_IF_CHANGED, SMOKE_TEST, HEALTH_CHECK_URL: undefined })
-      // The settings are others now, and each release has to be installed with them once.
+      // The settings have changed, and each release has to be installed with them once.
       for (const number of [1, 2, 3, 4, 5]) {
         await site.commit(newRelease(site, `Template ${number}`))
         const { output } = assertExit(await deploy(site), 0)
@@ -181,11 +181,11 @@ for (const RELEASES of ['1', '3']) {
   })
 }
 
-/** A server with FlexMeasures' databases, and either the settings that there always were, or examples/flexmeasures. */
+/** A server with FlexMeasures' databases, and either FlexMeasures' own settings or those of examples/flexmeasures. */
 async function prepare(t: CleansUp, isInPlace: boolean) {
   const { sshd, newSite } = await startServer(t, { setEnv: network })
   const site = await newSite(t, { name: 'flexmeasures' })
-  // PostgreSQL's own user has to get through.
+  // PostgreSQL's own user has to enter this folder.
   chmodSync(site.folder, 0o755)
   const tools = join(site.folder, 'venv')
   log(`GETTING FLEXMEASURES ${release} FROM PyPI ...`)
@@ -203,7 +203,7 @@ async function prepare(t: CleansUp, isInPlace: boolean) {
 interface Server {
   readonly t: CleansUp
   readonly site: Site
-  /** Where uv is. */
+  /** The folder of uv. */
   readonly tools: string
   readonly postgres: Awaited<ReturnType<typeof startPostgres>>
   readonly redisPort: number
@@ -243,7 +243,7 @@ function prepareInPlace({ t, site, tools: venv, postgres, redisPort, port, url, 
     const env = { ...application, HOME: home, PATH: `${venv}/bin:${process.env.PATH}`, LANG: 'C.UTF-8' }
     const assignments = Object.entries(env).map(assignment => assignment.join('='))
     await startWebServer(t, `${url}/api/`, ['env', '-i', ...assignments, 'uwsgi', '--ini', config])
-    // At the first push there was nobody to ask.
+    // At the first push no server was there to answer.
     site.configure({ HEALTH_CHECK_URL: `${url}/api/`, HEALTH_CHECK_TIMEOUT: '90' })
   }
   return { venv, logs, startServers, worker: () => '' }
@@ -265,7 +265,7 @@ function prepareReleases({ t, site, tools, postgres, redisPort, port, url, home 
   const { RESTART, HEALTH_CHECK_URL, ...settings } = readServerEnv(replacements)
   assert.ok(RESTART && HEALTH_CHECK_URL)
   const { UV_CACHE_DIR, TMPDIR } = uvSettings(folder, '')
-  // Nobody is there to be told, or asked, at the first push.
+  // At the first push there is no server to restart or to check.
   site.configure({ ...settings, UV_CACHE_DIR, TMPDIR, RESTART: '' })
 
   const instance = join(`${workTree}.releases`, 'shared/instance')
@@ -286,7 +286,7 @@ function prepareReleases({ t, site, tools, postgres, redisPort, port, url, home 
   }
   const worker = () => {
     const cwd = `/proc/${workerPid()}/cwd`
-    // It may have ended, and not be started again yet.
+    // It may have ended, and not have been started again yet.
     return existsSync(cwd) ? readlinkSync(cwd) : ''
   }
   return { venv: join(workTree, '.venv'), logs, startServers, worker }
@@ -295,7 +295,7 @@ function prepareReleases({ t, site, tools, postgres, redisPort, port, url, home 
 const firstTitle = 'The FlexMeasures Platform'
 const newRelease = (site: Site, name: string) => ({ ...newTitle(site, name), ...newStyle(site, name) })
 
-/** What the hook did, of the steps that it announces. */
+/** The steps that the hook announced. */
 const stepsIn = (output: string) =>
   [...output.matchAll(/^remote: ([A-Z ]+?)(?: \d+| \(.*\))? \.\.\.$/gm)]
     .map(([, step]) => step)
@@ -331,7 +331,7 @@ async function deploy(site: Site, args: readonly string[] = []) {
   return { commit, exitCode, output: `${stdout}${stderr}`, restarted }
 }
 
-/** Asks for a page and a stylesheet all the time while something happens: what came, in order, and when the last page did. */
+/** Requests a page and a stylesheet during an action. @returns the answers in order, and when the last new page came */
 async function watched<T>(url: string, action: () => Promise<T>) {
   const titles: string[] = []
   const styles: string[] = []
@@ -375,14 +375,14 @@ async function watched<T>(url: string, action: () => Promise<T>) {
   }
 }
 
-/** The login page's title; or, in its place, what came instead of the page. */
+/** The login page's title, or the answer that came instead of the page. */
 async function pageTitle(url: string): Promise<string> {
   const answer = await ask(`${url}/login`)
   const [, title] = /<h1>(.*)<\/h1>/.exec(answer?.text ?? '') ?? []
   return answer?.status === 200 && title ? title : JSON.stringify(answer ?? 'no answer')
 }
 
-/** The release that a stylesheet is of. */
+/** The release that a stylesheet belongs to. */
 async function styleOf(url: string): Promise<string> {
   const answer = await ask(`${url}/ui/static/css/flexmeasures.css`)
   if (answer?.status !== 200) return JSON.stringify(answer ?? 'no answer')

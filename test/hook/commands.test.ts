@@ -9,7 +9,7 @@ import { startServer } from '../lib/site.ts'
 describe('VERIFY', async () => {
   const { newSite } = await startServer({ after })
 
-  it('that fails keeps a commit out before anything is changed; one that it lets through goes live', async t => {
+  it('refuses a commit before anything is changed; a commit that it accepts goes live', async t => {
     const site = await newSite(t)
     site.configure({ VERIFY: 'git cat-file -p "$DEPLOY_COMMIT" | grep -q "^Reviewed-by:"' })
     await site.commit()
@@ -39,7 +39,7 @@ describe('VERIFY', async () => {
 describe('NOTIFY', async () => {
   const { newSite } = await startServer({ after })
 
-  it('is told what became of each deployment', async t => {
+  it('gets the outcome of each deployment', async t => {
     const site = await newSite(t)
     const told = join(site.folder, 'told')
     site.configure({
@@ -55,11 +55,11 @@ describe('NOTIFY', async () => {
     await isTold(`failed ${bad} INSTALLING DEPENDENCIES failed`)
   })
 
-  it('changes nothing by what it prints or how it ends, and nobody waits for it', async t => {
+  it('changes nothing by its output or its exit code, and the deployment does not wait for it', async t => {
     const site = await newSite(t)
     const pipe = join(site.folder, 'pipe')
     await site.git`mkfifo ${pipe}`
-    // It ends when the test has read from it; a deployment that waited for it would not.
+    // It ends once the test has read from it. A deployment that waited for it would never end.
     site.configure({ NOTIFY: `echo "pushlive: $DEPLOY_COMMIT is not live: no"; echo over > ${pipe}; exit 1` })
     await site.commit()
     const { output } = assertExit(await site.deploy(), 0)

@@ -39,7 +39,7 @@ describe('The database', async () => {
 
   for (const RELEASES of ['3', '1']) {
     describe(`with RELEASES=${RELEASES}`, () => {
-      it('stays where it is in a rollback, whose older code would know no way up', async t => {
+      it('is left as it is by a rollback, because older code has no migration forward', async t => {
         const site = await newSiteWithDatabase(t, { RELEASES })
         await deployPage(site, 'one', 'r0 r1')
         await deployPage(site, 'two', 'r0 r1 r2')
@@ -48,7 +48,7 @@ describe('The database', async () => {
         assert.equal(database(site), 'r2')
       })
 
-      it('goes back with `rollback --database`, in the newer release, and forward with the next push', async t => {
+      it('goes back with `rollback --database`, by the newer release, and forward with the next push', async t => {
         const site = await newSiteWithDatabase(t, { RELEASES })
         await deployPage(site, 'one', 'r0 r1')
         await deployPage(site, 'two', 'r0 r1 r2')
@@ -61,7 +61,7 @@ describe('The database', async () => {
         assert.equal(database(site), 'r3')
       })
 
-      it('goes back to where it was when the commit was deployed, whatever a rollback without it left in between', async t => {
+      it("goes back to the commit's own revision, even after a rollback without --database", async t => {
         const site = await newSiteWithDatabase(t, { RELEASES })
         const one = await deployPage(site, 'one', 'r0 r1')
         await deployPage(site, 'two', 'r0 r1 r2')
@@ -72,7 +72,7 @@ describe('The database', async () => {
         assert.equal(database(site), 'r1')
       })
 
-      it('goes forward with a rollback that does, to a newer commit', async t => {
+      it('goes forward with a rollback to a newer commit', async t => {
         const site = await newSiteWithDatabase(t, { RELEASES })
         await deployPage(site, 'one', 'r0 r1')
         const two = await deployPage(site, 'two', 'r0 r1 r2')
@@ -93,7 +93,7 @@ describe('The database', async () => {
         assert.equal(await site.live(), two.commit)
       })
 
-      it('goes forward again where the code that it went back for does not start', async t => {
+      it('goes forward again where the older code does not start', async t => {
         const site = await newSiteWithDatabase(t, { RELEASES })
         await deployPage(site, 'one', 'r0 r1')
         await deployPage(site, 'two', 'r0 r1 r2')
@@ -106,7 +106,7 @@ describe('The database', async () => {
     })
   }
 
-  it('goes back to what serves, where a rollback has left it ahead, in the release that is', async t => {
+  it("goes back to the live commit's revision where a rollback has left it ahead", async t => {
     const site = await newSiteWithDatabase(t)
     const one = await deployPage(site, 'one', 'r0 r1')
     await deployPage(site, 'two', 'r0 r1 r2')
@@ -117,7 +117,7 @@ describe('The database', async () => {
     assert.equal(database(site), 'r1')
   })
 
-  it('goes back after a deployment that failed behind its migrations, in the release that failed', async t => {
+  it("goes back after a deployment that failed after its migrations, by the failed release's command", async t => {
     const site = await newSiteWithDatabase(t)
     const one = await deployPage(site, 'one', 'r0 r1')
     const { output } = await deployPage(site, 'half-way', 'r0 r1 r2', 1)
@@ -129,7 +129,7 @@ describe('The database', async () => {
     assert.deepEqual(site.steps(), [`downgrade ${site.workTree}.releases/2 to r1`])
   })
 
-  it('of a failed deployment in place has lost its way back, and that is said', async t => {
+  it('of a failed deployment in place cannot go back, and the message says so', async t => {
     const site = await newSiteWithDatabase(t, { RELEASES: '1' })
     await deployPage(site, 'one', 'r0 r1')
     const { commit } = await deployPage(site, 'half-way', 'r0 r1 r2', 1)
@@ -137,7 +137,7 @@ describe('The database', async () => {
     assert.match(output, new RegExp(`The code of ${commit}, which alone knows the way back, is not there`))
   })
 
-  it('cannot go back without DOWNGRADE_DB, and nothing is switched', async t => {
+  it('cannot go back without DOWNGRADE_DB, and no release is switched', async t => {
     const site = await newSiteWithDatabase(t)
     site.configure({ DOWNGRADE_DB: undefined })
     await deployPage(site, 'one', 'r0 r1')
@@ -147,7 +147,7 @@ describe('The database', async () => {
     assert.equal(site.read('page.txt'), 'two')
   })
 
-  it('whose revision cannot be told fails the deployment before anything is switched', async t => {
+  it('whose revision cannot be read fails the deployment before any release is switched', async t => {
     const site = await newSiteWithDatabase(t)
     await deployPage(site, 'one', 'r0 r1')
     site.configure({ DB_REVISION: 'true' })

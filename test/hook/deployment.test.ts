@@ -73,7 +73,7 @@ describe('A push', async () => {
     assert.ok(statSync(wsgi).mtimeMs > 1000)
   })
 
-  it('checks out the branch that was pushed, whatever the HEAD of the bare repository says', async t => {
+  it('checks out the pushed branch, whatever the HEAD of the bare repository is', async t => {
     const site = await newSite(t)
     await site.commit({ 'page.txt': 'old master\n' })
     await site.serverGit`git fetch --quiet ${site.clone} HEAD:refs/heads/master`
@@ -85,9 +85,9 @@ describe('A push', async () => {
     assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), commit)
   })
 
-  it('of another branch, of a tag, or a deletion deploys nothing and says so, also where nothing is protected', async t => {
+  it('of another branch, a tag, or a deletion deploys nothing and says so, even without hooks/update', async t => {
     const site = await newSite(t)
-    // As where the binary was copied there by hand.
+    // That is so where the binary was copied there by hand.
     rmSync(join(site.repository, 'hooks/update'))
     await site.serverGit`git config receive.denyDeletes false`
     const commit = await site.commit()
@@ -137,7 +137,7 @@ describe('A push', async () => {
     assert.equal(site.read('page.txt'), 'one\n')
   })
 
-  it('lets a recipe call git: git describe knows the tags, and its own repositories are its own', async t => {
+  it("lets a recipe call git: git describe knows the tags, and git works in the recipe's own repositories", async t => {
     const site = await newSite(t)
     const makefile = `install-deps:
 \t@git describe --tags --dirty > described
@@ -211,7 +211,7 @@ describe('A step that fails', async () => {
     assert.equal(site.read('page.txt'), 'one\n')
   })
 
-  it('may be the upgrade: no restart, and the database is said to be ahead', async t => {
+  it('may be the upgrade: nothing is restarted, and the message says that the database is ahead', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
@@ -222,7 +222,7 @@ describe('A step that fails', async () => {
     assert.match(output, /may be ahead of the code/)
   })
 
-  it('says that nothing was live, when the first deployment ever fails', async t => {
+  it('in the first deployment says that nothing was live before', async t => {
     const site = await newSite(t)
     const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
     const { output } = assertExit(await site.deploy(), 1)
@@ -231,7 +231,7 @@ describe('A step that fails', async () => {
     assert.equal(await site.failed(), bad)
   })
 
-  it('is what failed last, and no failure of what is live, after the next success', async t => {
+  it('is recorded as the last failure, but no longer shown by status after the next success', async t => {
     const site = await newSite(t)
     const Makefile = readFileSync(join(site.clone, 'Makefile'), 'utf8')
     const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
@@ -242,7 +242,7 @@ describe('A step that fails', async () => {
     assert.doesNotMatch((await site.deploy(['status'])).output, /failed/)
   })
 
-  it('names all settings that the hook misses, at once', async t => {
+  it('may be missing settings, which are all named at once', async t => {
     const site = await newSite(t)
     site.configure({ PATH_TO_GIT_WORK_TREE: 'relative', PATH_TO_WSGI: undefined, STEP_TIMEOUT: 'soon' })
     await site.commit()
@@ -253,7 +253,7 @@ describe('A step that fails', async () => {
     assert.equal(await site.live(), undefined)
   })
 
-  it('may be the checkout, in a folder that cannot be written', async t => {
+  it('may be the checkout, where the folder cannot be written', async t => {
     const site = await newSite(t)
     writeFileSync(join(site.folder, 'file'), '')
     site.configure({ PATH_TO_GIT_WORK_TREE: join(site.folder, 'file/www'), PATH_TO_WSGI: undefined, RESTART: 'true' })
@@ -290,7 +290,7 @@ describe('The virtual environment', async () => {
     assert.equal(site.read('who'), `venv\n${venv}\n`)
   })
 
-  it('of ACTIVATE_VENV is what the command leaves, and what it prints goes nowhere', async t => {
+  it('of ACTIVATE_VENV is the environment after the command, whose output is discarded', async t => {
     const site = await newSite(t)
     makeTool(join(site.folder, 'act/bin'), 'activated')
     writeFileSync(
@@ -304,7 +304,7 @@ describe('The virtual environment', async () => {
     assert.doesNotMatch(output, /SECRET/)
   })
 
-  it('of both is the activated one with PATH_TO_VENV in front', async t => {
+  it('of both settings is the activated one, with PATH_TO_VENV first on PATH', async t => {
     const site = await newSite(t)
     makeTool(join(site.folder, 'venv/bin'), 'venv')
     site.configure({ ACTIVATE_VENV: 'export FROM_ACTIVATE=yes', PATH_TO_VENV: join(site.folder, 'venv') })
@@ -322,7 +322,7 @@ describe('The virtual environment', async () => {
     assert.deepEqual(site.steps(), [])
   })
 
-  it('is not needed: INSTALL_DEPS, UPGRADE_DB and RESTART may be any commands, and empty ones are skipped', async t => {
+  it('is optional: INSTALL_DEPS, UPGRADE_DB and RESTART may be any commands, and empty ones are skipped', async t => {
     const site = await newSite(t)
     site.configure({
       INSTALL_DEPS: '',
@@ -337,7 +337,7 @@ describe('The virtual environment', async () => {
 })
 
 describe('The hook', () => {
-  it('that somebody starts by hand says what it is for, exit 2', async () => {
+  it('exits with 2 when it is started by hand, and says what it is for', async () => {
     const [command = '', ...args] = program('post-receive')
     const byHand = assertExit(await $({ nothrow: true })`${command} ${args} < /dev/null`, 2)
     assert.match(byHand.stderr, /^This is a git hook\.\nTo do: post-receive --help/)

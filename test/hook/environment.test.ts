@@ -10,7 +10,7 @@ import { startServer } from '../lib/site.ts'
 describe('The environment of the hook and its steps', async () => {
   const { newSite, sshd } = await startServer({ after })
 
-  it("comes from nobody's start-up files: not ~/.bashrc, not BASH_ENV, no function in a variable", async t => {
+  it('comes from no start-up file: not ~/.bashrc, not BASH_ENV, no function in a variable', async t => {
     const site = await newSite(t)
     const ran = join(sshd.folder, 'ran')
     for (const file of ['.bashrc', '.profile', '.bash_profile', '.bash_login']) {
@@ -20,12 +20,12 @@ describe('The environment of the hook and its steps', async () => {
     site.configure({ BASH_ENV: join(site.folder, 'bash-env') })
     await site.commit({ Makefile: 'install-deps:\n\tenv > environment\nupgrade-db:\n', '.gitignore': 'environment\n' })
     assertExit(await site.deploy(), 0)
-    // That one is sshd's: the login shell that starts git.
+    // sshd sets that one: the login shell that starts git.
     assert.equal(readFileSync(ran, 'utf8'), '.bashrc\n')
     rmSync(ran)
     const commit = await site.commit()
     const hostile = { BASH_ENV: join(site.folder, 'bash-env'), 'BASH_FUNC_make%%': `() { touch '${ran}'; }` }
-    // Not by zx, whose own bash would read them.
+    // zx would start a bash that reads them.
     const pushed = spawnSync('git', ['push', site.repository, 'main'], {
       cwd: site.clone,
       env: { ...process.env, ...hostile },
@@ -35,7 +35,7 @@ describe('The environment of the hook and its steps', async () => {
     assert.doesNotMatch(site.read('environment'), /^(FROM_BASHRC|BASH_ENV|BASH_FUNC)/m)
   })
 
-  it('is what .env says, whatever the pusher sends or has: settings, and PATH', async t => {
+  it('is what .env says, both settings and PATH, whatever the pusher sends', async t => {
     const site = await newSite(t)
     const bin = join(site.folder, 'bin')
     mkdirSync(bin)
@@ -59,7 +59,7 @@ describe('The environment of the hook and its steps', async () => {
     assert.deepEqual(site.steps(), ['uv ran', `upgrade ${commit}`])
   })
 
-  it('names the commit, the branch and what was live before', async t => {
+  it('names the commit, the branch and the commit that was live before', async t => {
     const site = await newSite(t)
     site.configure({
       INSTALL_DEPS: 'echo "$DEPLOY_BRANCH $DEPLOY_COMMIT $DEPLOY_PREVIOUS_COMMIT" >> "$STEPS"',
@@ -123,7 +123,7 @@ describe('Settings of the hook that cannot be right', async () => {
     assert.equal(site.read('page.txt'), 'one\n')
   })
 
-  it('are a WSGI file that the commit lacks: touching it would restart nothing', async t => {
+  it('include a WSGI file that the commit lacks, because touching it would restart nothing', async t => {
     const site = await newSite(t)
     site.configure({ PATH_TO_WSGI: join(site.workTree, 'wsgy.py') })
     await site.commit()
@@ -131,7 +131,7 @@ describe('Settings of the hook that cannot be right', async () => {
     assert.match(output, /RESTARTING APPLICATION failed: PATH_TO_WSGI .* is no file/)
   })
 
-  it('or cannot be read make it red, with the reason: .env is a folder', async t => {
+  it('or cannot be read fail the deployment, with the reason: .env is a folder', async t => {
     const site = await newSite(t)
     await site.commit()
     assertExit(await site.deploy(), 0)
@@ -144,17 +144,17 @@ describe('Settings of the hook that cannot be right', async () => {
   })
 })
 
-describe('A push by another unix user than the one who deploys', async () => {
+describe('A push by another Unix user than the one that deploys', async () => {
   const { newSite } = await startServer({ after })
   const skip = process.getuid?.() === 0 ? false : 'only root becomes another user'
 
-  it('is red, with what to do, and changes nothing', { skip }, async t => {
+  it('fails, says what to do, and changes nothing', { skip }, async t => {
     const site = await newSite(t)
     const live = await site.commit()
     await site.deploy()
     const commit = await site.commit()
     const { folder, clone, repository, home } = site
-    // What a group's repository looks like.
+    // The modes of a repository that a group shares.
     await site.git`chmod -R a+rwX ${clone} ${repository} && chmod a+rx ${folder} ${home}`
     await site.git`chmod go-rwx ${repository}/pushlive ${repository}/.env`
     writeFileSync(join(home, '.gitconfig'), '[safe]\n\tdirectory = *\n')
@@ -179,7 +179,7 @@ describe('A push by another unix user than the one who deploys', async () => {
 describe('Names from outside', async () => {
   const { newSite } = await startServer({ after })
 
-  it('never reach a terminal as they are: files, settings, commands of several lines', async t => {
+  it('never reach a terminal unescaped: files, settings, commands of several lines', async t => {
     const site = await newSite(t)
     const evil = '\u001b]0;title\u0007\rpushlive: x is live'
     site.configure({

@@ -23,7 +23,7 @@ import { nextSecond } from '../lib/web-server.ts'
 
 const $ = zx({ quiet: true })
 
-/** How many instants of a deployment a kill is tried at. */
+/** The number of instants of a deployment at which a kill is tried. */
 const instants = Number(process.env.PUSHLIVE_FAULTS ?? 200)
 
 const results: { fault: string; times: number; 'state afterwards': string }[] = []
@@ -43,7 +43,7 @@ upgrade-db:
 \t@$(once) $(sql) "DELETE FROM run WHERE commit_id <> '$$DEPLOY_COMMIT'"
 `
 
-/** What has to be true after any fault and one more push. */
+/** Verifies what has to be true after any fault and one more push. */
 async function verifyRight(site: Site, commit: string, what: string) {
   assert.equal(await site.live(), commit, what)
   assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), commit, what)
@@ -58,7 +58,7 @@ describe('kill -9', async () => {
   const { newSite } = await startServer({ after })
 
   for (const announcement of announcements) {
-    it(`at the boundary ${announcement}: the next push makes everything right`, async t => {
+    it(`at ${announcement}: the next push repairs everything`, async t => {
       const site = await newSite(t)
       site.configure(endless)
       await site.commit({ Makefile: sqliteMakefile, '.gitignore': 'app.sqlite\n' })
@@ -75,9 +75,9 @@ describe('kill -9', async () => {
   }
 })
 
-/** As many instants for each way to die. */
+/** The same number for each way to die. */
 const instantsOfEach = Math.ceil(instants / Object.keys(kills).length)
-/** Milliseconds: a kill comes up to so long after an announcement. */
+/** Milliseconds: the longest time from an announcement to a kill. */
 const longestStep = 250
 
 // Side by side, because most of the time they wait for the next second.
@@ -91,7 +91,7 @@ for (const [where, settings] of Object.entries({ 'in place': {}, 'with RELEASES=
 
     for (const [name, killing] of Object.entries(kills)) {
       const before = hasReleases ? 'the link leads to a whole release, and ' : ''
-      it(`of ${name}: ${before}the next push makes everything right`, { timeout: 1_200_000 }, async t => {
+      it(`of ${name}: ${before}the next push repairs everything`, { timeout: 1_200_000 }, async t => {
         const site = await newSite(t)
         const nextCommit = await commitsOf(site, 5000)
         site.configure(settings)
@@ -100,7 +100,7 @@ for (const [where, settings] of Object.entries({ 'in place': {}, 'with RELEASES=
 
         for (let instant = 0; instant < instantsOfEach; instant++) {
           const announcement = announced[instant % announced.length] as string
-          // Counted from what the hook has said, so that a busy machine cannot put it behind the end of the deployment.
+          // Counted from the hook's announcement, so that on a busy machine it cannot come after the deployment's end.
           const milliseconds = (longestStep * instant) / instantsOfEach
           site.configure(endless)
           await nextCommit()
@@ -168,7 +168,7 @@ describe('A client that vanishes', { concurrency: true }, async () => {
 describe('20 pushes as fast as ssh takes them', async () => {
   const { newSite } = await startServer({ after })
 
-  it('run at most three deployments, one at a time; the last is live, and every exit code agrees', async t => {
+  it('run at most three deployments, one at a time; the last commit is live, and every exit code is 0', async t => {
     const site = await newSite(t)
     const record = `echo "install $DEPLOY_COMMIT" >> "$STEPS"; ${waitingCommand}`
     site.configure({ INSTALL_DEPS: `flock --nonblock "$STEPS.busy" sh -c '${record}'` })
@@ -237,7 +237,7 @@ describe('A server that cannot write', async () => {
     ],
     ['before the outcome is written down', { RESTART: 'cat /dev/zero > "$FILLER" || true' }, /RECORDING .* failed/],
   ] as const) {
-    it(`because the repository's disk is full ${when}: its word is true, and with room again a push goes live`, {
+    it(`because the repository's disk is full ${when}: its verdict is true, and once there is space a push goes live`, {
       skip,
     }, async t => {
       const site = await newSite(t)
@@ -254,7 +254,7 @@ describe('A server that cannot write', async () => {
         await site.commit({ 'page.txt': 'two\n' })
         const { output } = assertExit(await site.deploy(), when === 'before the push' ? 4 : 1)
         assert.match(output, words)
-        // What cannot be written down is not done.
+        // The hook does nothing that it cannot record.
         assert.equal(existsSync(join(site.workTree, 'upgraded')), false, output)
         assert.equal(site.read('page.txt'), /IS NOT BACK IN PLACE/.test(output) ? 'two\n' : 'one\n', output)
         rmSync(filler)
@@ -286,7 +286,7 @@ describe('A server that cannot write', async () => {
     })
   })
 
-  it('because the disk of the releases has become read-only before the switch: what served serves', {
+  it('because the disk of the releases becomes read-only before the switch: the previous release stays live', {
     skip,
   }, async t => {
     const site = await newSite(t)
@@ -313,7 +313,7 @@ describe('A server that cannot write', async () => {
     })
   })
 
-  it('because the log folder is read-only: nothing is begun', { skip }, async t => {
+  it('because the log folder is read-only: it starts nothing', { skip }, async t => {
     const site = await newSite(t)
     await withSmallFileSystem(join(site.repository, 'pushlive/log'), '1m', async () => {
       const good = await site.commit()
@@ -329,7 +329,7 @@ describe('A server that cannot write', async () => {
     })
   })
 
-  it('because killed gits have left their locks: those of its own it removes, the others are not in its way', async t => {
+  it('because of the locks of killed gits: the hook removes its own, and the others do not stop it', async t => {
     const site = await newSite(t)
     await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
     await site.deploy()
@@ -345,7 +345,7 @@ describe('A server that cannot write', async () => {
     report('stale locks', locks.length + 1, 'its own removed')
   })
 
-  it('because the work tree was deleted: the next push makes it anew', async t => {
+  it('because the work tree was deleted: the next push makes it again', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
@@ -354,10 +354,10 @@ describe('A server that cannot write', async () => {
     const { output } = assertExit(await site.deploy(), 0)
     await verifyRight(site, commit, output)
     assert.equal(site.read('wsgi.py'), 'application = None\n')
-    report('work tree deleted', 1, 'made anew')
+    report('work tree deleted', 1, 'made again')
   })
 
-  it('because the index is damaged: the next push makes it anew', async t => {
+  it('because the index is damaged: the next push makes it again', async t => {
     const site = await newSite(t)
     await site.commit({ 'gone.txt': 'x' })
     await site.deploy()
@@ -368,7 +368,7 @@ describe('A server that cannot write', async () => {
       await verifyRight(site, commit, output)
     }
     assert.equal(site.read('gone.txt'), 'x')
-    report('index damaged', 2, 'made anew')
+    report('index damaged', 2, 'made again')
   })
 })
 

@@ -12,14 +12,14 @@ const write = (site: Site, files: Record<string, string>) => {
   }
 }
 
-/** Exactly the commit's files, and git knows it. */
+/** Verifies that the work tree has exactly the commit's files, and that git agrees. */
 async function verifyExact(site: Site, commit: string) {
   assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), commit)
   assert.equal((await site.workTreeGit`git -c core.sparseCheckout=false diff ${commit}`).stdout, '')
   assert.equal((await site.workTreeGit`git status --porcelain --untracked-files=no`).stdout, '')
 }
 
-describe("What lies in the work tree and is not git's", async () => {
+describe('An untracked file in the work tree', async () => {
   const { newSite } = await startServer({ after })
 
   const cases: Record<string, { untracked: Record<string, string>; adds: Record<string, string>; named: RegExp }> = {
@@ -43,7 +43,7 @@ describe("What lies in the work tree and is not git's", async () => {
     },
   }
   for (const [name, { untracked, adds, named }] of Object.entries(cases)) {
-    it(`is named when ${name} is in the way of a commit, which is refused; nothing is changed`, async t => {
+    it(`is named where ${name} collides with the commit: the commit is refused, and nothing is changed`, async t => {
       const site = await newSite(t)
       const live = await site.commit({ '.gitignore': '*.log\n' })
       await site.deploy()
@@ -65,7 +65,7 @@ describe("What lies in the work tree and is not git's", async () => {
     })
   }
 
-  it('stays when a commit that was deployed fails, and another is put back', async t => {
+  it('stays when a deployed commit fails and the previous one is put back', async t => {
     const site = await newSite(t)
     site.configure({ UPGRADE_DB: 'test "$(cat page.txt)" = one' })
     await site.commit()
@@ -79,7 +79,7 @@ describe("What lies in the work tree and is not git's", async () => {
     assert.equal(existsSync(join(site.workTree, 'other')), false)
   })
 
-  it('is no hindrance where it is just what the commit has', async t => {
+  it('does not stop a commit with the same content', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
@@ -105,7 +105,7 @@ describe('Changes by hand in the work tree', async () => {
     await verifyExact(site, commit)
   })
 
-  it('are undone also where git was told not to look: assume-unchanged, skip-worktree, sparse', async t => {
+  it('are undone even where git was told not to look: assume-unchanged, skip-worktree, sparse', async t => {
     const site = await newSite(t)
     await site.commit({ 'a.txt': 'a', 'b.txt': 'b', 'c/file': 'c' })
     await site.deploy()
@@ -124,7 +124,7 @@ describe('Changes by hand in the work tree', async () => {
     await verifyExact(site, next)
   })
 
-  it('may be a checkout of the branch itself: it stops no push, and the commit that is deployed is exact', async t => {
+  it("may be a checkout of the branch itself: exactly the commit's files are deployed", async t => {
     const site = await newSite(t)
     await site.commit({ 'gone.txt': 'x' })
     await site.deploy()
@@ -135,7 +135,7 @@ describe('Changes by hand in the work tree', async () => {
     assert.equal(existsSync(join(site.workTree, 'gone.txt')), false)
   })
 
-  it('are named also where the branch was checked out by hand', async t => {
+  it('are named even where the branch was checked out by hand', async t => {
     const site = await newSite(t)
     await site.commit({ 'other.txt': 'as committed\n' })
     await site.deploy()
@@ -147,7 +147,7 @@ describe('Changes by hand in the work tree', async () => {
     assert.equal(site.read('other.txt'), 'as committed\n')
   })
 
-  it('may add a file to the index: it is not lost', async t => {
+  it('may add a file to the index, which is not lost', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
@@ -158,7 +158,7 @@ describe('Changes by hand in the work tree', async () => {
     assert.equal(site.read('mine.txt'), 'mine')
   })
 
-  it('may put a link in place of a folder: it is undone and named, and nothing is written where it leads', async t => {
+  it('may put a link in place of a folder: it is undone and named, and nothing is written to its target', async t => {
     const site = await newSite(t)
     await site.commit({ 'media/tracked': 'x' })
     await site.deploy()
@@ -174,7 +174,7 @@ describe('Changes by hand in the work tree', async () => {
     assert.deepEqual(readdirSync(elsewhere), ['mine'])
   })
 
-  it('that a deployment finds are no reason to run again: deploy says that it is live, and it is', async t => {
+  it('are undone even where the commit is live already', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     await site.deploy()
@@ -186,10 +186,10 @@ describe('Changes by hand in the work tree', async () => {
   })
 })
 
-describe('A work tree that somebody else has', async () => {
+describe('A work tree of another repository', async () => {
   const { newSite } = await startServer({ after })
 
-  it('is refused, with what to do; once it is done, the commit is there exactly', async t => {
+  it("is refused, with what to do; once that is done, exactly the commit's files are there", async t => {
     const [site, other] = [await newSite(t), await newSite(t)]
     await site.commit({ 'only-of-a': 'a' })
     await site.deploy()
@@ -203,7 +203,7 @@ describe('A work tree that somebody else has', async () => {
     await verifyExact(site, commit)
   })
 
-  it('is taken over where it belonged to a repository that is gone', async t => {
+  it('is taken over where the other repository no longer exists', async t => {
     const [site, other] = [await newSite(t), await newSite(t)]
     await site.commit()
     await site.deploy()
@@ -249,7 +249,7 @@ describe('A step that moves the work tree', async () => {
 describe('A checkout', async () => {
   const { newSite } = await startServer({ after })
 
-  it('that a post-checkout hook fails without a word is red, with a reason; without the hook it is green', async t => {
+  it('that a post-checkout hook fails silently is red, with a reason; without the hook it is green', async t => {
     const site = await newSite(t)
     const hook = join(site.repository, 'hooks/post-checkout')
     writeFileSync(hook, '#!/bin/sh\nexit 1\n', { mode: 0o755 })

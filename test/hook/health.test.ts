@@ -29,7 +29,7 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     const server = spawn('setpriv', ['--pdeathsig', 'KILL', 'python3', '-c', program], { stdio: 'ignore' })
     t.after(() => server.kill('SIGKILL'))
     site.configure({ HEALTH_CHECK_URL: `http://127.0.0.1:${port}/`, RESTART: 'echo restart >> "$STEPS"' })
-    // The server needs a moment, which the first deployment has.
+    // The server takes a moment to start.
     await waitFor('it listens', () =>
       fetch(`http://127.0.0.1:${port}/`).then(
         () => true,
@@ -45,10 +45,10 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     return new URL(`http://127.0.0.1:${await listen(server)}/`)
   }
 
-  /** For what is red only when the time is up; what is green has the default's minute, on the busiest machine. */
+  /** For checks that fail only when the time is up. Those that pass have the default's minute, for busy machines. */
   const soon = { HEALTH_CHECK_TIMEOUT: '3' }
 
-  it('makes a deployment green when the application answers 2xx', async t => {
+  it('makes a deployment green where the application answers 2xx', async t => {
     const site = await newSite(t)
     await serveStatus(site, t)
     await site.commit({ status: '204' })
@@ -76,7 +76,7 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     })
   }
 
-  it('shows the last answer where the application has fallen silent since', async t => {
+  it('shows the last answer where the application has stopped answering', async t => {
     const site = await newSite(t)
     let requests = 0
     const url = await serve(t, (_, response) => {
@@ -88,7 +88,7 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     assert.match(output, /it answered 500 .*\n.*no such table: users\n.*then it did not answer: /)
   })
 
-  it('is asked before a commit counts as live already: where it fails, the commit is deployed again', async t => {
+  it('runs before a commit counts as already live: where it fails, the commit is deployed again', async t => {
     const site = await newSite(t)
     const down = join(site.folder, 'down')
     let requests = 0
@@ -112,7 +112,7 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`, 'restart'])
   })
 
-  it('asks with the password and the token of its address, and shows neither', async t => {
+  it('sends the password and the token of its address, and shows neither', async t => {
     const site = await newSite(t)
     const asked: (string | undefined)[] = []
     const url = await serve(t, (request, response) => {
@@ -130,7 +130,7 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     }
   })
 
-  it('is not passed by an answer that names the commit before', async t => {
+  it('fails where the answer names the previous commit', async t => {
     const site = await newSite(t)
     await serveStatus(site, t)
     const tell = (what: string) => site.configure({ RESTART: `echo "${what}" > serving` })

@@ -9,7 +9,7 @@ import { startServer } from '../lib/site.ts'
 describe('The history', async () => {
   const { newSite } = await startServer({ after })
 
-  it('tells what is live, what failed and why, who, when, and how long each step took', async t => {
+  it('records what is live, what failed and why, who deployed it and when, and how long each step took', async t => {
     const site = await newSite(t)
     assert.match((await site.deploy(['status'])).output, /Nothing was ever live/)
     const good = await site.commit()
@@ -30,7 +30,7 @@ describe('The history', async () => {
     assert.match((await site.serverGit`git reflog refs/deploy/main/live`).stdout, /pushlive: /)
   })
 
-  it('is what rollback goes back in; the next push goes forward again', async t => {
+  it('tells a rollback what was live before; the next push goes forward again', async t => {
     const site = await newSite(t)
     const first = await site.commit()
     await site.deploy()
@@ -53,7 +53,7 @@ describe('The history', async () => {
     assert.equal(await site.live(), third)
   })
 
-  it('is what a second rollback goes further back in, never forward; what it goes to is said', async t => {
+  it('tells a second rollback what was live before that, and the output names it', async t => {
     const site = await newSite(t)
     const commits: string[] = []
     for (const page of ['a', 'b', 'c', 'd']) {
@@ -72,7 +72,7 @@ describe('The history', async () => {
     assert.equal(await site.live(), commits[0])
   })
 
-  it('or the branch is what a rollback goes to: nothing else, and no tag or tree', async t => {
+  it('or the branch has to contain the commit of a rollback, which is no tag and no tree', async t => {
     const site = await newSite(t)
     const live = await site.commit()
     await site.deploy()
@@ -95,7 +95,7 @@ describe('The history', async () => {
     assert.equal(await site.live(), live)
   })
 
-  it('is gone back in by a push of the branch with a rollback, and what is not deployed is said', async t => {
+  it('is followed where a rollback comes with a new tip, and the output says that this is not deployed', async t => {
     const site = await newSite(t)
     const one = await site.commit()
     await site.deploy()

@@ -22,7 +22,7 @@ const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
 describe('post-receive install', () => {
   for (const name of ['place', `it's a $place;`]) {
-    it(`makes of nothing a repository that deploys (${name})`, async t => {
+    it(`creates a repository that deploys (${name})`, async t => {
       const place = await newPlace(t, name)
       const { output } = assertExit(await place.install(), 0)
       assert.match(output, /^CREATING THE REPOSITORY .*\nCOPYING THE SETTINGS .*\nCOPYING THE HOOK .*\nPROTECTING /)
@@ -35,7 +35,7 @@ describe('post-receive install', () => {
     })
   }
 
-  it('can run again: it changes nothing that is as it should be, and leaves nothing beside it', async t => {
+  it('can run again: it changes nothing that is right already, and leaves no other file', async t => {
     const place = await newPlace(t)
     await place.install()
     const before = place.contents()
@@ -48,7 +48,7 @@ describe('post-receive install', () => {
     assert.equal(statSync(place.hook).ino, hook.ino)
   })
 
-  it('replaces settings by those that are given, and keeps the old ones beside them', async t => {
+  it('replaces the settings by the given ones, and keeps the old ones beside them', async t => {
     const place = await newPlace(t)
     await place.install()
     const env = join(place.repository, '.env')
@@ -66,7 +66,7 @@ describe('post-receive install', () => {
   it("keeps another hook, such as the seed's bash one, beside its own", async t => {
     const place = await newPlace(t)
     await $`git init --quiet --bare ${place.repository}`
-    // That it names pushlive does not make it ours.
+    // It names pushlive, but is not ours.
     const bashHook = '#!/bin/bash\n# before pushlive post-receive\nGIT_WORK_TREE=/srv git checkout -f\n'
     writeFileSync(place.hook, bashHook, { mode: 0o755 })
     const { output } = assertExit(await place.install(), 0)
@@ -81,7 +81,7 @@ describe('post-receive install', () => {
     assert.equal(readFileSync(place.hook, 'utf8'), '#!/bin/sh\n# a third\n')
   })
 
-  it('goes on where an installation was killed', async t => {
+  it('completes an installation that was killed', async t => {
     const place = await newPlace(t)
     await $`git init --quiet --bare ${place.repository}`
     for (const [file, kept] of [
@@ -91,7 +91,7 @@ describe('post-receive install', () => {
       writeFileSync(file, '#!/bin/sh\n', { mode: 0o755 })
       linkSync(file, kept)
     }
-    // No process has this number: it is beyond the kernel's greatest.
+    // No process has this number: it is greater than the kernel's greatest.
     const left = [`${place.hook}.pushlive-4194305`, join(place.repository, '.env.pushlive-4194305')]
     for (const file of left) writeFileSync(file, 'half')
     assertExit(await place.install(), 0)
@@ -101,7 +101,7 @@ describe('post-receive install', () => {
     assert.ok((await place.push('HEAD:refs/heads/main')).isAccepted)
   })
 
-  it('renews the hook while the old one deploys, which goes on', async t => {
+  it('updates the hook during a deployment, which continues', async t => {
     const place = await newPlace(t)
     const [begun, goOn] = [join(place.folder, 'begun'), join(place.folder, 'go-on')]
     const waits = `touch '${begun}'; until test -e '${goOn}'; do sleep 0.05; done`
@@ -109,7 +109,7 @@ describe('post-receive install', () => {
     await place.install()
     const pushing = place.push('HEAD:refs/heads/main')
     await waitFor('the deployment begins', () => existsSync(begun))
-    // What makes this program another one than that which is installed.
+    // Now the installed program differs from this one.
     const old = readFileSync(place.hook)
     rmSync(place.hook)
     writeFileSync(place.hook, Buffer.concat([old, Buffer.from('\n# older\n')]), { mode: 0o755 })
@@ -123,7 +123,7 @@ describe('post-receive install', () => {
     assert.match((await place.push('HEAD:refs/heads/main')).output, /is live/)
   })
 
-  it('takes back what 0.1.0 had hidden, and leaves what the user hides', async t => {
+  it('removes what 0.1.0 had hidden, and keeps what the user hides', async t => {
     const place = await newPlace(t)
     await $`git init --quiet --bare ${place.repository}`
     const old = ['refs', '!refs/heads/main', '!refs/tags', '!refs/deploy-request/main', '!refs/deploy-check/main']
@@ -135,7 +135,7 @@ describe('post-receive install', () => {
     }
   })
 
-  it('replaces settings that are a link by a file of their own', async t => {
+  it('replaces a link in place of the settings by a file', async t => {
     const place = await newPlace(t)
     await place.install()
     const elsewhere = join(place.folder, 'elsewhere.env')
@@ -246,7 +246,7 @@ describe('post-receive install changes nothing, exits with 2 and says why', () =
     })
   }
 
-  it('and names all of it at once', async t => {
+  it('and reports everything at once', async t => {
     const place = await newPlace(t)
     writeFileSync(place.settings, 'BRANCH_NAME=a..b\n')
     mkdirSync(place.repository)

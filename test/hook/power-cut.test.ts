@@ -12,7 +12,7 @@ import type { CleansUp } from '../lib/sshd.ts'
 
 const $ = zx({ quiet: true })
 const cuts = Number(process.env.PUSHLIVE_CUTS ?? 3)
-/** Milliseconds: a cut comes up to so long after an announcement. */
+/** Milliseconds: the longest time from an announcement to a cut. */
 const longestStep = 150
 const skip = await cannotMount()
 
@@ -41,7 +41,7 @@ async function newSiteOnDisk(t: CleansUp, newSite: (t: CleansUp) => Promise<Site
   await $`truncate --size 128M ${image} && mkfs.ext4 -q -d ${site.folder} ${image}`
 
   async function mount() {
-    // No discard of what is written late: a disk has no such mercy either.
+    // Nothing that is written late is discarded: a disk does not do so either.
     await $`mount -o loop,commit=300 ${image} ${site.folder}`
     await $`mount --bind ${clone} ${site.clone}`
   }
@@ -61,7 +61,7 @@ async function newSiteOnDisk(t: CleansUp, newSite: (t: CleansUp) => Promise<Site
 describe(`A power cut, ${cuts} times`, { skip }, async () => {
   const { newSite } = await startServer({ after })
 
-  it('leaves the link at a whole release, and the next push makes everything right', {
+  it('leaves the link at a complete release, and the next push repairs everything', {
     timeout: 60_000 + cuts * 20_000,
   }, async t => {
     const { site, cut } = await newSiteOnDisk(t, newSite)

@@ -15,9 +15,9 @@ import { askAllTheTime, readExample, sampleWsgi, startWebServer, writeApacheConf
 const python = '/usr/bin/python3'
 
 /**
- * Each answer names the release of its code, a template, a static file, a module and a package. These are imported anew
- * each time: what a process has imported before the switch does not tell where it would look after it. And a slow one
- * names its first part before the switch, and the others after it, if it comes at the right time.
+ * Each answer names the release of its code, a template, a static file, a module and a package. The module and the
+ * package are imported again for each request, because earlier imports do not show where the process looks after a
+ * switch. A slow request that comes at the right time names its first part before the switch, and the rest after it.
  */
 const application = `
 import importlib.util, os, time
@@ -140,11 +140,11 @@ after(() => console.table(table))
 // Against the sources two are enough; all that the hook announces is for the binaries.
 const killed = testsBinaries ? announcementsSideBySide : ['SWITCHING', 'CHECKING HEALTH']
 
-describe('With RELEASES=3, what a client sees while it asks all the time of', { concurrency: true }, async () => {
+describe('With RELEASES=3, a client that sends requests all the time sees of', { concurrency: true }, async () => {
   const { newSite } = await startServer({ after })
 
   for (const [name, server] of Object.entries(servers)) {
-    it(`${name}: no failed request, no answer of two releases, none of one that was never live`, {
+    it(`${name}: no failed request, no answer from two releases, and none from a release that was never live`, {
       timeout: 600_000,
     }, async t => {
       const site = await newSite(t)

@@ -16,11 +16,11 @@ import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 const releases = (site: Site) => `${site.workTree}.releases`
-/** What the web server finds. */
+/** The page as the web server finds it. */
 const served = (site: Site) => site.read('page.txt')
 const servedRelease = (site: Site) => Number(readlinkSync(site.workTree).split('/').at(-1))
 
-/** Steps that write down where they ran, and fail where the page says so. */
+/** Steps that record where they ran, and fail where the page says so. */
 const recording = {
   RELEASES: '3',
   SMOKE_TEST: '',
@@ -45,7 +45,7 @@ describe('With RELEASES=3', async () => {
     return { commit, output }
   }
 
-  it('each commit gets a release of its own, and the link leads to it; the steps run at its real path', async t => {
+  it('each commit gets a release of its own, the link leads to it, and the steps run at its real path', async t => {
     const site = await newSiteWithReleases(t)
     for (const number of [1, 2, 3, 1, 2]) {
       await deployPage(site, `page ${Math.random()}`)
@@ -56,7 +56,7 @@ describe('With RELEASES=3', async () => {
   })
 
   for (const step of ['install', 'upgrade']) {
-    it(`a failing ${step} touches nothing that serves, and nothing has to be put back`, async t => {
+    it(`a failing ${step} changes nothing in the live release, and nothing has to be put back`, async t => {
       const site = await newSiteWithReleases(t)
       const good = await deployPage(site, 'good')
       site.steps()
@@ -69,7 +69,7 @@ describe('With RELEASES=3', async () => {
     })
   }
 
-  it('a failing restart leads the link back, and restarts what was there', async t => {
+  it('after a failing restart the link leads to the previous release again, which is restarted', async t => {
     const site = await newSiteWithReleases(t)
     const good = await deployPage(site, 'good')
     site.steps()
@@ -82,7 +82,7 @@ describe('With RELEASES=3', async () => {
     )
   })
 
-  it('commits that fail never take the release that a rollback goes to', async t => {
+  it('commits that fail never overwrite the release that a rollback goes to', async t => {
     const site = await newSiteWithReleases(t)
     const first = await deployPage(site, 'first')
     await deployPage(site, 'second')
@@ -96,7 +96,7 @@ describe('With RELEASES=3', async () => {
     assert.deepEqual(site.steps(), [`restart ${releases(site)}/1`])
   })
 
-  it('rollbacks go back from release to release by switching, and what was fled from is overwritten first', async t => {
+  it('rollbacks switch from release to release, and a release that was rolled back is overwritten first', async t => {
     const site = await newSiteWithReleases(t)
     for (const page of ['a', 'b', 'c']) await deployPage(site, page)
     site.steps()
@@ -114,7 +114,7 @@ describe('With RELEASES=3', async () => {
     assert.equal(served(site), 'a', output)
   })
 
-  it('a rollback to what is not kept makes it anew, without UPGRADE_DB', async t => {
+  it('a rollback to a release that is not kept builds it again, without UPGRADE_DB', async t => {
     const site = await newSiteWithReleases(t)
     const first = await deployPage(site, 'first')
     for (const page of ['b', 'c', 'd']) await deployPage(site, page)
@@ -136,7 +136,7 @@ describe('With RELEASES=3', async () => {
     assert.match(output, new RegExp(`kept +${second.commit} +release 2, database at second`))
   })
 
-  it('INSTALL_DEPS_IF_CHANGED asks what this very release has installed', async t => {
+  it('INSTALL_DEPS_IF_CHANGED compares with what the same release has installed', async t => {
     const site = await newSiteWithReleases(t, { INSTALL_DEPS_IF_CHANGED: 'deps.txt', UPGRADE_DB: '' })
     const installs = async (deps: string, page: string, code = 0) => {
       await site.commit({ 'deps.txt': deps, 'page.txt': page })
@@ -152,11 +152,11 @@ describe('With RELEASES=3', async () => {
     assert.equal(await installs('2', 'g'), true)
     assert.equal(await installs('2', 'h'), false)
     assert.equal(await installs('3', 'install-fails', 1), true)
-    // Half installed is not installed.
+    // A half-finished installation does not count.
     assert.equal(await installs('2', 'i'), true)
   })
 
-  it('a release whose state is lost is made anew, whatever lies in it', async t => {
+  it('a release whose state is lost is built again, whatever it contains', async t => {
     const site = await newSiteWithReleases(t)
     for (const page of ['a', 'b', 'c']) await deployPage(site, page)
     for (const number of [1, 2]) rmSync(join(site.repository, 'pushlive/releases', String(number)), { recursive: true })
@@ -169,7 +169,7 @@ describe('With RELEASES=3', async () => {
     assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), commit)
   })
 
-  it('what serves is answered for as it is: a link that was led elsewhere by hand is not live', async t => {
+  it('the verdict is about the release that the link leads to, even where the link was changed by hand', async t => {
     const site = await newSiteWithReleases(t)
     await deployPage(site, 'a')
     await deployPage(site, 'b')
@@ -180,7 +180,7 @@ describe('With RELEASES=3', async () => {
     assert.equal(served(site), 'b')
   })
 
-  it('local changes of the release that serves are named where they are left behind, and no rollback goes to them', async t => {
+  it('local changes of a release are named when another one goes live, and no rollback goes to them', async t => {
     const site = await newSiteWithReleases(t)
     const first = await deployPage(site, 'first')
     writeFileSync(join(site.workTree, 'page.txt'), 'edited')
@@ -200,7 +200,7 @@ describe('With RELEASES=3', async () => {
 
   for (const isForgotten of [false, true]) {
     const where = isForgotten ? ', also where the journal is lost and all is put back' : ''
-    it(`a file in the place of the link is not lost${where}`, async t => {
+    it(`a file in place of the link is not lost${where}`, async t => {
       const site = await newSiteWithReleases(t)
       await deployPage(site, 'first')
       rmSync(site.workTree)
@@ -214,7 +214,7 @@ describe('With RELEASES=3', async () => {
     })
   }
 
-  it('check looks at what releases need', async t => {
+  it('check verifies what releases need', async t => {
     const site = await newSiteWithReleases(t)
     await deployPage(site, 'first')
     const { output } = assertExit(await site.deploy(['check']), 0)
@@ -222,7 +222,7 @@ describe('With RELEASES=3', async () => {
   })
 
   describe('the WSGI file', () => {
-    it('is loaded before it serves: what cannot be imported never does', async t => {
+    it('is loaded before the switch: code that cannot be imported never goes live', async t => {
       const site = await newSite(t)
       site.configure({ RELEASES: '3' })
       await deployPage(site, 'good')
@@ -233,7 +233,7 @@ describe('With RELEASES=3', async () => {
       assert.equal(servedRelease(site), 1)
     })
 
-    it('is touched before the switch, in a later second than the one that serves', async t => {
+    it('is touched before the switch, in a later second than that of the live release', async t => {
       const site = await newSite(t)
       site.configure({ RELEASES: '3' })
       const second = () => Math.floor(lstatSync(join(site.workTree, 'wsgi.py')).mtimeMs / 1000)
@@ -261,7 +261,7 @@ describe('With RELEASES=3', async () => {
       )
     })
 
-    it('that are named later take what serves, and leave nothing of the other releases behind without a word', async t => {
+    it('that are named later are taken from the live release, and what other releases have there is named', async t => {
       const site = await newSiteWithReleases(t)
       for (const page of ['a', 'b', 'c']) {
         await deployPage(site, page)
@@ -276,7 +276,7 @@ describe('With RELEASES=3', async () => {
       assert.equal(readFileSync(join(releases(site), '1/media.unshared-1/a'), 'utf8'), 'a')
     })
 
-    it('that the commit tracks are refused before anything', async t => {
+    it('that the commit tracks are refused before anything is changed', async t => {
       const site = await newSiteWithReleases(t, { SHARED_PATHS: 'instance .env' })
       await deployPage(site, 'a')
       site.steps()
@@ -288,8 +288,8 @@ describe('With RELEASES=3', async () => {
   })
 
   describe('the virtual environment', () => {
-    // One test for all of it: Python takes seconds for each environment.
-    it("is each release's own, made where there is none, and kept; a lost one is filled anew, changed or not", async t => {
+    // One test for all of this, because Python takes seconds for each environment.
+    it("is each release's own, made where there is none, and kept; a lost one is always installed again", async t => {
       const site = await newSiteWithReleases(t, {
         PATH_TO_VENV: '.venv',
         INSTALL_DEPS_IF_CHANGED: 'deps.txt',
@@ -320,7 +320,7 @@ describe('With RELEASES=3', async () => {
       'one for all releases': (site: Site) => ({ PATH_TO_VENV: join(site.folder, 'venv') }),
       "uv's, for all releases": (site: Site) => ({ UV_PROJECT_ENVIRONMENT: join(site.folder, 'venv') }),
     })) {
-      it(`is refused before anything where it is ${name}`, async t => {
+      it(`is refused before anything is changed where it is ${name}`, async t => {
         const site = await newSite(t)
         site.configure({ ...recording, ...settings(site) })
         await site.commit()
@@ -330,7 +330,7 @@ describe('With RELEASES=3', async () => {
       })
     }
 
-    it('is refused where ACTIVATE_VENV enters one for all', async t => {
+    it('is refused where ACTIVATE_VENV activates one environment for all releases', async t => {
       const site = await newSite(t)
       const venv = join(site.folder, 'venv')
       mkdirSync(venv)
@@ -342,7 +342,7 @@ describe('With RELEASES=3', async () => {
     })
   })
 
-  describe('settings that cannot be right are refused before anything:', () => {
+  describe('settings that cannot be right are refused before anything is changed:', () => {
     for (const [settings, message] of [
       [{ RELEASES: '2' }, /RELEASES is 2: a deployment that fails would overwrite/],
       [{ RELEASES: '0' }, /RELEASES is not 1, nor a number from 3/],
@@ -375,7 +375,7 @@ describe('With RELEASES=3', async () => {
   })
 
   describe('From in place to releases', () => {
-    it('the folder becomes a release and a link to it, with all that lies there; shared paths move out of it', async t => {
+    it('the folder becomes a release with all its files, and a link to it; shared paths move out of it', async t => {
       const site = await newSite(t)
       site.configure({ ...recording, RELEASES: '1' })
       const first = await deployPage(site, 'first')
@@ -398,7 +398,7 @@ describe('With RELEASES=3', async () => {
       assert.deepEqual(site.steps(), [`restart ${releases(site)}/1`])
     })
 
-    it('a commit that fails leaves what served serving', async t => {
+    it('a commit that fails leaves the previous code live', async t => {
       const site = await newSite(t)
       site.configure({ ...recording, RELEASES: '1' })
       await deployPage(site, 'first')
@@ -408,7 +408,7 @@ describe('With RELEASES=3', async () => {
       assert.equal(servedRelease(site), 1)
     })
 
-    it('and back, it is a folder again, and what was shared is there', async t => {
+    it('and back: it is a folder again, with the shared files', async t => {
       const site = await newSiteWithReleases(t, { SHARED_PATHS: 'instance' })
       await deployPage(site, 'a')
       await deployPage(site, 'b')

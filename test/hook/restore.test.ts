@@ -8,7 +8,7 @@ import { startServer } from '../lib/site.ts'
 describe('After a failure', async () => {
   const { newSite } = await startServer({ after })
 
-  it('the previous code is back: every tracked file, its dependencies where their install had begun', async t => {
+  it('the previous code is back: all tracked files, and the dependencies if they were being installed', async t => {
     const site = await newSite(t)
     site.configure({ UPGRADE_DB: 'test -e "$STEPS.ok"', RESTART: 'echo restart >> "$STEPS"' })
     writeFileSync(join(site.folder, 'steps.ok'), '')
@@ -38,7 +38,7 @@ describe('After a failure', async () => {
     assert.deepEqual(steps, [`restart ${bad}`, `restart ${good}`])
   })
 
-  it('or before, the checkout itself does not touch the WSGI file, even where the commit changes it', async t => {
+  it('or before one, the checkout itself does not touch the WSGI file, even where the commit changes it', async t => {
     const site = await newSite(t)
     site.configure({ UPGRADE_DB: 'test "$(cat page.txt)" = one' })
     await site.commit()
@@ -57,7 +57,7 @@ describe('After a failure', async () => {
     assert.ok(touched() > before)
   })
 
-  it('names the migrations that lie between', async t => {
+  it('names the migrations between the two commits', async t => {
     const site = await newSite(t)
     site.configure({ UPGRADE_DB_IF_CHANGED: 'migrations', RESTART: 'test "$(cat page.txt)" = one' })
     await site.commit()
@@ -67,7 +67,7 @@ describe('After a failure', async () => {
     assert.match(output, /may be ahead of the code by migrations\/001\.sql\./)
   })
 
-  it('of the restore itself, that is said beside the first error, and mended by the next push', async t => {
+  it('of the restore itself, both errors are shown, and the next push repairs it', async t => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: 'test ! -e "$STEPS.broken"' })
     const good = await site.commit()

@@ -15,7 +15,7 @@ const breakable = (app: Record<string, string>, broken = '') => ({
   broken: `${broken}\n`,
 })
 
-describe('What a client sees of examples/app behind uWSGI, while it asks all the time', async () => {
+describe('A client that sends requests all the time to examples/app behind uWSGI sees', async () => {
   const { newSite } = await startServer({ after })
 
   async function serve(site: Site, t: CleansUp): Promise<string> {
@@ -32,7 +32,7 @@ describe('What a client sees of examples/app behind uWSGI, while it asks all the
     return url
   }
 
-  /** Asks without a pause until it is told to stop; then says what was answered, without repetitions. */
+  /** Requests the page without a pause until it is stopped. @returns the answers, without repetitions */
   function poll(url: string) {
     let isOver = false
     const answers: string[] = []
@@ -51,9 +51,9 @@ describe('What a client sees of examples/app behind uWSGI, while it asks all the
   }
 
   for (const broken of ['install-deps', 'upgrade-db', 'restart']) {
-    it(`when ${broken} fails: the old page and nothing else; after the push that mends it, the new one`, async t => {
+    it(`when ${broken} fails: only the old page; after the push that repairs it, the new one`, async t => {
       const site = await newSite(t)
-      // As the default, but for a restart that fails.
+      // The default, and a restart that fails.
       site.configure({ RESTART: 'test "$(cat broken)" != restart && touch -- "$PATH_TO_WSGI"' })
       await site.commit(breakable(sampleApp(1)))
       const url = await serve(site, t)
@@ -82,13 +82,13 @@ describe('What a client sees of examples/app behind uWSGI, while it asks all the
     })
   }
 
-  it('when the health check fails: no error, and in the end the old page, after two restarts', async t => {
+  it('when the health check fails: no error, and at the end the old page, after two restarts', async t => {
     const site = await newSite(t)
     await site.commit(breakable(sampleApp(1)))
     const url = await serve(site, t)
     await waitForPage(url, samplePage(1))
     const failing = `http://127.0.0.1:${await holdPort()}/`
-    // Healthy is what serves version 1: the check of the old code has to pass.
+    // Only version 1 is healthy, so that the check of the old code passes.
     site.configure({
       HEALTH_CHECK_URL: failing,
       HEALTH_CHECK_TIMEOUT: '1',

@@ -52,7 +52,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
     })
   }
 
-  it('nor makes what serves red, where a newer commit fails', async t => {
+  it('nor makes the live commit red, where a newer one fails', async t => {
     for (const RELEASES of ['1', '3']) {
       const site = await newSite(t)
       site.configure({ RELEASES, INSTALL_DEPS: 'test ! -e bad', SMOKE_TEST: '' })
@@ -73,7 +73,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
     }
   })
 
-  it('nor makes what does not serve green: the files are looked at', async t => {
+  it('nor makes a commit green that is not live: the hook checks the files', async t => {
     const site = await newSite(t)
     const commit = await site.commit({ 'other.txt': 'other' })
     await site.deploy()
@@ -104,7 +104,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
     await verifyExact(site, commit, output)
   })
 
-  it('leaves nothing of the branch that somebody has checked out, where a newer commit fails', async t => {
+  it('where the branch was checked out by hand and a newer commit fails, nothing of that branch is left', async t => {
     const site = await newSite(t)
     site.configure({ RELEASES: '3', RESTART: 'test ! -e bad', SMOKE_TEST: '' })
     const good = await site.commit()
@@ -117,7 +117,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
     await verifyExact(site, good, output)
   })
 
-  it('in the middle of a checkout that was killed, too: whatever of it is lost', async t => {
+  it('nor where a checkout was killed, whichever state file is lost', async t => {
     const site = await newSite(t)
     site.configure({ HEALTH_CHECK_TIMEOUT: '600' })
     await site.commit({ 'old.txt': 'old' })
@@ -129,7 +129,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
       await waitForOutput(deploying.stderr, 'remote: CHECKING HEALTH')
       killHook(site)
       await deploying
-      // As a kill a moment earlier would have left it.
+      // A kill a moment earlier would have left this.
       writeFileSync(join(site.repository, 'pushlive/work-tree/unfinished'), killed)
       damages.emptied?.(join(site.repository, file))
       site.configure({ HEALTH_CHECK_URL: undefined })
@@ -140,7 +140,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
     }
   })
 
-  it('a checkout that was killed of a commit that the repository has lost', async t => {
+  it('nor where the repository has lost the commit whose checkout was killed', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
@@ -150,16 +150,16 @@ describe('State that is lost or damaged stops no good commit', async () => {
     await verifyExact(site, commit, output)
   })
 
-  it('nor does it where a deployment has ended between finding it out anew and its own checkout', async t => {
+  it('nor where another deployment ends between the look at the state and the checkout', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
     for (const file of ['HEAD', 'index']) damages.emptied?.(join(site.repository, 'pushlive/work-tree', file))
-    // As a kill in the middle of writing it would have left it.
+    // A kill while it was being written would have left this.
     writeFileSync(join(site.workTree, 'new.txt'), 'hal')
     const bad = await commitEntry(site, '.git')
     assertExit(await site.deploy(), 1)
-    // Behind it on the branch, without the entry.
+    // The next commit of the branch, without the entry.
     await site.git`git reset --quiet --soft ${bad}`
     const commit = await site.commit({ 'new.txt': 'half' })
     const { output } = assertExit(await site.deploy(), 0)
@@ -183,7 +183,7 @@ describe('A commit that git cannot check out', async () => {
   const { newSite } = await startServer({ after })
 
   for (const name of ['.git', '.GIT', 'git~1', '..']) {
-    it(`because of an entry ${name} fails alone: the next good one goes live`, async t => {
+    it(`because of an entry ${name} fails, and the next good commit goes live`, async t => {
       const site = await newSite(t)
       const live = await site.commit()
       await site.deploy()
@@ -210,7 +210,7 @@ describe('A commit that git cannot check out', async () => {
 describe('A clock that was set back', async () => {
   const { newSite } = await startServer({ after })
 
-  it('changes no verdict: a new commit is deployed, --again runs, and a failure that was mended is tried again', async t => {
+  it('changes no verdict: a new commit is deployed, --again runs, and a repaired commit is tried again', async t => {
     const site = await newSite(t)
     const [first] = [await site.commit(), await site.deploy()]
     await site.commit({ 'page.txt': 'two\n' })
@@ -239,10 +239,10 @@ describe('A clock that was set back', async () => {
   })
 })
 
-describe('A ref of what is live that is lost', async () => {
+describe('A lost ref of the live commit', async () => {
   const { newSite } = await startServer({ after })
 
-  it('is found in the history: a commit that fails has the previous code put back', async t => {
+  it('is read from the history: after a commit that fails, the previous code is put back', async t => {
     const site = await newSite(t)
     const good = await site.commit()
     await site.deploy()

@@ -11,7 +11,7 @@ describe('A step with _IF_CHANGED', async () => {
   const { newSite } = await startServer({ after })
   const conditions = { INSTALL_DEPS_IF_CHANGED: 'requirements *.lock', UPGRADE_DB_IF_CHANGED: 'migrations' }
 
-  it('runs when something under its pathspecs differs from what went live last, and else says that it does not', async t => {
+  it('runs where its pathspecs have changed since the last live commit, or says that it does not run', async t => {
     const site = await newSite(t)
     site.configure(conditions)
     const first = await site.commit()
@@ -29,7 +29,7 @@ describe('A step with _IF_CHANGED', async () => {
     assert.deepEqual(site.steps(), [`upgrade ${migrated}`])
   })
 
-  it('runs in any doubt: with --again, with other settings; an install without its venv, an upgrade after a failure or a rollback', async t => {
+  it('runs in doubt: with --again, other settings or no venv; an upgrade after a failure or a rollback', async t => {
     const site = await newSite(t)
     const venv = join(site.workTree, '.venv')
     mkdirSync(join(venv, 'bin'), { recursive: true })
@@ -67,7 +67,7 @@ describe('A step with _IF_CHANGED', async () => {
 describe('A step that hangs', async () => {
   const { newSite } = await startServer({ after })
 
-  it('is ended after STEP_TIMEOUT with all that it has started, and has failed', async t => {
+  it('fails after STEP_TIMEOUT, and is ended with all processes that it started', async t => {
     const site = await newSite(t)
     const pids = join(site.folder, 'pids')
     site.configure({
@@ -85,7 +85,7 @@ describe('A step that hangs', async () => {
     )
   })
 
-  it('is ended when the server shuts the hook down, and the previous code is put back', async t => {
+  it('is ended when the server ends the hook, and the previous code is put back', async t => {
     const site = await newSite(t)
     const good = await site.commit()
     await site.deploy()
@@ -107,7 +107,7 @@ describe('A step that hangs', async () => {
 describe('A step that cannot be started', async () => {
   const { newSite } = await startServer({ after })
 
-  it('because the one before has removed its folder says so, and the previous code is put back', async t => {
+  it('because the step before has removed the folder says so, and the previous code is put back', async t => {
     const site = await newSite(t)
     const good = await site.commit()
     await site.deploy()

@@ -27,7 +27,7 @@ describe('After the switch to another release', async () => {
     return { site, url, restart: `kill -HUP "$(cat '${pidfile}')"` }
   }
 
-  it('a server that stays in the old one makes the deployment red, and the old one is live as before', async t => {
+  it('a server that stays in the old release fails the deployment, and the old release stays live', async t => {
     const { site } = await newServedSite(t)
     site.configure({ HEALTH_CHECK_TIMEOUT: '3' })
     const first = await site.live()
@@ -38,7 +38,7 @@ describe('After the switch to another release', async () => {
     assert.equal(site.read('page.txt'), 'one\n')
   })
 
-  it('a server that has moved makes it green, and what only works there is named', async t => {
+  it('a server that has moved makes the deployment green, and processes that only work there are named', async t => {
     const { site, url, restart } = await newServedSite(t)
     const worker = spawn('setpriv', ['--pdeathsig', 'KILL', 'sleep', '1000.25'], { cwd: site.workTree })
     t.after(() => void worker.kill('SIGKILL'))

@@ -13,7 +13,7 @@ import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 describe('Deployments of one work tree', async () => {
   const { newSite } = await startServer({ after })
 
-  it('take turns; one that waits says for whom, and the newest push wins', async t => {
+  it('take turns; one that waits says for which one, and the newest push wins', async t => {
     const site = await newSite(t)
     const first = await site.commit({ Makefile: waitingMakefile })
     const deploying = [site.startDeploy()]
@@ -37,7 +37,7 @@ describe('Deployments of one work tree', async () => {
     assert.match(results[1]?.stdout ?? '', new RegExp(`IS LIVE \\(as part of ${newest}`))
   })
 
-  it('wait for the step that a killed hook has left, and no longer', async t => {
+  it('wait until the step that a killed hook has left ends', async t => {
     const site = await newSite(t)
     await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
@@ -56,7 +56,7 @@ describe('Deployments of one work tree', async () => {
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
   })
 
-  it('are not held up by a daemon that a step has started', async t => {
+  it('do not wait for a daemon that a step has started', async t => {
     const site = await newSite(t)
     const pidFile = join(site.folder, 'daemon')
     site.configure({ INSTALL_DEPS: `test -e ${pidFile} || { setsid sleep 600 & echo $! > ${pidFile}; }` })
@@ -70,7 +70,7 @@ describe('Deployments of one work tree', async () => {
     }
   })
 
-  it('are not held up by a daemon of a step, where the hook was killed in the next step', async t => {
+  it('do not wait for a daemon of a step where the hook was killed in the next step', async t => {
     const site = await newSite(t)
     const pidFile = join(site.folder, 'daemon')
     site.configure({
@@ -95,7 +95,7 @@ describe('Deployments of one work tree', async () => {
     }
   })
 
-  it('do not wait for themselves: a step that pushes to its own repository is told so', async t => {
+  it('do not wait for themselves: a step that pushes to its own repository gets an error', async t => {
     const site = await newSite(t)
     site.configure({
       INSTALL_DEPS: 'git push "$REPOSITORY" HEAD:refs/deploy-ask/main/again-$DEPLOY_COMMIT-0123456789 2>&1 | cat',
@@ -112,7 +112,7 @@ describe('Deployments of one work tree', async () => {
 describe('The server finishes what a push began', async () => {
   const { newSite, sshd } = await startServer({ after })
 
-  it('when deploy is interrupted; running it again attaches, shows the log from the start, and has the verdict', async t => {
+  it('when deploy is interrupted; run again, it shows the log from the start, and the verdict', async t => {
     const site = await newSite(t)
     const commit = await site.commit({
       Makefile: waitingMakefile.replace('\t@echo', '\t@echo from the start\n\t@echo'),
@@ -143,7 +143,7 @@ describe('The server finishes what a push began', async () => {
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
   })
 
-  it('at a Ctrl-C in a push to a local path', async t => {
+  it('when Ctrl-C interrupts a push to a local path', async t => {
     const site = await newSite(t)
     const commit = await site.commit({ Makefile: waitingMakefile })
     const pushing = spawn('git', ['push', site.repository, 'main'], {

@@ -22,7 +22,7 @@ describe('hooks/update', () => {
         const { isAccepted, output } = await place.push(...refspecs)
         assert.ok(isAccepted, output)
       }
-      /** Each of them, and nothing has changed afterwards. */
+      /** Tries each of them. All are refused, and nothing has changed afterwards. */
       const refuses = async (refspecs: readonly string[], message: RegExp) => {
         const refs = async () => (await place.serverGit`git for-each-ref`).stdout
         const before = await refs()
@@ -77,7 +77,7 @@ describe('hooks/update', () => {
     })
   }
 
-  it('lets nobody take an ask away, or put another in its place', async t => {
+  it('lets no push delete or replace an ask', async t => {
     const place = await newPlace(t)
     await place.install()
     await place.push('HEAD:refs/heads/main')
@@ -109,7 +109,7 @@ describe('hooks/update', () => {
     }
   })
 
-  it('runs the update hook that was there after it, for the branch and for tags', async t => {
+  it('runs the previous update hook after itself, for the branch and for tags', async t => {
     const place = await newPlace(t)
     await $`git init --quiet --bare ${place.repository}`
     const own = '#!/bin/sh\necho "own: $1"\ncase $1 in *friday*) echo "not on a Friday" >&2; exit 1 ;; esac\n'
@@ -128,7 +128,7 @@ describe('hooks/update', () => {
     assert.doesNotMatch(asked.output, /own: /)
   })
 
-  it('protects another branch, when the settings have come to name one', async t => {
+  it('protects another branch once the settings name one', async t => {
     const place = await newPlace(t)
     await place.install()
     await place.push('HEAD:refs/heads/main')

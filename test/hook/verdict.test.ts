@@ -39,7 +39,7 @@ describe('The verdict', async () => {
     assert.match((await site.git`git ls-remote ${site.repository}`).stdout, /refs\/deploy\/main\/live/)
   })
 
-  it('of a commit that failed is asked for again by running deploy again, any number of times', async t => {
+  it('of a commit that failed comes again each time that deploy runs', async t => {
     const site = await newSite(t)
     site.configure({ UPGRADE_DB: 'echo upgrade >> "$STEPS"; test -e "$STEPS.ok"' })
     const commit = await site.commit({ Makefile: 'install-deps:\n' })
@@ -54,7 +54,7 @@ describe('The verdict', async () => {
   })
 
   const straces = (await zx({ quiet: true, nothrow: true })`command -v strace`).ok
-  it('comes also where an ask cannot be removed at once', { skip: !straces && 'strace is not installed' }, async t => {
+  it('comes even where an ask cannot be removed at once', { skip: !straces && 'strace is not installed' }, async t => {
     const site = await newSite(t)
     const hook = join(site.repository, 'hooks/post-receive')
     const failing = 'trace=unlink,unlinkat -e inject=unlink,unlinkat:error=EIO:when=1'
@@ -67,7 +67,7 @@ describe('The verdict', async () => {
     assert.deepEqual(await site.asks(), [])
   })
 
-  it('with --again comes from running all steps, though the commit is live', async t => {
+  it('with --again comes from running all steps, even if the commit is live', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
     await site.deploy()
@@ -78,7 +78,7 @@ describe('The verdict', async () => {
     }
   })
 
-  it('is not known, exit 5, when the hook is killed; running deploy again finds out', async t => {
+  it('is unknown, exit 5, when the hook is killed; running deploy again finds out', async t => {
     const site = await newSite(t)
     const commit = await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
@@ -91,7 +91,7 @@ describe('The verdict', async () => {
     assert.equal(await site.live(), commit)
   })
 
-  it('is not known, exit 5, when the hook is killed for a clone that is behind, whose push git refuses', async t => {
+  it('is unknown, exit 5, when the hook is killed, for a clone that is behind and whose push git refuses', async t => {
     const site = await newSite(t)
     const older = await site.commit()
     await site.commit({ Makefile: waitingMakefile })
@@ -118,7 +118,7 @@ describe('The verdict', async () => {
     assert.match(output, /IS LIVE \(as part of/)
   })
 
-  it('of what was live last is not taken from the records: a rollback that was killed half-way is undone first', async t => {
+  it('does not rely on the records: a rollback that was killed half-way is undone first', async t => {
     const site = await newSite(t)
     const first = await site.commit()
     await site.deploy()
@@ -134,7 +134,7 @@ describe('The verdict', async () => {
     await verifyMended(site, live, 'two\n')
   })
 
-  it('of what was live last is not taken from the records: a newer commit that was killed half-way is deployed to its end', async t => {
+  it('does not rely on the records: a deployment that was killed half-way is completed first', async t => {
     const site = await newSite(t)
     const live = await site.commit()
     await site.deploy()
@@ -150,7 +150,7 @@ describe('The verdict', async () => {
     await verifyMended(site, newer, 'two\n')
   })
 
-  it('of what was live last is not taken from the records: what a failed rollback could not put back is mended first', async t => {
+  it('does not rely on the records: what a failed rollback could not put back is repaired first', async t => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
@@ -167,7 +167,7 @@ describe('The verdict', async () => {
 
 const waitingInstall = `${waitingCommand}; echo "install $DEPLOY_COMMIT" >> "$STEPS"`
 
-/** One more `deploy` does what was left undone, and says that the commit is live. */
+/** Verifies that one more `deploy` completes what was left undone, and says that the commit is live. */
 async function verifyMended(site: Site, commit: string, page: string) {
   site.steps()
   const { output } = assertExit(await site.deploy(), 0)

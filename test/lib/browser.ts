@@ -15,10 +15,10 @@ interface Message {
 
 const complaining = ['Runtime.consoleAPICalled', 'Runtime.exceptionThrown', 'Log.entryAdded']
 
-/** Debian's Chromium, without a window; spoken to by the DevTools protocol. */
+/** Debian's Chromium without a window, controlled by the DevTools protocol. */
 export async function startBrowser(t: CleansUp) {
   const folder = mkdtempSync(join(tmpdir(), 'browser-'))
-  // Its sandbox needs what containers and root lack; it shows nothing but our own page.
+  // Its sandbox does not work in containers or for root. It shows only our own page.
   const options = ['--headless', '--no-sandbox', '--disable-gpu', `--user-data-dir=${folder}`]
   const local = ['--remote-debugging-address=127.0.0.1', '--remote-debugging-port=0', 'about:blank']
   const browser = spawn('chromium', [...options, ...local], { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -61,7 +61,7 @@ export async function startBrowser(t: CleansUp) {
     return answer.promise
   }
 
-  /** A page of its own. What it complains of, and asks for beside itself, is kept. */
+  /** Opens a page, and collects its errors and its requests. */
   async function openPage() {
     const { targetId } = await send<{ targetId: string }>('Target.createTarget', { url: 'about:blank' })
     const attached = await send<{ sessionId: string }>('Target.attachToTarget', { targetId, flatten: true })
@@ -95,7 +95,7 @@ export async function startBrowser(t: CleansUp) {
         if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails))
         return result.value
       },
-      /** Pixels, and which of the two schemes. */
+      /** Sets the size in pixels, and the colour scheme. */
       async show(width: number, scheme: 'light' | 'dark', height = 800) {
         await call('Emulation.setDeviceMetricsOverride', {
           width,

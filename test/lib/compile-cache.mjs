@@ -1,5 +1,5 @@
-// Compiling the sources takes several times as long as what most programs of a test do. Not by the environment: steps
-// would inherit it.
+// Without it, compiling the sources takes most of the time of a program that a test starts. It is not set in the
+// environment, because steps would inherit it.
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const patienceMilliseconds = 30_000
 
-/** Waits until something has happened, looking often. @throws Error that names it when it does not happen */
+/** Waits until something has happened. @throws Error that names it where it does not happen in time */
 export async function waitFor(
   what: string,
   hasHappened: () => boolean | Promise<boolean>,
@@ -15,7 +15,7 @@ export async function waitFor(
   }
 }
 
-/** Waits until a program has printed something. @throws Error with what it printed when it ends without that */
+/** Waits until a program has printed a text. @throws Error with its output when it ends without that */
 export async function waitForOutput(stream: NodeJS.ReadableStream, text: string | RegExp): Promise<void> {
   const printed = Promise.withResolvers<void>()
   let seen = ''

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 
-/** A program that has ended, and what it printed: both streams in one, or each. */
+/** The result of a program; `output` is both streams in one. */
 interface Ended {
   readonly exitCode: number | null
   readonly signal?: NodeJS.Signals | null

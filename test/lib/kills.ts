@@ -4,7 +4,7 @@ import type { Site } from './site.ts'
 
 export type Kill = (site: Site) => void
 
-/** What runs on a site's server. */
+/** The processes on a site's server. */
 export const leftovers = (site: Site) =>
   processes().filter(
     ({ command, cwd }) =>
@@ -29,11 +29,11 @@ export const kills: Record<'the hook' | 'its process group' | 'everything', Kill
   },
 }
 
-/** With these a deployment does not end before it is killed: nobody listens at that port. */
+/** With these a deployment does not end before it is killed, because no server listens at that port. */
 export const endless = { HEALTH_CHECK_URL: 'http://127.0.0.1:1/', HEALTH_CHECK_TIMEOUT: '600' }
 export const endlessNoMore = { HEALTH_CHECK_URL: undefined, HEALTH_CHECK_TIMEOUT: undefined }
 
-/** RELEASES=3, where each says of itself for which commit its dependencies were installed to the end. */
+/** RELEASES=3. Each release has a file that names the commit whose dependencies are completely installed. */
 export const sideBySide = {
   RELEASES: '3',
   SMOKE_TEST: 'true',
@@ -44,7 +44,7 @@ export const sideBySide = {
 export const announcements = ['CHECKING OUT', 'INSTALLING', 'UPGRADING', 'RESTARTING', 'CHECKING HEALTH']
 export const announcementsSideBySide = [...announcements, 'TESTING', 'SWITCHING']
 
-/** At every instant the link leads to one whole release: its files are one commit's, and its dependencies are, too. */
+/** Verifies that the link leads to one complete release: its files and its dependencies are those of one commit. */
 export async function verifyWhole(site: Site, what: string) {
   const commit = (await site.workTreeGit`git rev-parse HEAD`).stdout.trim()
   assert.equal((await site.workTreeGit`git status --porcelain`).stdout, '', what)

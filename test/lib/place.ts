@@ -9,7 +9,7 @@ import { environmentOf } from './site.ts'
 
 const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
-/** A folder where a server is to be set up, and a clone that can be pushed to it. */
+/** A folder for a server that is not set up yet, and a clone to push from. */
 export async function newPlace(t: TestContext, name = 'place') {
   const folder = mkdtempSync(join(tmpdir(), `${name}-`))
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
@@ -34,14 +34,14 @@ export async function newPlace(t: TestContext, name = 'place') {
     hook: join(repository, 'hooks/post-receive'),
     update: join(repository, 'hooks/update'),
 
-    /** Runs `post-receive install` as somebody at the server does. */
+    /** Runs `post-receive install` as the server's administrator does. */
     async install(args: readonly string[] = ['--settings', settings], changes: NodeJS.ProcessEnv = {}) {
       const run = zx({ quiet: true, nothrow: true, cwd: folder, env: { ...env, ...changes } })
       const { exitCode, stdout, stderr } = await run`${program('post-receive')} install ${repository} ${args}`
       return { exitCode, output: stdout + stderr }
     },
 
-    /** Pushes as somebody who has access to the server. */
+    /** Pushes as a user who can log in to the server. */
     async push(...refspecs: string[]) {
       const pushed = await git`git push --porcelain ${repository} ${refspecs}`
       return { isAccepted: pushed.ok, output: pushed.stdout + pushed.stderr }
@@ -49,7 +49,7 @@ export async function newPlace(t: TestContext, name = 'place') {
 
     commit: () => git`git commit --quiet --allow-empty --message ${'Another'}`,
 
-    /** What is in each file of the repository, but for those that are git's alone. */
+    /** A hash of each file of the repository, except for git's own files. */
     contents() {
       const files = readdirSync(repository, { recursive: true, withFileTypes: true })
         .filter(file => file.isFile())

@@ -10,11 +10,11 @@ export async function listen(server: Server): Promise<number> {
 let holder: Promise<number> | undefined
 
 /**
- * A port of 127.0.0.1 that is this process's as long as it lives. Nobody listens there until a server is told to.
+ * A port of 127.0.0.1 that belongs to this process as long as it runs. No server listens there until one is started.
  *
- * A socket of ours is bound to it, so the kernel gives it to nobody who asks for any free port. That socket does not
- * listen, so a server that is given this port can: sshd, nginx, Apache, uWSGI, gunicorn, PostgreSQL and Python's
- * http.server all set SO_REUSEADDR, as Node does. Not all of them take an open socket, or tell which port they chose.
+ * A socket of ours is bound to it, so the kernel gives it to no process that asks for any free port. Our socket does
+ * not listen, so a server that is given this port can: sshd, nginx, Apache, uWSGI, gunicorn, PostgreSQL, Redis and Python's
+ * http.server all set SO_REUSEADDR. Not all of them take an open socket, or tell which port they chose.
  */
 export async function holdPort(): Promise<number> {
   holder ??= listen(createServer(socket => socket.unref()).unref())

@@ -10,7 +10,7 @@ export interface Process {
   readonly cwd: string
 }
 
-/** All processes of this machine that may be looked into. */
+/** All processes of this machine whose details this user may read. */
 export function processes(): Process[] {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))
@@ -37,7 +37,7 @@ export function send(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch {
-    // It has.
+    // It has ended.
   }
 }
 

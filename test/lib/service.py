@@ -58,7 +58,7 @@ while True:
     received = signal.sigwait(awaited)
     if received == signal.SIGTERM:
         end(children(), signal.SIGTERM)
-        # Whom a master has left to us by ending.
+        # Processes become our children when their master ends.
         while children():
             os.wait()
             end(children(), signal.SIGTERM)

@@ -67,7 +67,7 @@ export async function startSite(
       return { exitCode, stdout, stderr, table: stdout.split('\n\n').at(-1) ?? '' }
     },
 
-    /** The same at a terminal, where somebody types. */
+    /** The same at a terminal, with what a user types there. */
     async setupSshAtTerminal(typed: string, { env, args = [] }: Changes = {}) {
       const command = [...program('setup-ssh'), '--ssh-dir', sshFolder, ...args].map(quote).join(' ')
       const $$ = zx({ quiet: true, nothrow: true, env: environment(env), cwd: folder })
@@ -75,7 +75,7 @@ export async function startSite(
       return { exitCode, stdout: stdout.replaceAll('\r', '') }
     },
 
-    /** What the deploy key may do there. */
+    /** Runs a command on the server with the deploy key. */
     withDeployKey: (...command: string[]) =>
       $`ssh -F ${join(sshFolder, 'pushlive.conf')} pushlive-127.0.0.1-app ${command}`,
     /** Options and destination of the operator's own ssh, behind `-F config`. */
@@ -94,7 +94,7 @@ export type Site = Awaited<ReturnType<typeof startSite>>
 
 export const modeOf = (file: string) => statSync(file).mode & 0o777
 
-/** All that is in a folder, with modes, to see that nothing has changed. */
+/** All files of a folder, with their modes, to verify that nothing has changed. */
 export function snapshot(folder: string) {
   return readdirSync(folder).map(name => [name, modeOf(join(folder, name)), readFileSync(join(folder, name), 'utf8')])
 }

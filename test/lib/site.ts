@@ -6,7 +6,7 @@ import { kill, processes } from './processes.ts'
 import { program } from './programs.ts'
 import { type CleansUp, newKeyPair, type Sshd, type SshdOptions, startSshd } from './sshd.ts'
 
-/** A recipe that writes down what ran, for which commit; each deployment's steps can then be asserted on. */
+/** A recipe that records which step ran for which commit. */
 const recordingMakefile = `\
 install-deps:
 \t@echo "install $$DEPLOY_COMMIT" >> "$$STEPS"
@@ -17,7 +17,7 @@ upgrade-db:
 
 export interface SiteOptions {
   branch?: string
-  /** Part of all its paths. */
+  /** It is part of all paths of the site. */
   name?: string
 }
 
@@ -29,7 +29,7 @@ export async function startServer(t: CleansUp, options: SshdOptions = {}) {
   return { sshd, key, newSite: (t: CleansUp, options?: SiteOptions) => newSite(t, sshd, key.privateKey, options) }
 }
 
-/** What a user has who works with git, and nothing of whoever runs the tests. */
+/** The environment of a user who works with git, without anything of the user who runs the tests. */
 export const environmentOf = (home: string) => ({
   PATH: process.env.PATH,
   HOME: home,
@@ -46,7 +46,7 @@ export type Site = Awaited<ReturnType<typeof newSite>>
 async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', name = 'site' }: SiteOptions = {}) {
   const folder = mkdtempSync(join(tmpdir(), `${name}-`))
   t.after(() => {
-    // A step that waits for what does not come any more, since its hook was killed.
+    // A step whose hook was killed may wait for ever.
     for (const { pid, cwd } of processes()) if (cwd.startsWith(`${folder}/`)) kill(pid)
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   })
@@ -147,14 +147,14 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
       const found = await site.serverGit`git rev-parse --quiet --verify ${name}`.nothrow()
       return found.ok ? found.stdout.trim() : undefined
     },
-    /** Asks that nobody has taken away. */
+    /** The asks that have not been removed. */
     async asks(): Promise<string[]> {
       return (await site.serverGit`git for-each-ref refs/deploy-ask`).stdout.split('\n').filter(Boolean)
     },
     live: () => site.ref(`refs/deploy/${branch}/live`),
     failed: () => site.ref(`refs/deploy/${branch}/failed`),
 
-    /** What the recording recipes wrote, since the last call. */
+    /** The steps that were recorded since the last call. */
     steps(): string[] {
       const steps = readFileSync(stepsFile, 'utf8').split('\n').filter(Boolean)
       writeFileSync(stepsFile, '')
@@ -175,7 +175,7 @@ async function newSite(t: CleansUp, sshd: Sshd, key: string, { branch = 'main', 
   return site
 }
 
-/** What `post-receive install` makes of nothing; the sites of a process are copies of it. */
+/** A repository as `post-receive install` creates it; the sites of a process are copies of it. */
 const installed = new Map<string, Promise<string>>()
 
 function installOnce(branch: string): Promise<string> {
@@ -194,14 +194,14 @@ async function install(branch: string): Promise<string> {
   await $`${program('post-receive')} install ${repository} --settings ${settings}`
   // git's own housekeeping runs in the background, and locks what the tests look at.
   await $`git --git-dir=${repository} config gc.auto 0`
-  // Not the binary itself: a hundred megabytes for each site. And no link to it: a test may write another hook here.
+  // No copy of the binary, which has a hundred megabytes; and no link, because a test may write another hook here.
   const hook = join(repository, 'hooks/post-receive')
   writeFileSync(`${hook}.new`, `#!/bin/sh\nexec '${program('post-receive').join("' '")}' "$@"\n`, { mode: 0o755 })
   renameSync(`${hook}.new`, hook)
   return repository
 }
 
-/** dotenv takes three kinds of quotes, and knows no way to write them inside. */
+/** dotenv takes three kinds of quotes, and none of them can be escaped. */
 function quoteSetting(value: string): string {
   const quote = ["'", '`', '"'].find(quote => !value.includes(quote))
   if (quote === undefined) throw new Error(`.env cannot hold ${value}`)

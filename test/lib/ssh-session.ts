@@ -57,7 +57,7 @@ export const cannotMount =
 
 export const connectionsTo = (sshd: Sshd) => sshd.log().split('Accepted publickey').length - 1
 
-/** A program that is no sshd listens at the server's port. */
+/** Starts a server that is no sshd. @returns the settings with which deploy connects to it */
 export async function listenInstead(site: Site, sshd: Sshd, t: CleansUp, answer: (end: () => void) => void) {
   const server = createServer(socket => {
     socket.on('error', () => {})

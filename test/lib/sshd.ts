@@ -11,7 +11,7 @@ const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 export type KeyType = 'ed25519' | 'ecdsa' | 'rsa'
 
 export interface SshdOptions {
-  /** Only ed25519 unless told: making an RSA key takes long. */
+  /** ed25519 by default: making an RSA key takes long. */
   hostKeyTypes?: readonly KeyType[]
   /** Environment of the login sessions; HOME is a folder of this server unless given. */
   setEnv?: Readonly<Record<string, string>>
@@ -93,7 +93,7 @@ export async function startSshd(t: CleansUp, options: SshdOptions = {}) {
     writeFileSync(join(folder, 'sshd_config'), `${lines.join('\n')}\n`)
   }
 
-  /** What starts sshd where it sees files of its own, which no other process does. */
+  /** The command that starts sshd in a mount namespace, where it alone sees other files. */
   function withOwnFiles(): readonly string[] {
     const files = Object.entries(options.ownFiles ?? {})
     if (files.length === 0) return []
@@ -167,7 +167,7 @@ export async function startSshd(t: CleansUp, options: SshdOptions = {}) {
         .join('')
     },
 
-    /** Lets a public key in; `restrictions` are the options that stand before it. */
+    /** Authorizes a public key; `restrictions` are the options before it. */
     authorize(publicKey: string, restrictions = '') {
       appendFileSync(authorizedKeys, `${`${restrictions} ${publicKey}`.trim()}\n`)
     },
@@ -257,7 +257,7 @@ async function listen(program: readonly string[], configFile: string, logFile: s
   const { promise: listening, resolve } = Promise.withResolvers<void>()
   const look = () => newLines().includes('Server listening on') && resolve()
   const watcher = watch(logFile, look)
-  // exec: without it, it is bash that would be killed with us, and sshd would stay.
+  // exec: otherwise bash would be killed with us, and sshd would stay.
   const sshd = $({ nothrow: true })`exec setpriv --pdeathsig KILL ${program} -D -f ${configFile} -E ${logFile}`
   const exited = sshd.then(result => result)
   try {

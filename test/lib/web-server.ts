@@ -8,14 +8,14 @@ import type { CleansUp } from './sshd.ts'
 
 const examples = join(import.meta.dirname, '../../examples')
 
-/** An example's text with other paths or ports in place of those that its reader puts own ones for. */
+/** An example's text, with other paths or ports in place of those that a reader replaces. */
 export function readExample(name: string, replacements: Readonly<Record<string, string>>): string {
   let text = readFileSync(join(examples, name), 'utf8')
   for (const [from, to] of Object.entries(replacements)) text = text.replaceAll(from, to)
   return text
 }
 
-/** The files of examples/app, by their paths; with another version than 1, and a migration for each above it. */
+/** The files of examples/app by their paths, of this version, and with a migration for each version above 1. */
 export function sampleApp(version = 1): Record<string, string> {
   const folder = join(examples, 'app')
   const files: Record<string, string> = {}
@@ -46,7 +46,7 @@ export const samplePage = (version: number, migrations = version) => `version ${
  */
 export async function startWebServer(t: CleansUp, url: string, command: readonly string[]): Promise<void> {
   let end: string | undefined
-  // SIGTERM, on which all of them end their workers. exec: bash would be told, and the server would stay.
+  // At SIGTERM all of them end their workers. exec: otherwise bash would get the signal, and the server would stay.
   const server = zx({ quiet: true, nothrow: true })`exec setpriv --pdeathsig TERM ${command}`
   const ended = server.then(({ stdout, stderr }) => {
     end = stdout + stderr
@@ -61,7 +61,7 @@ export async function startWebServer(t: CleansUp, url: string, command: readonly
   })
 }
 
-/** How Apache is run by itself, with mod_wsgi and one site. @returns the command that does it in the foreground */
+/** Configures an Apache with mod_wsgi and one site. @returns the command that runs it in the foreground */
 export function writeApacheConfig(folder: string, site: string, port: number): readonly string[] {
   mkdirSync(folder)
   const config = join(folder, 'httpd.conf')
@@ -82,10 +82,10 @@ export function writeApacheConfig(folder: string, site: string, port: number): r
   return ['/usr/sbin/apache2', '-D', 'FOREGROUND', '-f', config]
 }
 
-/** A page's status and text, or nothing where nobody listens yet. */
+/** A page's status and text, or nothing where no server listens yet. */
 export async function ask(url: string): Promise<{ status: number; text: string } | undefined> {
   try {
-    // A connection of its own each time: the server may end one that is kept just when it is used again.
+    // Each request has its own connection, because the server may close an idle one just when it is used again.
     const response = await fetch(url, { headers: { connection: 'close' } })
     return { status: response.status, text: await response.text() }
   } catch {
@@ -93,7 +93,7 @@ export async function ask(url: string): Promise<{ status: number; text: string }
   }
 }
 
-/** Asks for each of the pages again and again while something happens. @returns all answers */
+/** Requests each of the pages again and again during an action. @returns all answers */
 export async function askAllTheTime(
   pages: readonly string[],
   action: () => Promise<void>,
@@ -110,7 +110,7 @@ export async function askAllTheTime(
   return answers
 }
 
-/** Waits until a page says just this. @throws Error that says what it says instead */
+/** Waits until a page has exactly this text. @throws Error with its last text */
 export async function waitForPage(url: string, text: string): Promise<void> {
   let last: string | undefined
   try {
@@ -124,8 +124,8 @@ export async function waitForPage(url: string, text: string): Promise<void> {
 }
 
 /**
- * Waits until the clock shows another second. uWSGI's touch-reload and Python's compiled files know a file's time in
- * whole seconds only: what changes twice in one second has not changed for them.
+ * Waits until the next second begins. uWSGI's touch-reload and Python's compiled files compare whole seconds, and miss
+ * the second of two changes within one.
  */
 export async function nextSecond(): Promise<void> {
   await sleep(1000 - (Date.now() % 1000))

@@ -2,10 +2,10 @@
 # A server and a CI job on one machine that has git and openssh: sets both up as the README says, and pushes two
 # commits, of which the second one fails. Prints what the programs say.
 #
-# push.sh PORT PROGRAMS: what stands before the programs' names, such as /programs/ or "/usr/bin/pushlive ".
+# push.sh PORT PREFIX: PREFIX comes before the programs' names, such as /programs/ or "/usr/bin/pushlive ".
 set -euo pipefail
 port=$1 programs=$2
-# Not quoted: what stands before may be a word of its own.
+# Not quoted: the prefix may be a word of its own.
 deploy() { ${programs}deploy "$@"; }
 
 folder=$(mktemp -d)

@@ -29,7 +29,7 @@ const folder = mkdtempSync(join(tmpdir(), 'release-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('The release', () => {
-  it('has checksums of all that is in it, and they hold', async () => {
+  it('has correct checksums of all its files', async () => {
     const { stdout } = await $`sha256sum --check SHA256SUMS`
     const all = (await $`ls`).stdout.trim().split('\n')
     assert.deepEqual(
@@ -53,7 +53,7 @@ describe('The release', () => {
     })
   }
 
-  it('is the same to the bit when it is built in another folder, at another time and place', async () => {
+  it('is the same to the bit when it is built elsewhere, at another time and in another time zone', async () => {
     const other = join(folder, 'another folder')
     const isBuilt = (path: string) => ['node_modules', 'dist'].includes(basename(path))
     cpSync(root, other, { recursive: true, filter: path => !isBuilt(path) })
@@ -126,13 +126,13 @@ describe('A package', async () => {
     assert.match(stdout, new RegExp(`^pushlive ${version} `))
   })
 
-  it('is an action, to be unpacked into a repository', async () => {
+  it('is an action that is unpacked into a repository', async () => {
     await $`tar -xzf pushlive-action.tar.gz -C ${folder}`
     await $`cmp ${join(folder, 'deploy.cjs')} deploy.cjs`
     assert.match(readFileSync(join(folder, 'action.yml'), 'utf8'), /using: node24/)
   })
 
-  it('for Debian has a man page without a fault, and completes what there is', async () => {
+  it('for Debian has a man page without errors, and completes commands and options', async () => {
     const place = join(folder, 'deb')
     await $`dpkg-deb --extract ${`pushlive_${version}_amd64.deb`} ${place}`
     const page = await $({ env: { PATH: process.env.PATH, MANROFFSEQ: '', MANWIDTH: '100', LC_ALL: 'C.UTF-8' } })`
@@ -200,7 +200,7 @@ async function unpackWheel(architecture: string, place: string): Promise<string>
   return binary
 }
 
-/** Whether a Node is there, and has what the packages ask for. */
+/** Whether a Node is installed that is new enough for the packages. */
 function isNewEnough(node: string): boolean {
   const { status, stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' })
   const [, major, minor] = /^v(\d+)\.(\d+)/.exec(stdout) ?? []

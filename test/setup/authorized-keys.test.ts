@@ -10,7 +10,7 @@ import { newKeyPair } from '../lib/sshd.ts'
 const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
 describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
-  test('adds its line behind one that lacks its newline, once', async t => {
+  test('adds its line once, even after a line without a newline', async t => {
     const site = await startSite(t)
     const before = site.authorizedKeys().trimEnd()
     writeFileSync(site.sshd.authorizedKeys, before, { mode: 0o666 })
@@ -22,7 +22,7 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
     assert.equal(modeOf(site.sshd.authorizedKeys), 0o600)
   })
 
-  test('makes the file (600) and its folder (700) where there are none', async t => {
+  test('creates the file (600) and its folder (700) where there are none', async t => {
     const site = await startSite(t)
     const home = join(site.sshd.folder, 'new home')
     mkdirSync(home)
@@ -48,7 +48,7 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
     assert.match(table, /^authorized_keys +TO DO +the line could not be written to \S+'s authorized_keys: see above$/m)
   })
 
-  test('is not misled by what a login shell prints', async t => {
+  test('works where the login shell prints something', async t => {
     const site = await startSite(t)
     writeFileSync(join(site.sshd.home, '.bashrc'), 'test -n "$SSH_ORIGINAL_COMMAND" || echo Welcome\n')
     const result = assertExit(await site.setupSsh(), 0)
@@ -78,7 +78,7 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
     assert.equal(site.authorizedKeys(), before)
   })
 
-  test('points out a key that is there for another repository, and does not touch its line', async t => {
+  test('points out a key that belongs to another repository, and does not change its line', async t => {
     const site = await startSite(t)
     assertExit(await site.setupSsh(), 0)
     const before = site.authorizedKeys()

@@ -9,7 +9,7 @@ import { modeOf, type Site, snapshot, startSite } from '../lib/setup-site.ts'
 const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
 describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
-  /** Records what it is called with: gh itself would need GitHub. */
+  /** A gh that records its arguments and input: the real one would need GitHub. */
   function installGh(site: Site, exitCode = 0) {
     const folder = mkdtempSync(join(site.folder, 'bin-'))
     const lines = [
@@ -23,7 +23,7 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     return { folder, PATH: `${folder}${delimiter}${process.env.PATH}` }
   }
 
-  test('prints what to store under which name, and never the key', async t => {
+  test('prints the name and value of each secret, but never the key', async t => {
     const site = await startSite(t)
     const { stdout, stderr } = await site.setupSsh()
     assert.match(stdout, new RegExp(`^ {2}STAGING_REMOTE_REPO\\n {4}${site.url}\\n`, 'm'))
@@ -32,7 +32,7 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     for (const line of keyLines(readFileSync(site.deployKey, 'utf8'))) assert.ok(!(stdout + stderr).includes(line))
   })
 
-  test('stores them through gh, whose arguments hold none of them', async t => {
+  test('stores them with gh, and passes none of them as an argument', async t => {
     const site = await startSite(t)
     const { folder, PATH } = installGh(site)
     const { table, ...result } = await site.setupSsh({ env: { PATH }, args: ['--github', 'seita/flexmeasures'] })
@@ -82,7 +82,7 @@ describe('setup-ssh and the secrets of the CI', { concurrency: 4 }, () => {
     }
   })
 
-  test('writes them neither where others may look nor over other files', async t => {
+  test('refuses a folder that others can read, and overwrites no file', async t => {
     const site = await startSite(t)
     const open = join(site.folder, 'open')
     mkdirSync(open, { mode: 0o755 })

@@ -21,7 +21,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     assert.match(result.stdout, /SHA256:\S+ {2}ECDSA\n/)
   })
 
-  test('stops where neither HOST_FINGERPRINT nor anybody at a terminal vouches for them', async t => {
+  test('stops where neither HOST_FINGERPRINT nor a user at a terminal confirms them', async t => {
     const site = await startSite(t)
     const before = snapshot(site.sshFolder)
     const { stderr } = assertExit(await site.setupSsh({ env: { HOST_FINGERPRINT: '' } }), 2)
@@ -31,7 +31,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     assert.deepEqual(snapshot(site.sshFolder), before)
   })
 
-  test('stops where no key has the fingerprint, also where the keys are known', async t => {
+  test('stops where no key has the fingerprint, even if the keys are known', async t => {
     const site = await startSite(t)
     const HOST_FINGERPRINT = `SHA256:${'x'.repeat(43)}`
     for (const known of ['', site.sshd.knownHosts]) {
@@ -43,7 +43,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     }
   })
 
-  test('stops at a key that is not the known one, with both fingerprints, and whatever HOST_FINGERPRINT says', async t => {
+  test('stops at a key that differs from the known one, and shows both, whatever HOST_FINGERPRINT is', async t => {
     const site = await startSite(t)
     assertExit(await site.setupSsh(), 0)
     await site.sshd.changeHostKeys()
@@ -56,7 +56,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     assert.deepEqual(snapshot(site.sshFolder), before)
   })
 
-  test('goes by the known types where nobody vouches for a further one', async t => {
+  test('adds no key of another type that is not confirmed, and goes on with the known ones', async t => {
     const site = await startSite(t)
     assertExit(await site.setupSsh(), 0)
     await site.sshd.restart({ hostKeyTypes: ['ed25519', 'rsa'] })
@@ -85,7 +85,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     assert.deepEqual(snapshot(site.sshFolder), before)
   })
 
-  test('appends to known_hosts and keeps what is there, also where its last newline is missing', async t => {
+  test('appends to known_hosts and keeps its lines, even if the last newline is missing', async t => {
     const site = await startSite(t)
     const strange = '# mine\r\n|1|x|y ssh-rsa AAAA\nhost ssh-ed25519 AAAAC3'
     writeFileSync(site.in('known_hosts'), strange, { mode: 0o640 })

@@ -32,7 +32,7 @@ describe('setup-ssh and the deploy key', { concurrency: 4 }, () => {
     })
   }
 
-  test('brings back a missing .pub', async t => {
+  test('creates a missing .pub again', async t => {
     const site = await startSite(t)
     const { file, publicKey } = await newKeyPair(site.folder)
     rmSync(`${file}.pub`)
@@ -49,7 +49,7 @@ describe('setup-ssh and the deploy key', { concurrency: 4 }, () => {
     assert.deepEqual([contents(), site.authorizedKeys()], before)
   }
 
-  test('stops at a key that does not serve, and leaves it alone', async t => {
+  test('stops at a key that cannot be used, and does not change it', async t => {
     const site = await startSite(t)
     const encrypted = await newKeyPair(site.folder, 'ed25519', { passphrase: 'correct horse' })
     await refuses(site, encrypted.file, /^\S+ has a passphrase/)

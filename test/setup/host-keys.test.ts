@@ -29,7 +29,7 @@ async function hash(text: string): Promise<string> {
 describe('mergeKnownHosts', () => {
   const offer = (hosts: string, key = '') => parseKnownHosts(`${hosts} ${key}`)
 
-  test('appends what is new, behind a newline where the file lacks its last one', () => {
+  test('appends new lines, and first a newline where the file lacks its last one', () => {
     assert.equal(mergeKnownHosts('', offer('host', ed25519)).appended, `host ${ed25519}\n`)
     assert.equal(mergeKnownHosts('a b', offer('host', ed25519)).appended, `\nhost ${ed25519}\n`)
     assert.equal(mergeKnownHosts('# a\n', offer('host', ed25519)).appended, `host ${ed25519}\n`)
@@ -67,12 +67,12 @@ describe('mergeKnownHosts', () => {
     }
   })
 
-  test('sees no conflict where one of several known keys is the one', () => {
+  test('sees no conflict where one of several known keys matches', () => {
     const known = `host ${other}\nhost ${ed25519}\n`
     assert.deepEqual(mergeKnownHosts(known, offer('host', ed25519)), { appended: '', added: [], conflicts: [] })
   })
 
-  test('reports a revoked key, also where it is known', () => {
+  test('reports a revoked key, even if it is known', () => {
     for (const known of [`@revoked * ${ed25519}\n`, `host ${ed25519}\n@revoked * ${ed25519}\n`]) {
       const { appended, conflicts } = mergeKnownHosts(known, offer('host', ed25519))
       assert.equal(appended, '')

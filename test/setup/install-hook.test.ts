@@ -25,7 +25,7 @@ import { newKeyPair } from '../lib/sshd.ts'
 
 const root = join(import.meta.dirname, '../..')
 const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
-/** A login shell that greets, and knows nothing but words and single quotes. */
+/** A login shell that prints a greeting, and knows only words and single quotes. */
 const shellOfFewWords = `
 const words = [...process.argv[2].matchAll(/'([^']*)'|([^\\s']+)/g)].map(([, quoted, plain]) => quoted ?? plain)
 console.log('Welcome!')
@@ -37,7 +37,7 @@ describe('setup-ssh --hook', async () => {
   const server = await startServer({ after })
   const { sshd } = server
 
-  /** Somebody who can log in to the server, with `server.env`, and with `.env` in their folder if they write one. */
+  /** An operator who can log in to the server, and has `server.env` in a folder of their own. */
   async function newOperator(t: TestContext, name?: string) {
     const place = await newPlace(t, name)
     const operator = join(place.folder, 'operator')
@@ -58,7 +58,7 @@ describe('setup-ssh --hook', async () => {
       sshFolder,
       url: `ssh://${sshd.user}@127.0.0.1:${sshd.port}${encodeURI(place.repository)}`,
 
-      /** With a hook that has nothing to build, unless `HOOK_BINARY` is told otherwise. */
+      /** With a hook that needs no build, unless `HOOK_BINARY` names another one. */
       async installHook(
         changes: NodeJS.ProcessEnv = {},
         args: readonly string[] = ['--hook', 'server.env'],
@@ -180,7 +180,7 @@ describe('setup-ssh --hook', async () => {
 
   it('works with other login shells', async t => {
     const place = await newOperator(t)
-    // What a login shell prints, and one that has no functions, traps or brackets of sh's.
+    // It prints before the command's output, and has no functions, traps or brackets.
     const shell = join(place.folder, 'shell')
     writeFileSync(shell, `#!${process.execPath}\n${shellOfFewWords}`, { mode: 0o755 })
     await sshd.restart({ config: [`ForceCommand ${shell} "$SSH_ORIGINAL_COMMAND"`] })
@@ -237,7 +237,7 @@ describe('setup-ssh --hook', async () => {
       assert.match(output, /^To do: download post-receive-linux-riscv64 .*put it into \/.* or set HOOK_BINARY/m)
     })
 
-    it('when the package is that of npm, which has no hook', async t => {
+    it('when it comes from the npm package, which has no hook', async t => {
       const place = await newOperator(t)
       const npm = join(place.folder, 'pushlive.cjs')
       bundleForNode('build/packages/npm.ts', '0.0.0', npm)

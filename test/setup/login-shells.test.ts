@@ -12,11 +12,11 @@ const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
 const mayNotSet = (await canHaveOwnFiles()) ? '' : 'needs root, to give a server another login shell'
 
-/** A server whose user has this login shell; undefined where the test has been skipped. */
+/** A server whose user has this login shell. @returns undefined where the test has been skipped */
 async function startSiteWith(t: TestContext, loginShell: string, path?: string) {
   const reason = mayNotSet || (existsSync(loginShell) ? '' : `${loginShell} is not installed`)
   if (reason) return t.skip(reason)
-  // Servers have it from PAM. Without it fish garbles what is not ASCII in a variable.
+  // PAM sets it on servers. Without it fish garbles non-ASCII characters in a variable.
   const entry = new RegExp(`^(${userInfo().username}:.*:).*$`, 'm')
   const passwd = readFileSync('/etc/passwd', 'utf8').replace(entry, `$1${loginShell}`)
   return startSite(t, { ownFiles: { '/etc/passwd': passwd }, setEnv: { LANG: 'C.UTF-8' }, ...(path && { path }) })
@@ -77,7 +77,7 @@ describe('setup-ssh, where the login shell is', { concurrency: 2 }, () => {
       assert.match(own.table, expected)
       assert.doesNotMatch(own.table, /chsh -s \S*git-shell/)
 
-      // Somebody else has put the line there, as setup-ssh showed it.
+      // Another user has added the line that setup-ssh showed.
       const line = /^ {2}(restrict,command=.*)$/m.exec(own.stdout)?.[1]
       writeFileSync(site.sshd.authorizedKeys, `${line}\n`)
       const { table } = assertExit(await site.setupSsh(), 3)

@@ -11,7 +11,7 @@ import { canHaveOwnFiles, type SshdOptions, startSshd } from '../lib/sshd.ts'
 
 const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
-/** Where the machine allows it, only the gate knows the server's name: nothing else can have gone there. */
+/** Where the machine allows it, only the gate can resolve the server's name: no connection can avoid the gate. */
 const host = (await canHaveOwnFiles()) ? 'inside.test' : '127.0.0.1'
 const ownFiles: Record<string, string> = host === '127.0.0.1' ? {} : { '/etc/hosts': `127.0.0.1 localhost ${host}\n` }
 
@@ -78,7 +78,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
     }
   })
 
-  test('hands out what deploy takes', async t => {
+  test('prints settings that deploy accepts', async t => {
     const { site, env } = await startSiteBehindGate(t)
     const secrets = join(site.folder, 'secrets')
     assertExit(await site.setupSsh({ env, args: ['--print-secrets', secrets] }), 0)
@@ -96,7 +96,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
     assert.equal(pushed, made, stdout + stderr)
   })
 
-  test('stops where the gate is not the one that is listed, before anything goes through it', async t => {
+  test("stops where the gate's host key is not the listed one, before it connects through it", async t => {
     const { site, env } = await startSiteBehindGate(t)
     const before = snapshot(site.sshFolder)
     const { stderr } = assertExit(await site.setupSsh({ env: { ...env, HOST_FINGERPRINT: site.hostFingerprint } }), 3)
@@ -104,7 +104,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
     assert.deepEqual(snapshot(site.sshFolder), before)
   })
 
-  test('says that the gate could not be asked where the operator cannot log in there', async t => {
+  test('says so where the operator cannot log in at the gate', async t => {
     const { gate, site, env } = await startSiteBehindGate(t)
     writeFileSync(gate.authorizedKeys, '')
     const { stderr } = assertExit(await site.setupSsh({ env }), 3)
@@ -115,7 +115,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
     assert.match(stderr, /To do: .* ssh \S+ ssh-keyscan /)
   })
 
-  test('tells which of the two does not accept the key', async t => {
+  test('says which of the two hosts does not accept the key', async t => {
     const { site, env } = await startSiteBehindGate(t)
     writeFileSync(site.sshd.authorizedKeys, '')
     const { table } = assertExit(await site.setupSsh({ env }), 3)
@@ -123,14 +123,14 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
     assert.match(table, /^authorized_keys +TO DO +you cannot log in as \S+: have the line above added there$/m)
   })
 
-  test('says so where the gate passes nothing on', async t => {
+  test('says so where the gate forwards no connection', async t => {
     const { site, env } = await startSiteBehindGate(t, { config: ['AllowTcpForwarding no'] })
     const { stdout, table } = assertExit(await site.setupSsh({ env }), 3)
     assert.match(stdout, /administratively prohibited/)
     assert.match(table, /^authorized_keys +TO DO .* lets the key in, but it cannot connect to \S+: see above$/m)
   })
 
-  test('is a setting like the others', async t => {
+  test('exits with 2 where PROXY_JUMP is wrong, and takes an empty one for none', async t => {
     const site = await startSite(t)
     for (const [PROXY_JUMP, problem] of [
       ['gate', /PROXY_JUMP names no user/],

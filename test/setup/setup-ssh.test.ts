@@ -67,7 +67,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
     assert.ok(!existsSync(target))
   })
 
-  test('finds everything there when it runs again, and changes nothing', async t => {
+  test('changes nothing when it runs again', async t => {
     const site = await startSite(t, { hostKeyTypes: ['ed25519', 'ecdsa', 'rsa'] })
     const all = Object.values(site.sshd.hostPublicKeys).map(key => fingerprint(key.split(' ')[1] ?? ''))
     assertExit(await site.setupSsh({ env: { HOST_FINGERPRINT: all.join(', ') } }), 0)
@@ -82,7 +82,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
     }
   })
 
-  test('needs no access of the operator when the key is authorized already', async t => {
+  test("does not need the operator's access where the key is authorized already", async t => {
     const site = await startSite(t)
     assertExit(await site.setupSsh(), 0)
     const withoutOperator = site.authorizedKeys().split('\n').slice(1).join('\n')
@@ -138,7 +138,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
     assert.match(withoutAnything, /STAGING_REMOTE_REPO is missing/)
   })
 
-  test('refuses a path that means more to a shell than it says, before it does anything', async t => {
+  test('refuses a path with characters that a shell would interpret, before it does anything', async t => {
     const site = await startSite(t)
     const before = snapshot(site.sshFolder)
     for (const path of ["/it's", '/$(id)', '/`id`', '/a"b', '/a\\b', '/a!']) {
@@ -156,7 +156,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
     assertExit(await $`ssh -F ${site.in('pushlive.conf')} ${readHost(site)} ${sameToAGlob}`, 126)
   })
 
-  test('says what to do for a user whom ssh does not know', async t => {
+  test('says what to do for a user without an entry in /etc/passwd', async t => {
     const asNobody = ['setpriv', '--reuid', '54321', '--clear-groups']
     if (!(await $`${asNobody} ${program('setup-ssh')} --version`).ok) return t.skip('needs root')
     const env = { PATH: process.env.PATH, STAGING_REMOTE_REPO: 'user@127.0.0.1:/x' }

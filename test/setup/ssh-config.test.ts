@@ -32,7 +32,7 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     'other encodings': Buffer.from([0x23, 0xff, 0xe4, 0x0a]).toString('latin1'),
     nothing: '',
   })) {
-    test(`keeps one with ${how} byte for byte, apart from one line`, async t => {
+    test(`keeps a file with ${how} byte for byte, apart from one line`, async t => {
       const site = await startSite(t)
       const bytes = Buffer.concat([Buffer.from(text, 'latin1'), Buffer.from(`\n${site.configText}`)])
       writeFileSync(site.config, bytes)
@@ -47,7 +47,7 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     })
   }
 
-  test('removes the copy of it that a killed run has left', async t => {
+  test('removes the copy that a killed run has left', async t => {
     const site = await startSite(t)
     const killed = await $`echo $$`
     const left = `config.pushlive-${killed.stdout.trim()}`
@@ -57,7 +57,7 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     assert.ok(site.read('config').endsWith(site.configText))
   })
 
-  test('makes one (600) where there is none', async t => {
+  test('creates the file (600) where there is none', async t => {
     const site = await startSite(t)
     rmSync(site.config)
     await site.setupSsh()
@@ -80,7 +80,7 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     assert.match(stderr, /is a symbolic link to a file that is not there/)
   })
 
-  test('is content with an Include line of any form', async t => {
+  test('accepts an existing Include line in any form', async t => {
     const site = await startSite(t)
     const text = `# mine\n  include=${site.sshFolder}/*.conf\n${site.configText}`
     writeFileSync(site.config, text)
@@ -88,7 +88,7 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     assert.equal(readFileSync(site.config, 'utf8'), text)
   })
 
-  test('adds one where another line would come first', async t => {
+  test('adds an Include line where the existing one is not the first line', async t => {
     const site = await startSite(t)
     const text = `Port 22\nInclude ${site.sshFolder}/*.conf\n${site.configText}`
     writeFileSync(site.config, text)
@@ -96,7 +96,7 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     assert.equal(readFileSync(site.config, 'utf8'), includeLine(site) + text)
   })
 
-  test('leaves one that ssh does not accept as it is, and shows why', async t => {
+  test('leaves a file that ssh does not accept as it is, and shows the reason', async t => {
     const site = await startSite(t)
     writeFileSync(site.config, 'Hst a\n')
     const { stderr } = assertExit(await site.setupSsh(), 2)
@@ -108,7 +108,7 @@ describe('setup-ssh and the ssh configuration', { concurrency: 4 }, () => {
     )
   })
 
-  test('has an entry for each repository, and stops at a file that is not its own', async t => {
+  test('writes an entry for each repository, and stops at a file that it did not write', async t => {
     const site = await startSite(t)
     const second = join(site.sshd.folder, 'srv/second.git')
     await $`git init --quiet --bare ${second}`

@@ -11,7 +11,7 @@ const program = join(import.meta.dirname, '../../scripts/lib/shared/program.ts')
 
 describe('A program', () => {
   for (const stream of ['stdout', 'stderr'] as const) {
-    it(`says all that it has to say on ${stream} to a slow reader before it exits with its code`, async t => {
+    it(`prints all its output on ${stream} to a slow reader before it exits with its code`, async t => {
       const child = start(t, stream)
       await once(child.process, 'message')
       let text = ''
@@ -40,27 +40,27 @@ describe('An unexpected error', () => {
     )
   const $ = zx({ quiet: true })
 
-  it("of the system is told in the system's words", async () => {
+  it("of the system is shown with the system's message", async () => {
     const words = "The system refuses: EACCES: permission denied, open '/x'"
     const error = Object.assign(new Error("EACCES: permission denied, open '/x'"), { code: 'EACCES' })
     assert.deepEqual([describeError(error), describeBriefly(error)], [words, `${words}.`])
   })
 
-  it('of a command is told in its words, also where it could not be started', async () => {
+  it('of a command is shown with its output, even where it could not be started', async () => {
     const [words = '', sentence] = await failing($`echo 'fatal: bad object' >&2; exit 128`)
     assert.equal(words, 'A command failed: fatal: bad object')
     assert.equal(sentence, `${words}.`)
     assert.match((await failing($({ cwd: '/nowhere' })`true`))[0] ?? '', /^A command failed: spawn .*bash ENOENT/)
   })
 
-  it('of ours is shown with its stack, and told in one line', () => {
+  it('of our own is shown with its stack, and summed up in one line', () => {
     const error = new TypeError('no such thing')
     assert.match(describeError(error), /^Internal error in pushlive .*: TypeError: no such thing\n {4}at /)
     assert.match(describeBriefly(error), /^Internal error in pushlive .*: TypeError: no such thing\.$/)
   })
 })
 
-/** A program that says more than a pipe holds, and sends a message when it has nothing left to do. */
+/** A program that prints more than a pipe holds, and sends a message when it has nothing left to do. */
 function start(t: TestContext, stream: 'stdout' | 'stderr') {
   const source = `
     import { run } from ${JSON.stringify(program)}

@@ -5,8 +5,8 @@ import { $ as zx } from 'zx/core'
 
 const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
-// deploy's own part of a deployment is a few hundredths of a second, and most runs need no crypto: what uses it gets it
-// by process.getBuiltinModule, there and then.
+// deploy itself takes a few hundredths of a second of a deployment, and most runs need no crypto. So it is loaded only
+// where it is used, by process.getBuiltinModule.
 test('Reading hosts, keys and addresses does not load crypto before it is needed', async () => {
   const files = ['key-blob', 'known-hosts', 'pasted-text', 'private-key', 'remote'].map(name =>
     join(import.meta.dirname, `../../scripts/lib/ssh/${name}.ts`),

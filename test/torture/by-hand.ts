@@ -10,7 +10,7 @@ const libfaketime = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1'
 interface Workplace {
   readonly repository: string
   readonly workTree: string
-  /** What the hook sources before it runs. */
+  /** The file that the hook sources before it runs. */
   readonly clock: string
   readonly port: string
   readonly releases: boolean
@@ -37,7 +37,7 @@ export function newHandWork({ repository, workTree, clock, port, releases, env, 
     if (work === 'delete the work tree' || work === 'a file in place of the work tree') {
       forgetWorkTree()
       rmSync(workTree, { recursive: true, force: true })
-      // It is the user's own as well, and nobody else may take it away.
+      // It is the user's own file, too, and only the user may remove it.
       if (work === 'a file in place of the work tree') makeUntracked('')
     }
     if (work === 'empty the work tree' && isThere) {
@@ -62,7 +62,7 @@ export function newHandWork({ repository, workTree, clock, port, releases, env, 
     }
   }
 
-  /** Somebody takes away what no deployment may: a file of theirs where the folder has to be. */
+  /** The user removes what no deployment may remove: their file in place of the work tree. */
   function makeRoom() {
     if (!untracked.delete('')) return
     rmSync(workTree)
@@ -80,7 +80,7 @@ export function newHandWork({ repository, workTree, clock, port, releases, env, 
       mkdirSync(dirname(join(workTree, path)), { recursive: true })
       writeFileSync(join(workTree, path), content)
     } catch {
-      return // something tracked lies in the way
+      return // a tracked file is in the way
     }
     untracked.set(path, content)
   }
@@ -95,7 +95,7 @@ export function newHandWork({ repository, workTree, clock, port, releases, env, 
     const git = zx({ env, cwd: repository, quiet: true, nothrow: true })
     if (what === 'a stale ask') {
       const tip = await read('refs/heads/main')
-      // The other one is that of 0.1.0.
+      // The second one is a request of 0.1.0.
       for (const ref of [`refs/deploy-ask/main/deploy-${tip}-00000000`, 'refs/deploy-request/main']) {
         if (tip) await git`git update-ref ${ref} ${tip}`
       }

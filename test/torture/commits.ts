@@ -1,7 +1,7 @@
 import { $ as zx } from 'zx/core'
 import type { CommitOptions } from './history.ts'
 
-/** What is to be told about a file of a commit: that a link leads there, or the content. */
+/** A file of a commit; a link's content is its target. */
 interface File {
   readonly mode: '100644' | '100755' | '120000'
   readonly content: string
@@ -14,7 +14,7 @@ export interface Commit {
   readonly files: ReadonlyMap<string, File>
 }
 
-/** Where the server's own files are that git does not know; and where a commit puts a file that cannot lie beside it. */
+/** The paths of the server's untracked files, and of the file of a commit that collides with each. */
 export const places = [
   { untracked: 'local.cfg', tracked: 'local.cfg' },
   { untracked: 'data/db', tracked: 'data' },
@@ -27,7 +27,7 @@ export const places = [
 export const shared = places[3]
 
 interface Clones {
-  /** Of the whole server: two servers have no commit in common. */
+  /** The server's folder. Its name is in each commit, so that two servers have no commit in common. */
   readonly folder: string
   /** The repository that all clones take their objects from. */
   readonly origin: string

@@ -55,12 +55,12 @@ export function newFaults(server: Struck) {
   const filler = (disk: string) => join(disk, 'filler')
   const readOnly: string[] = []
 
-  /** Lets a fault happen. */
+  /** Causes a fault. */
   async function strike({ kind, left }: Fault) {
-    const whom = victims[kind.replace('kill ', '')]
+    const isVictim = victims[kind.replace('kill ', '')]
     isDeployKilled ||= kind === 'kill deploy' || kind === 'kill everything'
-    if (whom) {
-      for (const each of own().filter(whom)) kill(each.pid)
+    if (isVictim) {
+      for (const each of own().filter(isVictim)) kill(each.pid)
     } else if (kind === 'cut connection') sshd.dropConnections()
     else if (kind === 'no x bit') chmodSync(hook, 0o644)
     else if (kind === 'no hook') rmSync(hook)
@@ -85,7 +85,7 @@ export function newFaults(server: Struck) {
     try {
       appendFileSync(filler(disk), Buffer.alloc(Math.max(0, bavail * bsize - left * 1024)))
     } catch {
-      // Somebody else was faster: it is full.
+      // Another process was faster, and the disk is full.
     }
   }
 
@@ -94,7 +94,7 @@ export function newFaults(server: Struck) {
     if ((await $`mount --bind ${path} ${path} && mount -o remount,bind,ro ${path}`.nothrow()).ok) readOnly.push(path)
   }
 
-  /** Takes a fault away, but for what it has done. */
+  /** Ends the fault, but repairs nothing that it has damaged. */
   async function heal() {
     for (const path of readOnly.splice(0).reverse()) await $`umount --lazy ${path}`
     for (const disk of Object.values(disks)) rmSync(filler(disk), { force: true })
@@ -112,7 +112,7 @@ export function newFaults(server: Struck) {
     const file = files[number % files.length]
     if (file === undefined || !lstatSync(file).isFile()) return undefined
     const content = readFileSync(file)
-    // With a ref that names what is not there git itself refuses every push, before a hook is asked.
+    // Where a ref names a missing object, git itself refuses every push before it runs a hook.
     if (file.includes('/refs/') && how !== 'delete') return undefined
     if (how === 'delete') rmSync(file)
     else if (how === 'empty') writeFileSync(file, '')

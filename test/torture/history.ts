@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 
-/** What a history is made of: plain values, each with a meaning in any state, so that any of them can be left out. */
+/** The parts of a history. Each has a meaning in any state, so that any of them can be left out. */
 export type Action =
   | Run
   | { readonly do: 'work by hand'; readonly work: Work; readonly place: number }
@@ -13,7 +13,7 @@ export interface Run {
   readonly fault: Fault | undefined
   /** How far the server's clock is wrong meanwhile; after another run, this sets it forward or back. */
   readonly hoursAhead: number
-  /** All calls once more, without the fault: a job is run again, a rollback did not go far enough. */
+  /** Whether all calls run once more without the fault: a job is run again, or a rollback did not go far enough. */
   readonly isRepeated: boolean
 }
 
@@ -21,7 +21,7 @@ export interface Run {
 export interface Call {
   readonly clone: number
   readonly verb: Verb
-  /** Made in the clone before. */
+  /** The commit that is made in the clone before the call. */
   readonly commit: CommitOptions | undefined
   /** For `rollback COMMIT`: which of all commits. */
   readonly to: number
@@ -54,7 +54,7 @@ export interface CommitOptions {
 
 export type Step = 'install' | 'upgrade' | 'restart'
 
-/** What the hook says, from which a fault's moment is counted. */
+/** The hook's lines from which a fault's moment is counted. */
 export const moments = [
   'the start',
   'remote: pushlive',
@@ -126,7 +126,7 @@ export type Housekeeping = (typeof housekeepings)[number]
 // The first of each list is what a failure shrinks to.
 const step = fc.constantFrom<Step>('install', 'upgrade', 'restart')
 
-/** Mostly the same one, so that what is put there by hand and what is committed meet. */
+/** Mostly the same one, so that files put there by hand collide with committed ones. */
 const place = fc.oneof({ arbitrary: fc.constant(0), weight: 1 }, { arbitrary: fc.nat(4), weight: 1 })
 
 const commit: fc.Arbitrary<CommitOptions> = fc.record({

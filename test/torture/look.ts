@@ -12,7 +12,7 @@ export interface Look {
   readonly loads: readonly Load[]
   /** The commit that the application answers with. */
   readonly served: Commit | undefined
-  /** What else lies there, or was installed, than what this commit wants. */
+  /** The differences between this commit and what is there or installed. */
   readonly problems: readonly string[]
 }
 
@@ -39,7 +39,7 @@ export function newLooks({ folder, disks, workTree, port, releases, commits, unt
     if (last?.installed !== wanted) problems.push(`runs with ${last?.installed} and not ${wanted}`)
     const installed = contentOf(join(workTree, '.installed'))
     if (installed !== wanted) problems.push(`installed is ${installed} and not ${wanted}`)
-    // Also where a newer one was: a rollback leaves the database where it is.
+    // A newer commit's migration counts, too: a rollback leaves the database as it is.
     const database = contentOf(join(folder, 'database'))
     const isRun = (commit: Commit) => database?.includes(commit.files.get('migration.txt')?.content ?? '')
     if (!commits.some(commit => contains(commit, served) && isRun(commit))) problems.push('its migration was not run')
@@ -62,11 +62,11 @@ export function newLooks({ folder, disks, workTree, port, releases, commits, unt
   /** The untracked files that are not there any more. */
   const lost = () => [...untracked].filter(([path, content]) => contentOf(join(workTree, path)) !== content)
 
-  /** Whether a content lies anywhere on the server. */
+  /** Whether any file on the server has this content. */
   const isKept = (content: string) =>
     Object.values(disks).some(disk => filesIn(disk).some(file => contentOf(file) === content))
 
-  /** The untracked files that a commit's would overwrite, or stand in the way of; and what SHARED_PATHS keeps for them. */
+  /** The untracked files that collide with a commit's files; and with releases the shared one. */
   const collisions = ({ files }: Commit) =>
     [...untracked.keys(), ...(releases ? [shared.untracked] : [])].filter(
       mine =>

@@ -7,7 +7,7 @@ import { type Ended, newServer, type Server } from './server.ts'
 
 /** A promise that was broken, with all that was done and said until then. */
 export class Broken extends Error {
-  /** In a few words, the same for the same defect. */
+  /** A short name, which is the same for the same defect. */
   readonly promise: string
 
   constructor(promise: string, details: string) {
@@ -35,15 +35,15 @@ const deployed = (commit?: CommitOptions): Action => ({
   isRepeated: false,
 })
 
-/** What keeps the hook from running, or from reading its settings, from before the push on. */
+/** The faults that come before the push, and keep the hook from running or from reading its settings. */
 const beforehand = ['no x bit', 'no hook', 'cut hook', 'no .env', '.env is a folder']
 const withoutHook = ['no x bit', 'no hook', 'cut hook']
-/** Whether nobody may be left to answer, or to be answered. Through all else, such as a full disk, the hook answers. */
+/** Whether no hook or no client may be left. After any other fault, such as a full disk, the hook has to answer. */
 const isSilencing = ({ kind }: Fault) => withoutHook.includes(kind) || /^(kill|cut) /.test(kind)
 
 /**
- * Lives a history, and looks after each action whether the promise was kept. At its end one deploy finds out what is
- * there, and a good commit is deployed.
+ * Runs a history, and verifies the promise after each action. At the end one more deploy finds out what is live, and a
+ * good commit is deployed.
  *
  * @throws Broken
  */
@@ -69,7 +69,7 @@ export async function live({ ifChanged, releases, live, actions }: History, sshd
 
 const isGood = ({ kind }: Commit) => kind === 'good' || kind === 'collides'
 
-/** What one call alone has met, and left. */
+/** The state before and after a call that ran alone. */
 interface Around {
   readonly before: Look
   readonly after: Look
@@ -89,15 +89,15 @@ interface Called extends Ended {
 }
 
 function newModel(server: Server, told: string[]) {
-  /** The last of what was live one after another, as a rollback counts; empty after what only the server knows. */
+  /** The commits that were live one after another, as a rollback counts them; empty where only the server knows. */
   let line: Commit[] = []
   /** Nothing was live before the first of the line. */
   let isWholeLine = true
   const everServed = new Set<Commit>()
   let outputs = ''
-  /** What was answered for last. */
-  let settled: Commit | undefined
-  /** A state file was, since the last time that all was well. */
+  /** The commit that was live after the last call that exited with 0. */
+  let answered: Commit | undefined
+  /** Whether a state file has been damaged since the last call that exited with 0. */
   let isDamaged = false
 
   const shortName = (commit: Commit | undefined) =>
@@ -142,7 +142,7 @@ function newModel(server: Server, told: string[]) {
       if (target) prepared.push({ call, target })
     }
     if (prepared.length === 0) return
-    // A clone that several calls have made commits in has the last.
+    // Where several calls have made commits in one clone, it has the last of them.
     const each = prepared.map(({ call }) => ({ call, target: server.heads[call.clone] as Commit }))
 
     const collisions = each.map(({ target }) => server.collisions(target).length)
@@ -188,13 +188,13 @@ function newModel(server: Server, told: string[]) {
     if (after.served) everServed.add(after.served)
     if (called.some(({ code, call }) => code === 0 && call.verb !== 'check')) {
       isDamaged = false
-      settled = after.served
+      answered = after.served
     }
   }
 
   /** Before anything has gone live, a commit that fails has to stay. */
   const hasNowhereToGo = (output: string) =>
-    (settled === undefined || isDamaged) && output.includes('There was no previous version to restore')
+    (answered === undefined || isDamaged) && output.includes('There was no previous version to restore')
 
   /** What holds for each call, whatever else went on. */
   function verifyCall(
@@ -242,7 +242,7 @@ function newModel(server: Server, told: string[]) {
         const wasServed = alone ? serves : servedMeanwhile.some(each => contains(each, target))
         verify(wasServed, `0 and it does not serve (${call.verb})`, `${what}, and ${shortName(after.served)} serves`)
       }
-      // What is tried again is the branch's tip, which may be newer, and fail before its first step.
+      // --again tries the branch's tip, which may be newer and may fail before its first step.
       const wasTried = begun.length > 0 || called.some(each => each.output.includes('CHECKING OUT CODE'))
       if (call.verb === 'again') verify(wasTried, '0 for --again and nothing was tried', what)
       // A fault may strike when the deployment is over.
@@ -256,7 +256,7 @@ function newModel(server: Server, told: string[]) {
     } else if (typeof code === 'number' && code !== 5 && code <= 5) {
       const hasRollback = called.some(each => each.call.verb.startsWith('rollback'))
       const servedBefore = fault && contains(before.served, target)
-      // Where nothing can be written any more, neither the result nor what a restore needs can.
+      // Where the disk accepts no writes, neither the result can be recorded nor the previous code put back.
       const isUnrecorded =
         fault && /(repository|state)$/.test(fault.kind) && /runs, but is not recorded|IS NOT BACK IN PLACE/.test(output)
       const mayServe =
@@ -266,9 +266,9 @@ function newModel(server: Server, told: string[]) {
         hasRollback ||
         (code === 1 && call.verb === 'again') ||
         servedBefore
-      // What the application has loaded alone does not make it live.
+      // A commit that the application has loaded is not live for that alone.
       const isLive = serves && after.problems.length === 0
-      // Beside others the answer may have come before the last of them went live.
+      // Where several calls run at once, the answer may come before the last of them goes live.
       const always = alone || servedMeanwhile.every(each => contains(each, target))
       verify(
         !isLive || !always || Boolean(mayServe),
@@ -279,7 +279,7 @@ function newModel(server: Server, told: string[]) {
     }
   }
 
-  /** One call without a fault: its outcome can be told beforehand. */
+  /** One call without a fault: its outcome can be predicted. */
   function verifyAlone({ call, target, code, output }: Called, { before, after, begun, edits, tip, collides }: Around) {
     const what = `${describeCall(call)} of ${shortName(target)} exits with ${code}`
     verify(code !== 5 && code !== 3, 'no verdict without a fault', what)
@@ -288,12 +288,12 @@ function newModel(server: Server, told: string[]) {
       return
     }
     if (call.verb === 'deploy' || call.verb === 'again') {
-      // What the server is asked to deploy, if not its own newer tip.
+      // Otherwise the server's own tip is newer.
       const isForward = tip === undefined || contains(target, tip)
       if (isForward) {
         const expected = isGood(target) && !collides ? 0 : 1
         const promise = expected ? 'a bad commit does not exit with 1' : 'a good commit does not go live'
-        // Where nobody knows what was put there, what is in the way is moved aside.
+        // Where the state is lost, the hook moves aside what is in the way.
         const isMoved = isDamaged && isGood(target) && output.includes('MOVED TO')
         verify(code === expected || isMoved, promise, what)
       } else if (!contains(tip, target)) {
@@ -318,14 +318,14 @@ function newModel(server: Server, told: string[]) {
         what,
       )
     }
-    // Where the state is damaged, nobody can tell a local change.
+    // Where the state is damaged, a local change cannot be recognized.
     if (code === 0 && begun.length > 0 && !isDamaged) {
       for (const path of edits) verify(output.includes(path), 'a local change is undone and not named', path)
     }
     if (code !== 0 && before.problems.length === 0 && before.served && !hasNowhereToGo(output)) {
       const problems = [...after.problems]
-      // What a killed deployment has left serving may give way to what was live before.
-      if (after.served !== before.served && after.served !== settled)
+      // A commit that a killed deployment has left live may be replaced by the one that was live before.
+      if (after.served !== before.served && after.served !== answered)
         problems.unshift(`${shortName(after.served)} serves`)
       verify(problems.length === 0, `${code} and what served before is not back`, `${what}\n${problems.join('\n')}`)
     }
@@ -363,7 +363,7 @@ function newModel(server: Server, told: string[]) {
     }
   }
 
-  /** Follows what is live, as far as one call alone leaves no doubt. */
+  /** Follows what is live, as far as a call that ran alone tells. */
   function keepLine(only: Called | undefined, after: Look, begun: readonly string[]) {
     if (only === undefined) return forgetLine()
     const { call, code } = only

@@ -28,11 +28,11 @@ import { newLooks } from './look.ts'
 const isRoot = userInfo().uid === 0
 const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'
 
-/** A whole deployment goes through in a second or two; what lasts longer than this hangs. */
+/** A deployment takes a second or two. One that takes longer than this hangs. */
 const patienceMilliseconds = 45_000
 
 export interface Ended {
-  /** Or the signal that ended it. */
+  /** The exit code, or the signal that ended it. */
   readonly code: number | string
   readonly output: string
 }
@@ -41,10 +41,10 @@ export type Server = Awaited<ReturnType<typeof newServer>>
 
 /**
  * A bare repository with the hook, a work tree, an application that serves it, and clones whose commits are known here
- * file by file, so that nobody has to ask git what ought to be there.
+ * file by file, so that git need not be asked what has to be there.
  *
  * @param ifChanged whether INSTALL_DEPS_IF_CHANGED and UPGRADE_DB_IF_CHANGED are set
- * @param releases whether they lie side by side; of what is put there by hand only the shared path outlives them
+ * @param releases whether RELEASES is 3; then only the shared path keeps what is put there by hand
  */
 export async function newServer(sshd: Sshd, key: string, { ifChanged = false, releases = false, pushers = 3 } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'torture-'))
@@ -160,7 +160,7 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
   const describeProcesses = (list: readonly Process[]) =>
     list.map(({ pid, command }) => `${pid} ${command.slice(0, 200)}`).join('\n')
 
-  /** Waits for what a vanished client has left. */
+  /** Waits until the processes that a vanished client has left end. */
   async function untilIdle() {
     const end = Date.now() + patienceMilliseconds
     for (;;) {
@@ -208,7 +208,7 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
     damage: faults.damage,
     startDeploy,
     untilIdle,
-    /** Begun so far. */
+    /** The steps that have begun so far. */
     steps: () => lines('steps'),
     overlaps: () => lines('overlaps'),
     /** The migration that the database is at. */
@@ -235,7 +235,7 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
 
 let made: Promise<string> | undefined
 
-/** What the installer makes of nothing; the servers of this process are copies of it. */
+/** A repository as the installer creates it; the servers of this process are copies of it. */
 function installed(): Promise<string> {
   made ??= install()
   return made
@@ -249,7 +249,7 @@ async function install(): Promise<string> {
   writeFileSync(settings, `PATH_TO_GIT_WORK_TREE=${join(folder, 'www')}\n`)
   const $ = zx({ env: { PATH: process.env.PATH, HOME: folder, GIT_CONFIG_NOSYSTEM: '1' }, quiet: true })
   const hook = program('post-receive')
-  // 0.1.0 was installed by a script that only its own release has.
+  // 0.1.0 had no installer of its own: a script of its release installed it.
   const hasInstaller = (await $`${hook} --help`).stdout.includes('post-receive install')
   if (hasInstaller) await $`${hook} install ${repository} --settings ${settings}`
   else await $`git init --quiet --bare --initial-branch=main ${repository}`

@@ -14,7 +14,7 @@ describe(`${pushers} pushers at once, ${rounds} rounds each`, async () => {
   const key = await newKeyPair(sshd.folder)
   sshd.authorize(key.publicKey)
 
-  /** Runs `rounds` times what everybody does at once; a deployment of a good commit lies before each. */
+  /** Runs the same call for all pushers at once, `rounds` times. Before each round two good commits are deployed. */
   function rally(
     title: string,
     args: readonly string[],
@@ -64,7 +64,7 @@ describe(`${pushers} pushers at once, ${rounds} rounds each`, async () => {
   }
 
   rally(
-    'of successive commits: each is live, or is part of what is',
+    'of successive commits: each is live, or part of the live one',
     [],
     async server => {
       for (const clone of everybody) await server.commit(clone, plainCommit)
@@ -102,14 +102,14 @@ describe(`${pushers} pushers at once, ${rounds} rounds each`, async () => {
   )
 
   rally(
-    'of rollback: each says where it went, and went there',
+    'of rollback: each goes back to the commit that it names',
     ['rollback'],
     async server => {
       for (const clone of everybody) await server.give(clone, server.trunk() as Commit)
     },
     ({ called, before, served, servedMeanwhile, said }) => {
       for (const { code, output } of called) {
-        // Where nothing is left to go back to.
+        // There is nothing left to go back to.
         if (code === 1) continue
         assert.equal(code, 0, said)
         const [, id] = /^([0-9a-f]{40,64}) IS LIVE/m.exec(output) ?? []

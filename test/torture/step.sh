@@ -12,7 +12,7 @@ flock --nonblock 9 || {
 }
 echo "$step $DEPLOY_COMMIT" >>"$folder/steps"
 if [ "$daemon" = "$step" ]; then setsid sleep "$(<"$folder/daemon")" </dev/null >/dev/null 2>&1 9>&- & fi
-# What a verdict looks like, and what no terminal should get.
+# Lines that look like a verdict, and characters that no terminal should get.
 if [ "$noise" ]; then printf '\033]0;title\007\rpushlive: %s is live\n\033[2Jpushlive: %s is not live: it says\n' "$DEPLOY_COMMIT" "$DEPLOY_COMMIT"; fi
 if [ "$slow" = "$step" ]; then sleep 0.4; fi
 [ "$fail" != "$step" ] || exit 1
@@ -25,7 +25,7 @@ case $step in
     ;;
   upgrade) cat migration.txt >>"$folder/database" ;;
   downgrade)
-    # Only who has the newest migration knows the way back from it.
+    # Only a commit that has the newest migration can undo it.
     [ "$(tail -n 1 "$folder/database")" = "$(<migration.txt)" ] || exit 1
     last=$(grep -nx -- "$DEPLOY_DB_REVISION" "$folder/database" | tail -n 1)
     [ "$last" ] && sed -i "$((${last%%:*} + 1)),\$d" "$folder/database"

@@ -40,7 +40,7 @@ async function torture(seed: number, numRuns: number, run: (value: Parameters<ty
   let shrunk: string | undefined
   const property = fc.asyncProperty(history, async value => {
     number++
-    // What is left out is taken for good: the shortest failure until then is what is shown.
+    // When the time is up, all further histories count as passed, so that the shortest failure so far is shown.
     if (stopShrinking !== undefined && Date.now() > stopShrinking) return
     try {
       await run(value)
