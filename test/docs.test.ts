@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { page, remake } from '../docs/architecture.ts'
+import { settings } from '../scripts/lib/deploy/settings.ts'
 import { settingNames } from '../scripts/lib/hook/settings.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -38,11 +39,16 @@ it('docs/architecture.md shows rooms and steps as they are; `node docs/architect
   assert.equal(text, remake(text))
 })
 
-for (const file of ['.env.example', 'README.md']) {
-  it(`${file} has every setting of the hook`, () => {
+const places = {
+  '.env.example': (name: string) => new RegExp(`^#?${name}=`, 'm'),
+  'README.md': (name: string) => new RegExp(`^\\|[^|]*\`${name}\`[^|]*\\|`, 'm'),
+}
+for (const [file, place] of Object.entries(places)) {
+  it(`${file} has every setting of deploy and of the hook`, () => {
     const text = readFileSync(join(root, file), 'utf8')
+    const names = [...Object.keys(settings), ...settingNames]
     assert.deepEqual(
-      [...settingNames].filter(name => !new RegExp(`\\b${name}\\b`).test(text)),
+      names.filter(name => !place(name).test(text)),
       [],
     )
   })
