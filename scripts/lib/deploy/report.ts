@@ -1,3 +1,5 @@
+import { lstatSync, realpathSync, statSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { exitCode, Failure } from '../shared/program.ts'
 import { replaceFile } from '../shared/replace-file.ts'
 import type { Session } from './clone.ts'
@@ -21,8 +23,17 @@ export async function makeReport(session: Session, file: string): Promise<void> 
     logOf: ({ commit, started }) => logs.get(`${commit} ${formatInstant(started)}`),
   })
   try {
-    await replaceFile(file, page, 0o644)
+    await writePage(file, page)
   } catch (cause) {
     throw new Failure(exitCode.usage, `The report cannot be written to ${file}.`, { why: String(cause), cause })
   }
+}
+
+/** A file is replaced in one step, where a link leads to it as well. A device, such as /dev/stdout, or a pipe is not. */
+async function writePage(file: string, page: string): Promise<void> {
+  const isThere = lstatSync(file, { throwIfNoEntry: false }) !== undefined
+  // A link that leads nowhere is no file yet: writing makes it.
+  const isFile = statSync(file, { throwIfNoEntry: false })?.isFile()
+  if (isThere && !isFile) await writeFile(file, page)
+  else await replaceFile(isThere ? realpathSync(file) : file, page, 0o644)
 }
