@@ -52,7 +52,7 @@ async function main(): Promise<number> {
   const options = readOptions()
   if (options === undefined) return 0
   const settings = readSetupSettings(options['env-file'])
-  if (options.hook !== undefined) return installHook(settings, { ...options, hook: options.hook })
+  if (options.hook !== undefined) return installHook(settings, options.hook, options)
   const { STAGING_REMOTE_REPO: server, PROXY_JUMP: jump } = settings
   if (server.host === undefined) {
     console.log(`${server.url} is a path on this machine: no ssh is needed.`)
@@ -143,16 +143,13 @@ function readOptions() {
   })
   if (given === undefined) return undefined
   const { options, positionals } = given
-  const problems = [
-    ...positionals.map(argument => `Unexpected argument: ${argument}`),
-    ...(options.github && !/^[\w.-]+\/[\w.-]+$/.test(options.github)
-      ? [`--github ${options.github} is not OWNER/REPO`]
-      : []),
-    ...(options.hook !== undefined && (options.github ?? options['print-secrets']) !== undefined
-      ? ['--hook does nothing about keys: give --github and --print-secrets without it']
-      : []),
-    ...(options.hook === undefined && options['keep-settings'] ? ['--keep-settings goes with --hook'] : []),
-  ]
+  const { hook, github } = options
+  const problems = positionals.map(argument => `Unexpected argument: ${argument}`)
+  if (github && !/^[\w.-]+\/[\w.-]+$/.test(github)) problems.push(`--github ${github} is not OWNER/REPO`)
+  if (hook === undefined && options['keep-settings']) problems.push('--keep-settings goes with --hook')
+  if (hook !== undefined && (github ?? options['print-secrets']) !== undefined) {
+    problems.push('--hook does nothing about keys: give --github and --print-secrets without it')
+  }
   if (problems.length === 0) return options
   throw new Failure(exitCode.usage, problems.join('\n'), { fix: 'setup-ssh --help lists what there is' })
 }

@@ -96,6 +96,20 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
     assert.equal(pushed, made, stdout + stderr)
   })
 
+  test('installs the hook behind the gate', async t => {
+    const { site, env } = await startSiteBehindGate(t)
+    const file = join(site.folder, 'server.env')
+    writeFileSync(file, `PATH_TO_GIT_WORK_TREE='${site.folder}/www'\n`)
+    const HOOK_BINARY = join(site.folder, 'hook')
+    writeFileSync(HOOK_BINARY, `#!/bin/sh\nexec '${program('post-receive').join("' '")}' "$@"\n`, { mode: 0o755 })
+    const install = () => site.setupSsh({ env: { ...env, HOOK_BINARY }, args: ['--hook', file] })
+    const { stderr } = assertExit(await install(), 3)
+    assert.match(stderr, /To do: log in there by hand; if its host key is not known yet, run setup-ssh without --hook/)
+    assertExit(await site.setupSsh({ env }), 0)
+    assertExit(await install(), 0)
+    assert.equal(readFileSync(join(site.repository, '.env'), 'utf8'), readFileSync(file, 'utf8'))
+  })
+
   test("stops where the gate's host key is not the listed one, before it connects through it", async t => {
     const { site, env } = await startSiteBehindGate(t)
     const before = snapshot(site.sshFolder)

@@ -8,10 +8,10 @@ import { exitCode, Failure, version } from '../shared/program.ts'
 export const thisMachine = `${process.platform}-${process.arch}`
 
 /**
- * The hook's binary for a kind of machine: beside this program, as the release or the build name it, or this program,
- * where it is all three in one.
+ * The hook's binary for a kind of machine. It is beside this program, under the name that the release or the build gives
+ * it, or it is this program, if that is all three in one.
  *
- * @throws Failure (usage) that says which one is missing, and where it would be found
+ * @throws Failure (usage) that names the missing file, and says where it belongs
  */
 export function findHook(platform: string): string {
   const name = `post-receive-${platform}`
@@ -23,7 +23,7 @@ export function findHook(platform: string): string {
       : [
           join(folder, name),
           ...(isForThisMachine ? [join(folder, 'post-receive')] : []),
-          // Of a checkout: what is built for other machines lies beside what is built for this one.
+          // In dist/ of a checkout, which has a folder for each kind of machine.
           join(folder, '..', platform, 'post-receive'),
           join(folder, '../release', name),
         ]
@@ -37,13 +37,13 @@ export function findHook(platform: string): string {
   })
 }
 
-/** Where the programs are that were built or downloaded with this one. Undefined for a package of Node's, which has none. */
+/** The folder of the programs that were built or downloaded with this one. The package for Node has none. */
 function findProgramFolder(): string | undefined {
   if (isSea()) return dirname(process.execPath)
   return version === 'source' ? join(dirname(process.argv[1] ?? ''), '../dist', thisMachine) : undefined
 }
 
-/** Whether a binary is a hook once it is called like one. */
+/** Whether a binary is a hook if it is called by the name of one. */
 function holdsHook(binary: string): boolean {
   if (!isSea()) return false
   const { stdout } = spawnSync(binary, ['--version'], { argv0: 'post-receive', encoding: 'utf8' })

@@ -9,15 +9,6 @@ import { findHops } from './hops.ts'
 import type { SetupSettings } from './settings.ts'
 import { findSshFolder } from './ssh-folder.ts'
 
-/** What `setup-ssh --hook` is told on the command line. */
-export interface HookOptions {
-  /** A file with the hook's settings. */
-  readonly hook: string
-  /** Whether those that the server has are kept; the file need not be there then. */
-  readonly 'keep-settings'?: boolean
-  readonly 'ssh-dir'?: string
-}
-
 /** Unpacks into a folder of the login user's, because /tmp may be mounted noexec. */
 const unpackAndInstall = `sh -c '${[
   'umask 077',
@@ -31,18 +22,22 @@ const unpackAndInstall = `sh -c '${[
 
 /**
  * Copies the hook to the server through the operator's own ssh access, and has it install itself there
- * (`post-receive install`), which shows what it does. Where the repository is a path on this machine, nothing is copied.
+ * (`post-receive install`), which shows what it does. If the repository is a path on this machine, it copies nothing.
  *
+ * @param file the hook's settings. With keep-settings the server's own count, and the file need not be there
  * @returns the exit code of the installation
- * @throws Failure (usage) where there is no hook for the server, or it does not run there; (unreachable) where the
- *   server cannot be reached or does not let the operator in
+ * @throws Failure (usage) if there is no hook for the server, or it does not run there; (unreachable) if the server
+ *   cannot be reached, or does not let the operator in
  */
-export async function installHook(settings: SetupSettings, options: HookOptions): Promise<number> {
-  const { STAGING_REMOTE_REPO: remote, PROXY_JUMP, BRANCH_NAME, HOOK_BINARY } = settings
+export async function installHook(
+  { STAGING_REMOTE_REPO: remote, PROXY_JUMP, BRANCH_NAME, HOOK_BINARY }: SetupSettings,
+  file: string,
+  options: { readonly 'keep-settings'?: boolean; readonly 'ssh-dir'?: string },
+): Promise<number> {
   const keepSettings = options['keep-settings'] ?? false
-  const settingsFile = existsSync(options.hook) ? resolve(options.hook) : undefined
+  const settingsFile = existsSync(file) ? resolve(file) : undefined
   if (settingsFile === undefined && !keepSettings) {
-    throw new Failure(exitCode.usage, `The settings file ${options.hook} is not there.`, {
+    throw new Failure(exitCode.usage, `The settings file ${file} is not there.`, {
       fix: "name a file with the hook's part of .env.example",
     })
   }
@@ -76,21 +71,23 @@ async function askPlatform(ssh: readonly string[]): Promise<string> {
   const { stdout } = await $`${ssh} ${"sh -c 'echo pushlive: $(uname -sm)'"}`
   // A login shell may print as well.
   const [, system = '', machine = ''] = /^pushlive: (\S+) (\S+)$/m.exec(stdout) ?? []
-  if (machine === '') {
-    throw new Failure(exitCode.unreachable, 'The server runs no command for you: see above.', {
-      fix: 'log in there by hand; where its host key is unknown, run setup-ssh without --hook before',
-    })
-  }
+  if (machine === '') throw cannotLogIn()
   const names: Record<string, string> = { x86_64: 'x64', amd64: 'x64', aarch64: 'arm64' }
   return `${system.toLowerCase()}-${names[machine] ?? machine}`
 }
 
-/** ssh exits with 255 where it does not reach the server, and otherwise as the installation does. */
+const cannotLogIn = () =>
+  new Failure(exitCode.unreachable, 'The server cannot be reached, or runs no command for you: see above.', {
+    fix: 'log in there by hand; if its host key is not known yet, run setup-ssh without --hook first',
+  })
+
+/** ssh exits with 255 if it does not reach the server, and otherwise as the installation does. */
 function exitCodeOf({ exitCode: code }: { exitCode: number | null }, hook: string): number {
+  if (code === 255) throw cannotLogIn()
   if (code === 126 || code === 127) {
     throw new Failure(exitCode.usage, `${hook} does not run on the server: see above.`, {
       fix: 'set HOOK_BINARY to the hook of the release that is made for it',
     })
   }
-  return code === 255 ? exitCode.unreachable : (code ?? exitCode.bug)
+  return code ?? exitCode.bug
 }

@@ -39,7 +39,11 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
   let text: Buffer | undefined
   try {
     if (replaces || hasSettings) settings = readEnvFile(replaces ? settingsFile : env)
-    else addProblem('There are no settings for the hook.', `write them as .env.example shows, to ${env}`)
+    else
+      addProblem(
+        'There are no settings for the hook.',
+        `write them as .env.example shows, to ${env}, or from your machine: setup-ssh --hook SERVER_ENV`,
+      )
     if (replaces) text = readFileSync(settingsFile)
   } catch (error) {
     const { message, why, fix } = error as Partial<Failure>
