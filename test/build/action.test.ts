@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { parse } from 'yaml'
@@ -7,6 +7,7 @@ import { $ as zx } from 'zx/core'
 import { settings } from '../../scripts/lib/deploy/settings.ts'
 import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
+import { pathWith } from '../lib/ssh-session.ts'
 
 const action = join(import.meta.dirname, '../../dist/action')
 const { inputs, outputs, runs } = parse(readFileSync(join(action, 'action.yml'), 'utf8'))
@@ -67,11 +68,8 @@ describe('The action', async () => {
     const site = await newSite(t)
     await site.commit()
     const seen = join(site.folder, 'seen')
-    const before = join(site.folder, 'bin')
-    mkdirSync(before)
-    const recording = `#!/bin/sh\nenv >> ${seen}\nPATH=\${PATH#*:} exec git "$@"\n`
-    writeFileSync(join(before, 'git'), recording, { mode: 0o755 })
-    assertExit(await runAction(site, inputsOf(site), `${before}:${process.env.PATH}`), 0)
+    const PATH = pathWith(site, { git: `env >> ${seen}; exec /usr/bin/git "$@"` })
+    assertExit(await runAction(site, inputsOf(site), PATH), 0)
     assert.doesNotMatch(readFileSync(seen, 'utf8'), /INPUT_|PRIVATE KEY/)
   })
 

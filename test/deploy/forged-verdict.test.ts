@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
 import { startForgingPeer } from '../lib/forging-peer.ts'
 import { type Site, startServer } from '../lib/site.ts'
+import { pathWith } from '../lib/ssh-session.ts'
 import { type CleansUp, startSshd } from '../lib/sshd.ts'
 
 /** What a forger says: an end of sharing, the hook's greeting and answers, and its verdict. */
@@ -22,8 +23,7 @@ const forgedLines = (commit: string) =>
 function pathWithSsh(site: Site, config: readonly string[]): string {
   const file = join(site.folder, 'ssh_config')
   writeFileSync(file, `${config.join('\n')}\n`)
-  writeFileSync(join(site.home, 'ssh'), `#!/bin/sh\nexec /usr/bin/ssh -F ${file} "$@"\n`, { mode: 0o755 })
-  return `${site.home}:${process.env.PATH}`
+  return pathWith(site, { ssh: `exec /usr/bin/ssh -F ${file} "$@"` })
 }
 
 const withoutSecrets = { SSH_DEPLOYMENT_KEY: undefined, KNOWN_DEPLOYMENT_HOSTS: undefined }

@@ -9,6 +9,7 @@ import { parseRemote, type Remote } from '../../scripts/lib/ssh/remote.ts'
 import { assertExit, assertFails } from '../lib/exit.ts'
 import { processes } from '../lib/processes.ts'
 import { startServer } from '../lib/site.ts'
+import { pathWith } from '../lib/ssh-session.ts'
 import { newKeyPair } from '../lib/sshd.ts'
 import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
@@ -62,15 +63,9 @@ describe("The private key's text", async () => {
   it('is in no argument and no environment of a process that deploy starts', async t => {
     const site = await newSite(t)
     await site.commit()
-    const bin = join(site.folder, 'bin')
     const log = join(site.folder, 'log-of-processes')
-    mkdirSync(bin)
-    for (const name of ['git', 'ssh']) {
-      const { stdout } = await $`command -v ${name}`
-      const script = `#!/bin/sh\n{ printf '%s\\n' ${name} "$@"; env; } >> ${log}\nexec ${stdout.trim()} "$@"\n`
-      writeFileSync(join(bin, name), script, { mode: 0o755 })
-    }
-    const PATH = `${bin}:${process.env.PATH}`
+    const recording = (name: string) => `{ printf '%s\\n' ${name} "$@"; env; } >> ${log}; exec /usr/bin/${name} "$@"`
+    const PATH = pathWith(site, { git: recording('git'), ssh: recording('ssh') })
     for (const args of [[], ['--again'], ['check'], ['status'], ['rollback']]) await site.deploy(args, { PATH })
     const seen = readFileSync(log, 'utf8')
     assert.match(seen, /^rev-parse$/m)

@@ -150,7 +150,7 @@ describe('The private ssh session', async () => {
     const site = await newSite(t)
     await site.commit()
     const seen = join(site.folder, 'seen')
-    const PATH = pathWith(site, 'git', `env >> ${seen}; exec /usr/bin/git "$@"`)
+    const PATH = pathWith(site, { git: `env >> ${seen}; exec /usr/bin/git "$@"` })
     assertExit(await site.deploy([], { PATH }), 0)
     assert.match(readFileSync(seen, 'utf8'), /GIT_SSH_COMMAND=/)
     assert.doesNotMatch(readFileSync(seen, 'utf8'), /PRIVATE KEY|SSH_DEPLOYMENT_KEY/)
@@ -200,7 +200,7 @@ describe('One connection', async () => {
     const site = await newSite(t)
     await site.commit()
     // As OpenSSH before 8.5 does.
-    const PATH = pathWith(site, 'ssh', 'for word; do [ "$word" = -M ] && sleep 20 & done; exec /usr/bin/ssh "$@"')
+    const PATH = pathWith(site, { ssh: 'for word; do [ "$word" = -M ] && sleep 20 & done; exec /usr/bin/ssh "$@"' })
     const started = Date.now()
     assertExit(await site.deploy([], { PATH }), 0)
     assert.ok(Date.now() - started < 15_000)

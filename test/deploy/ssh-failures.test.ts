@@ -224,7 +224,7 @@ describe('deploy says what is wrong and what to do for', async () => {
     await site.commit()
     await $`chown -R 12345 ${site.folder}; chmod 755 ${site.folder}`
     // Root is in a clone of another user.
-    assertExit(await site.deploy([], { PATH: pathWith(site, 'git', 'exec /usr/bin/git "$@"') }), 2)
+    assertExit(await site.deploy([], { PATH: pathWith(site, { git: 'exec /usr/bin/git "$@"' }) }), 2)
     const deploying = zx({
       cwd: site.clone,
       env: { ...site.deployEnvironment, TMPDIR: newTemporaryFolderOf(12345, site) },

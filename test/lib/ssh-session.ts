@@ -22,10 +22,12 @@ export function newTemporaryFolder(site: Site): string {
   return mkdtempSync(join(site.folder, 'tmp-'))
 }
 
-/** Puts a shell script of this name before the programs on PATH. */
-export function pathWith(site: Site, name: string, script: string): string {
+/** @returns a PATH where these shell scripts, by their names, come before the programs */
+export function pathWith(site: Site, scripts: Record<string, string>): string {
   const folder = mkdtempSync(join(site.folder, 'bin-'))
-  writeFileSync(join(folder, name), `#!/bin/bash\n${script}\n`, { mode: 0o755 })
+  for (const [name, script] of Object.entries(scripts)) {
+    writeFileSync(join(folder, name), `#!/bin/bash\n${script}\n`, { mode: 0o755 })
+  }
   return `${folder}:${process.env.PATH}`
 }
 

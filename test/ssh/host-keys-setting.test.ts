@@ -102,7 +102,7 @@ describe('KNOWN_DEPLOYMENT_HOSTS', { skip: cannotMount }, async () => {
     writeFileSync(join(site.home, 'passwd'), `root:x:0:0::${site.home}:/bin/sh\n`)
     const $ = zx({ env: site.deployEnvironment, quiet: true, nothrow: true })
     const place = ['-p', `${sshd.port}`, `${sshd.user}@127.0.0.1`]
-    assert.equal((await $`${asUser} ssh -f -N -M -o ControlPersist=yes ${place} >/dev/null 2>&1`).exitCode, 0)
+    assertExit(await $`${asUser} ssh -f -N -M -o ControlPersist=yes ${place} >/dev/null 2>&1`, 0)
     t.after(async () => {
       await $`${asUser} ssh -O exit ${place}`
     })
