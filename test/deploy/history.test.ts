@@ -117,8 +117,8 @@ describe('deploy status and history', async () => {
     const message = `title\n\n${JSON.stringify(record)}`
     const written = await site.serverGit({ env: site.deployEnvironment })`git commit-tree ${tree} -m ${message}`
     await site.serverGit`git update-ref refs/deploy/main/history ${written.stdout.trim()}`
-    for (const command of ['status', 'history']) {
-      const { output } = assertExit(await site.deploy([command]), 0)
+    for (const args of [['status'], ['history'], ['status', '--json'], ['history', '--json']]) {
+      const { output } = assertExit(await site.deploy(args), 0)
       assert.doesNotMatch(output, /[^\P{Cc}\n]/u)
       assert.doesNotMatch(output, /^(pushlive:|\S+ IS LIVE)/m)
     }

@@ -45,7 +45,9 @@ export async function withJson(action: (result: Result) => Promise<number>, hasV
   }
 }
 
-/** No text in it is a command of a CI: ci/github.ts would change that. */
+/** What a terminal or a CI would take for a command is escaped: ci/github.ts would change it. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2).replaceAll('##[', '#\\u0023[')}\n`)
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  const text = JSON.stringify(value, null, 2).replace(/#(?=#\[)|[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, escaped)
+  process.stdout.write(`${text}\n`)
 }
