@@ -12,14 +12,14 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { bundleForNode } from '../../build/bundle.ts'
 import { assertExit } from '../lib/exit.ts'
 import { newPlace } from '../lib/place.ts'
 import { holdPort } from '../lib/ports.ts'
-import { type ProgramName, program, testsBinaries } from '../lib/programs.ts'
+import { program, testsBinaries } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
 import { newKeyPair } from '../lib/sshd.ts'
 
@@ -86,25 +86,41 @@ describe('setup-ssh --hook', async () => {
     })
   }
 
+  /** Lets a call of `uname -sm` on the server answer something else, until the next start of sshd. */
+  async function claimToBe(machine: string, folder: string) {
+    writeFileSync(join(folder, 'uname'), `#!/bin/sh\necho Linux ${machine}\n`, { mode: 0o755 })
+    await sshd.restart({ setEnv: { PATH: `${folder}:${process.env.PATH}` } })
+  }
+
   const skip = testsBinaries ? false : 'there are no binaries'
-  for (const ending of ['', `-${process.platform}-${process.arch}`]) {
-    it(`finds the hook beside itself, as post-receive${ending}`, { skip }, async t => {
+  const platform = `${process.platform}-${process.arch}`
+  const layouts: Record<string, readonly [setupSsh: string, hook: string, machine?: string]> = {
+    'in a folder': ['setup-ssh', 'post-receive'],
+    'as a release names them': [`setup-ssh-${platform}`, `post-receive-${platform}`],
+    'as a build puts that for another machine': [`${platform}/setup-ssh`, 'linux-riscv64/post-receive', 'riscv64'],
+  }
+  for (const [name, [setupSsh, hook, machine]] of Object.entries(layouts)) {
+    it(`finds the hook beside itself, ${name}`, { skip }, async t => {
       const place = await newOperator(t)
-      const downloads = join(place.folder, 'downloads')
-      mkdirSync(downloads)
-      const download = (name: ProgramName, mode: number) => {
-        const file = join(downloads, `${name}${ending}`)
-        copyFileSync(program(name)[0] ?? '', file, constants.COPYFILE_FICLONE)
-        chmodSync(file, mode)
-        return file
+      if (machine !== undefined) {
+        await claimToBe(machine, place.folder)
+        t.after(() => sshd.restart({ setEnv: {} }))
       }
-      const setupSsh = download('setup-ssh', 0o755)
-      const run = () => place.installHook({ HOOK_BINARY: undefined }, ['--hook', 'server.env'], [setupSsh])
-      assert.match(assertExit(await run(), 2).output, new RegExp(`put it into ${downloads}, or set HOOK_BINARY`))
-      // As a browser or curl writes it.
-      const hook = download('post-receive', 0o644)
+      const copy = (program: string | undefined, file: string, mode: number) => {
+        const copied = join(place.folder, 'downloads', file)
+        mkdirSync(dirname(copied), { recursive: true })
+        copyFileSync(program ?? '', copied, constants.COPYFILE_FICLONE)
+        chmodSync(copied, mode)
+        return copied
+      }
+      const command = [copy(program('setup-ssh')[0], setupSsh, 0o755)]
+      const run = () => place.installHook({ HOOK_BINARY: undefined }, ['--hook', 'server.env'], command)
+      const missing = assertExit(await run(), 2)
+      assert.match(missing.output, new RegExp(`put it into ${dirname(command[0] ?? '')}, or set HOOK_BINARY`))
+      // With the mode that a download has.
+      const copied = copy(program('post-receive')[0], hook, 0o644)
       const { output } = assertExit(await run(), 0)
-      assert.ok(output.includes(`COPYING TO THE SERVER (${hook}) ...`), output)
+      assert.ok(output.includes(`COPYING TO THE SERVER (${copied}) ...`), output)
       assert.match((await place.push('HEAD:refs/heads/main')).output, /is live/)
     })
   }
@@ -222,10 +238,7 @@ describe('setup-ssh --hook', async () => {
 
     it('when there is no binary for the machine that the server is', async t => {
       const place = await newOperator(t)
-      const programs = join(place.folder, 'programs')
-      mkdirSync(programs)
-      writeFileSync(join(programs, 'uname'), '#!/bin/sh\necho Linux riscv64\n', { mode: 0o755 })
-      await sshd.restart({ setEnv: { PATH: `${programs}:${process.env.PATH}` } })
+      await claimToBe('riscv64', place.folder)
       const refused = await place.installHook({ HOOK_BINARY: undefined })
       await sshd.restart({ setEnv: {} })
       const { output } = assertExit(refused, 2)

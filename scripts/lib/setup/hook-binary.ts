@@ -33,7 +33,7 @@ export function findHook(platform: string): string {
   const put = folder === undefined ? '' : `put it into ${folder}, or `
   throw new Failure(exitCode.usage, `The server is ${platform}, and the hook for it, ${name}, is not here.`, {
     why: folder === undefined ? 'The package for Node has no hook, since servers need no Node.' : places.join('\n'),
-    fix: `download ${name} of the release, or make it in a checkout (make build PLATFORM=${platform}); then ${put}set HOOK_BINARY to its path`,
+    fix: `download ${name} of the release, or make it in a checkout: make build PLATFORM=${platform}, on such a machine if the release has none for it; then ${put}set HOOK_BINARY to its path`,
   })
 }
 
