@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { createServer, type Socket } from 'node:net'
 import { after, describe, it, type TestContext } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
-import { listen } from '../lib/ports.ts'
+import { startForgingPeer } from '../lib/forging-peer.ts'
 import { send } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { letGo, waitForStep, waitingCommand } from '../lib/waiting-step.ts'
@@ -37,31 +36,6 @@ function findCommands({ stdout, stderr }: { stdout: string; stderr: string }): s
   }
   assert.equal(token, undefined, `commands stay stopped for the rest of the job's step:\n${stderr}`)
   return found
-}
-
-/** Answers with its version and a disconnect message, which ssh shows before any host key is known. */
-async function startDisconnecting(t: TestContext, message: string): Promise<number> {
-  const text = Buffer.from(message)
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(text.length)
-  const payload = Buffer.concat([Buffer.from([1, 0, 0, 0, 2]), length, text, Buffer.alloc(4)])
-  const padding = 8 - ((payload.length + 5) % 8) + 8
-  const header = Buffer.alloc(5)
-  header.writeUInt32BE(payload.length + padding + 1)
-  header[4] = padding
-  const packet = Buffer.concat([header, payload, Buffer.alloc(padding)])
-  const sockets = new Set<Socket>()
-  const server = createServer(socket => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    socket.write('SSH-2.0-OpenSSH_9.2\r\n')
-    socket.once('data', () => socket.end(packet))
-  })
-  t.after(() => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  return listen(server)
 }
 
 describe('No command of the CI can come from outside:', async () => {
@@ -119,7 +93,7 @@ describe('No command of the CI can come from outside:', async () => {
   it('by an attacker on the network, who ends the connection', async t => {
     const site = await newSite(t)
     await site.commit()
-    const port = await startDisconnecting(t, `go away\n${forged.join('\n')}`)
+    const port = await startForgingPeer(t, `go away\n${forged.join('\n')}`)
     const url = `ssh://ada@127.0.0.1:${port}/app.git`
     const hosts = site.deployEnvironment.KNOWN_DEPLOYMENT_HOSTS.replace(/\]:\d+/g, `]:${port}`)
     const changes = { ...github, STAGING_REMOTE_REPO: url, KNOWN_DEPLOYMENT_HOSTS: hosts }

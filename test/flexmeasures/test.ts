@@ -72,7 +72,7 @@ for (const RELEASES of ['1', '3']) {
       await verifyServing(commit, release, await revision())
     })
 
-    it('push 2 replaces it under its clients, who see the old page and then the new one', async () => {
+    it('push 2 replaces it: clients see the old page and then the new one', async () => {
       const old = await revision()
       site.write({ ...newRelease(site, 'The second release'), ...migration('aaaa00000001', old) })
       await commitAndTag(site, 'v1.0.2')
@@ -84,7 +84,7 @@ for (const RELEASES of ['1', '3']) {
       await verifyServing(commit, '1.0.2', 'aaaa00000001')
     })
 
-    it('push 3, whose migration fails, is red and changes nothing', async () => {
+    it('push 3, whose migration fails, exits with 1 and changes nothing', async () => {
       const live = (await site.live()) ?? ''
       const reloads = countReloads()
       const failing = migration('aaaa00000002', 'aaaa00000001', 'raise ValueError("this migration fails on purpose")')
@@ -109,7 +109,7 @@ for (const RELEASES of ['1', '3']) {
       await verifyServing(live, '1.0.2', 'aaaa00000001')
     })
 
-    it('push 4 mends it', async () => {
+    it('push 4 repairs it', async () => {
       const reloads = countReloads()
       site.write({ ...newRelease(site, 'The third release'), ...migration('aaaa00000002', 'aaaa00000001') })
       await commitAndTag(site, 'v1.0.3')
@@ -369,7 +369,7 @@ async function watched<T>(url: string, action: () => Promise<T>) {
     await watching
     const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(1)} s`
     log(
-      `A client asked ${requests} times and waited up to ${seconds(slowest)}; what it saw last came after ${seconds(changed - began)}.`,
+      `A client asked ${requests} times and waited up to ${seconds(slowest)}; the last new answer came after ${seconds(changed - began)}.`,
     )
     log(`Pages: ${titles.join(', then ')}. Stylesheets: ${styles.join(', then ')}.`)
   }

@@ -7,8 +7,8 @@ const disconnect = 1
 const protocolError = 2
 
 /**
- * Listens where an ssh server should, has no host key, and sends an SSH disconnect message with a text of its own, as
- * anybody on the way to the server can. Returns its port.
+ * Listens in place of an ssh server, has no host key, and sends an SSH disconnect message with this text, as any attacker
+ * on the network can. ssh shows it before it has seen a host key. @returns the port
  */
 export async function startForgingPeer(t: CleansUp, text: string): Promise<number> {
   const payload = Buffer.concat([Buffer.from([disconnect, 0, 0, 0, protocolError]), sshString(text), sshString('')])

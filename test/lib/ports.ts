@@ -13,8 +13,8 @@ let holder: Promise<number> | undefined
  * A port of 127.0.0.1 that belongs to this process as long as it runs. No server listens there until one is started.
  *
  * A socket of ours is bound to it, so the kernel gives it to no process that asks for any free port. Our socket does
- * not listen, so a server that is given this port can: sshd, nginx, Apache, uWSGI, gunicorn, PostgreSQL, Redis and Python's
- * http.server all set SO_REUSEADDR. Not all of them take an open socket, or tell which port they chose.
+ * not listen, so a server that is given this port can: sshd, nginx, Apache, uWSGI, gunicorn, PostgreSQL, Redis and
+ * Python's http.server all set SO_REUSEADDR. Not all of them take an open socket, or tell which port they chose.
  */
 export async function holdPort(): Promise<number> {
   holder ??= listen(createServer(socket => socket.unref()).unref())
