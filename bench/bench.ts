@@ -45,8 +45,8 @@ const network = Object.fromEntries(
 ) as Record<string, string>
 
 /**
- * Runs all in turn, up and down, because the first has an advantage; once more than counts, because the first
- * runs are not warm.
+ * Runs all in turn, in one order and then in the other, because the first of a round has an advantage. The first round does
+ * not count: nothing is warm then.
  *
  * @returns the seconds of each, round by round
  */
@@ -90,7 +90,7 @@ async function grow(
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  // PostgreSQL's own user has to get through.
+  // PostgreSQL's own user needs to enter this folder.
   chmodSync(folder, 0o755)
   return folder
 }
@@ -111,7 +111,7 @@ async function main() {
   const changeOne = async ({ site, deploy }: Deployable, port?: number, change = aFile) => {
     const files = change(site)
     await site.commit(files)
-    // pushlive never checks out twice within one second: that is over before the clock starts.
+    // pushlive waits before it checks out twice within one second. That wait is not measured.
     await sleep(1000)
     const seconds = await deploy({ port })
     for (const [file, text] of Object.entries(files)) assert.equal(site.read(file), text)
@@ -182,14 +182,14 @@ async function main() {
     async () => {
       const sites = await bothFlexMeasures(newSite, '3')
       const deployTemplate = deployChange(sites, { change: site => newTitle(site, `Release ${performance.now()}`) })
-      // Each of the three releases is installed once.
+      // Each of the three releases has its first install before the clock starts.
       for (let release = 1; release <= 3; release++) await deployTemplate('pushlive')
       return deployTemplate
     },
   )
   await compare({ scenario: 'burst of 10 pushes, steps of 2 s', atMost: 0.3, count: Math.min(runs, 5) }, async () => {
     const settings = { INSTALL_DEPS: 'sleep 2', UPGRADE_DB: '' }
-    // Under flock the bash hooks take turns: the least that works.
+    // Without flock the bash hooks would run at the same time and break each other.
     const mend = (hook: string) =>
       hook
         .replace('make install-deps', 'sleep 2')
@@ -249,7 +249,7 @@ async function main() {
   write('results.json', `${JSON.stringify({ machine, results, growths, memory }, null, 1)}\n`)
 }
 
-/** Like the binaries in all but what it does: nothing. */
+/** A binary that is made like the others and does nothing. */
 async function buildEmptyProgram(): Promise<string> {
   const script = join(folder, 'empty.ts')
   const [bundled, cache, binary] = ['empty.js', 'code-cache', 'empty'].map(name => join(folder, name)) as [
@@ -266,7 +266,7 @@ async function buildEmptyProgram(): Promise<string> {
   return binary
 }
 
-/** Pushes, each as soon as the server has taken the one before; until the last has its verdict. */
+/** Pushes, each as soon as the server has taken the one before. It ends when the last has its verdict. */
 async function burst({ site, deploy }: Deployable, pushes = 10): Promise<number> {
   const commits: string[] = []
   for (let count = 0; count < pushes; count++) commits.push(await site.commit({ 'part-0/0': `${performance.now()}\n` }))
@@ -295,7 +295,7 @@ async function bothFlexMeasures(newSite: Awaited<ReturnType<typeof prepareSites>
     SQLALCHEMY_DATABASE_URI: postgres.uri,
     FLEXMEASURES_REDIS_URL: '127.0.0.1',
     FLEXMEASURES_REDIS_PORT: `${await startRedis(t, folder)}`,
-    // In the bash hook's work tree git does not tell the version.
+    // In the bash hook's work tree git cannot say which version it is.
     SETUPTOOLS_SCM_PRETEND_VERSION: release,
     UPGRADE_DB: 'flexmeasures db upgrade',
     INSTALL_DEPS_IF_CHANGED: 'pyproject.toml uv.lock Makefile',

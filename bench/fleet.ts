@@ -15,14 +15,14 @@ const { values } = parseArgs({
 })
 const count = Number(values.hosts)
 const runs = Number(values.runs)
-/** The same by Ansible's own git module, as a playbook without pushlive does it. */
+/** The same steps with Ansible's own git module, without pushlive. */
 const playbookWithGit = join(import.meta.dirname, 'peers/playbook.yml')
 const $ = zx({ quiet: true })
 
 const cleanups: (() => void | Promise<void>)[] = []
 const t: CleansUp = { after: fn => void cleanups.push(fn) }
 
-/** How Ansible is set up where it has to be fast: its documentation's advice. */
+/** What Ansible's documentation advises for speed. */
 const configuration = '[defaults]\nhost_key_checking = true\n[connection]\npipelining = true\n'
 
 async function main() {
@@ -100,7 +100,7 @@ async function main() {
       await change()
       const pushlive = await play('pushlive.pushlive.deploy', serial)
       const git = await play(playbookWithGit, serial)
-      // All that is not deploy.
+      // The playbook alone.
       times.push({
         pushlive,
         git,

@@ -20,7 +20,7 @@ const runs = Number(values.runs)
 const cleanups: (() => void | Promise<void>)[] = []
 const t: CleansUp = { after: fn => void cleanups.push(fn) }
 
-/** What a deployment prints of itself, and what a recipe is told by the commit: how long it takes, and what fails. */
+/** The commit's files tell the recipe how long a step takes and whether it fails. */
 const makefile = (log: string) => `\
 install-deps:
 \t@echo "install begins $$(cat page)" >> ${log}; sleep "$$(cat seconds)"
@@ -99,11 +99,11 @@ async function prepare(peer: Peer, server: Awaited<ReturnType<typeof startServer
       const { command, args = [], cwd, env } = (peer[action] as Peer['deploy'])({ ...target, port })
       const started = performance.now()
       const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
-      const said: Buffer[] = []
-      for (const output of [child.stdout, child.stderr]) output.on('data', chunk => said.push(chunk))
+      const printed: Buffer[] = []
+      for (const output of [child.stdout, child.stderr]) output.on('data', chunk => printed.push(chunk))
       const ended = new Promise<Ended>(resolve => {
         child.on('close', code =>
-          resolve({ code, seconds: (performance.now() - started) / 1000, output: `${Buffer.concat(said)}` }),
+          resolve({ code, seconds: (performance.now() - started) / 1000, output: `${Buffer.concat(printed)}` }),
         )
       })
       return { child, ended }
@@ -129,18 +129,18 @@ interface Ended {
 const ratio = (some: readonly number[], others: readonly number[]) =>
   median(some.map((each, index) => each / (others[index] ?? Number.NaN))).toFixed(2)
 
-/** Seconds of each run, of all peers in turn. */
+/** Runs all peers in turn. @returns the seconds of each run */
 type Times = Record<string, number[]>
 
 async function measure(all: Record<string, Deployed>, action: 'deploy' | 'rollback', port: number): Promise<Times> {
   const times: Times = {}
   for (let run = 0; run <= runs; run++) {
-    // Up and down, because the first has an advantage.
+    // In one order and then in the other, because the first of a round has an advantage.
     const order = Object.entries(all)
     for (const [name, peer] of run % 2 ? order : order.reverse()) {
       if (action === 'rollback' && !peers[name]?.rollback) continue
       await peer.commit()
-      // pushlive never checks out twice within one second, and Capistrano's releases are named by it.
+      // pushlive waits before it checks out twice within one second, and Capistrano names its releases by the second.
       await sleep(1000)
       let ended = await peer.run('deploy', port)
       if (action === 'rollback') {
@@ -155,7 +155,7 @@ async function measure(all: Record<string, Deployed>, action: 'deploy' | 'rollba
   return times
 }
 
-/** The processes of a command's, whichever session they have gone into. */
+/** The processes that a command started, also those in sessions of their own. */
 function killTree({ pid }: ChildProcess) {
   const living = processes()
   const tree = new Set([pid])
@@ -186,7 +186,7 @@ async function watch({ live }: Deployed, until: Promise<unknown>): Promise<Map<s
   return seen
 }
 
-/** What it does, as seen from outside: the exit code of the command, and the files that are served. */
+/** What a user sees: the exit code of the command, and the files that are served. */
 async function observe(peer: Deployed, canRollBack: boolean): Promise<Record<string, string>> {
   const found: Record<string, string> = {}
   const colour = ({ code }: Ended) => (code === 0 ? 'green' : `red (${code})`)
@@ -277,7 +277,7 @@ async function main() {
   const isWanted = (name: string) => name.includes(values.only)
   if (!Object.keys(peers).some(isWanted)) return
   const names = Object.keys(peers).filter(name => isWanted(name) || name === 'plain bash' || name === 'pushlive')
-  // One tool may stand there twice, with other settings.
+  // One tool may be listed twice, with other settings.
   const versions = [...new Set(names.map(name => `${name.replace(/,.*/, '')} ${peers[name]?.version()}`))]
   const sections: string[] = []
 

@@ -24,13 +24,13 @@ export interface SiteOptions {
   files?: number
   /** What puts the first commit into the clone, in place of a trivial application. */
   fill?: (site: Site) => Promise<void>
-  /** What the bash hook needs besides. */
+  /** What the bash hook needs in addition. */
   mend?: (hook: string) => string
   /** A program that both bash scripts start before anything else. */
   first?: string
 }
 
-/** Makes sites on one sshd that differ in nothing but the hook, and in the program that deploys to them. */
+/** Makes sites on one sshd. They differ only in the hook and in the program that deploys to them. */
 export async function prepareSites(t: CleansUp, { sshd, newSite }: Awaited<ReturnType<typeof startServer>>) {
   // What DEPLOY.sh relies on was set up by hand: a key, and the server's known host.
   const key = await newKeyPair(sshd.folder)
@@ -98,35 +98,35 @@ interface RunOptions {
  * Runs a program, without a shell in between.
  *
  * @returns how long it took, in seconds
- * @throws Error with all that it said, when its exit code is not 0
+ * @throws Error with what it printed, if its exit code is not 0
  */
 export async function runTimed(command: string, { cwd, env, args = [], input, onStart }: RunOptions): Promise<number> {
   const started = performance.now()
   const child = spawn(command, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] })
   if (child.pid) onStart?.(child.pid)
   child.stdin.end(input)
-  // The last of it: it may be a gigabyte.
-  let said: Buffer[] = []
+  // Only the end is kept: it may print a gigabyte.
+  let printed: Buffer[] = []
   for (const output of [child.stdout, child.stderr]) {
     output.on('data', chunk => {
-      said = [...said.slice(-50), chunk]
+      printed = [...printed.slice(-50), chunk]
     })
   }
   const exitCode = await new Promise(resolve => child.on('close', resolve))
   const seconds = (performance.now() - started) / 1000
-  // git push ends with 0 also where the bash hook failed.
-  if (exitCode !== 0 || /^remote: (fatal|make: \*\*\*)/m.test(`${Buffer.concat(said)}`)) {
-    throw new Error(`${command} ended with ${exitCode}:\n${Buffer.concat(said)}`)
+  // git push exits with 0 also where the bash hook failed.
+  if (exitCode !== 0 || /^remote: (fatal|make: \*\*\*)/m.test(`${Buffer.concat(printed)}`)) {
+    throw new Error(`${command} ended with ${exitCode}:\n${Buffer.concat(printed)}`)
   }
   return seconds
 }
 
-/** Kilobytes, of what /proc says about a process. */
+/** The peak of resident memory, by a copy of /proc/PID/status: kilobytes. */
 export function readPeak(file: string): number {
   return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(file, 'utf8'))?.[1])
 }
 
-/** As if its last deployment had been so many: their records and git's log of them. What was served stays. */
+/** Repeats the last deployment's record so many times, in git's log of them. What is served stays. */
 export async function lengthenHistory({ repository, serverGit }: Site, deployments: number): Promise<void> {
   const ref = 'refs/deploy/main/history'
   const message = (await serverGit`git log -1 --format=%B ${ref}`).stdout.trim()
@@ -141,10 +141,10 @@ export async function lengthenHistory({ repository, serverGit }: Site, deploymen
 }
 
 /**
- * A way to sshd on which a round trip takes longer, by so many milliseconds. Not netem, which needs root and a kernel
- * that has it; this lacks the delay of TCP's own handshake, for both alike.
+ * A proxy to sshd that makes each round trip longer, by so many milliseconds. netem would need root and a kernel that has
+ * it. TCP's own handshake is not delayed, for either program.
  *
- * @returns its port, and how often a client has said something after an answer, since that was asked for last
+ * @returns its port, and the number of round trips since the last call
  */
 export async function startSlowLink(t: CleansUp, port: number, roundTrip: number) {
   let roundTrips = 0

@@ -10,7 +10,7 @@ const venv = join(import.meta.dirname, '../dist/peers/bin')
 const read = (command: string, ...args: string[]) => execFileSync(command, args, { encoding: 'utf8' })
 const versionIn = (text: string) => /\d+(\.\d+)+/.exec(text)?.[0] ?? ''
 
-/** What a deployment of a peer's is started with. */
+/** What a peer's deployment gets. */
 export interface Target {
   readonly site: Site
   readonly port: number
@@ -31,7 +31,7 @@ interface Command {
 
 export interface Peer {
   readonly version: () => string
-  /** Whether it is given the commit, and fetches nothing. */
+  /** Whether it gets the commit from here, and fetches nothing. */
   readonly isPushed?: boolean
   readonly setUp?: (site: Site) => void
   readonly deploy: (target: Target) => Command
@@ -119,7 +119,7 @@ export const peers: Record<string, Peer> = {
         LC_ALL: 'C.UTF-8',
         ANSIBLE_PIPELINING: '1',
         ANSIBLE_SSH_ARGS: options,
-        // A job of a CI finds no connection of the one before.
+        // In a CI each job makes a new connection.
         ANSIBLE_SSH_CONTROL_PATH_DIR: join(folder, `../cp-${performance.now()}`),
         ANSIBLE_PYTHON_INTERPRETER: '/usr/bin/python3',
       }
