@@ -116,7 +116,10 @@ describe('deploy check', async () => {
     assert.match(other.output, /^FAIL {3}hook: .*only pushes of production are deployed here/m)
     for (const ref of ['refs', '!refs/heads/main']) await site.serverGit`git config --add receive.hideRefs ${ref}`
     const hidden = assertExit(await site.deploy(['check']), 4)
-    assert.match(hidden.output, /^FAIL {3}hook: The server does not let its hook be asked[\s\S]*make install-hook/m)
+    assert.match(
+      hidden.output,
+      /^FAIL {3}hook: The server does not let its hook be asked[\s\S]*setup-ssh --hook SERVER_ENV/m,
+    )
   })
 
   it('reports a shallow clone', async t => {

@@ -151,11 +151,11 @@ describe('deploy exits with 5, and never 0,', async () => {
     for (const [greeting, fix] of [
       [
         'pushlive post-receive 0.1.0 (7fa192d)',
-        /protocol 1.*protocol 2[\s\S]*To do: renew the hook: make install-hook/,
+        /protocol 1.*protocol 2[\s\S]*To do: update the hook: setup-ssh --hook SERVER_ENV/,
       ],
       [
         'pushlive post-receive 9.0.0, protocol 9',
-        /9\.0\.0 \(protocol 9\)[\s\S]*To do: renew deploy: .*pushlive 9\.0\.0/,
+        /9\.0\.0 \(protocol 9\)[\s\S]*To do: update deploy: .*pushlive 9\.0\.0/,
       ],
     ] as const) {
       writeHook(site, `#!/bin/sh\necho '${greeting}'\necho 'what is this?'\n`)

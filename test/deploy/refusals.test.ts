@@ -100,7 +100,7 @@ describe('deploy exits with 4', async () => {
     const { output } = assertExit(await site.deploy(), 4)
     assert.match(
       output,
-      /^The server does not let its hook be asked\.[\s\S]*^To do: renew the hook.*make install-hook/m,
+      /^The server does not let its hook be asked\.[\s\S]*^To do: update the hook.*setup-ssh --hook SERVER_ENV/m,
     )
     assertExit(await site.deploy(['rollback']), 4)
   })

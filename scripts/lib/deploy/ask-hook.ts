@@ -26,6 +26,6 @@ export async function askHook(session: Session, ask: Ask, end: string) {
   if (!asked.isComplete) throw explainFailure(asked.messages)
   throw new Failure(exitCode.unknown, 'The hook on the server gave no answer.', {
     why: said.join('\n'),
-    fix: `make install-hook, which renews it${greeting ? '' : `; the server keeps the unanswered ask, until somebody runs there: git update-ref -d ${askedAs}`}`,
+    fix: `update the hook: setup-ssh --hook SERVER_ENV${greeting ? '' : `; the server keeps the unanswered ask; to remove it, run there: git update-ref -d ${askedAs}`}`,
   })
 }

@@ -33,7 +33,7 @@ export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
   if (greeting) throw noVerdict(goesBack)
   if (!pushed.isComplete) throw explainBrokenPush(pushed.messages)
 
-  const kept = `the server keeps the unanswered ask, until somebody runs there: git update-ref -d ${askedAs}`
+  const kept = `the server keeps the unanswered ask; to remove it, run there: git update-ref -d ${askedAs}`
   if (goesBack) {
     throw new Failure(exitCode.unknown, 'NOT ROLLED BACK: no pushlive hook answered.', {
       fix: `deploy check says what the server lacks; ${kept}`,
@@ -45,7 +45,7 @@ export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
     return exitCode.live
   }
   throw new Failure(exitCode.unknown, what, {
-    fix: `install the hook (make install-hook), or set ACCEPT_NO_VERDICT=yes for as long as another hook deploys there; ${kept}`,
+    fix: `install the hook (setup-ssh --hook SERVER_ENV), or set ACCEPT_NO_VERDICT=yes for as long as another hook deploys there; ${kept}`,
   })
 }
 
@@ -57,8 +57,8 @@ export function misunderstanding(hook: NonNullable<Pushed['greeting']>): Failure
     {
       fix:
         hook.protocol < protocol
-          ? 'renew the hook: make install-hook'
-          : `renew deploy: take the binary of pushlive ${flatten(hook.version)}`,
+          ? 'update the hook: setup-ssh --hook SERVER_ENV'
+          : `update deploy: take the binary of pushlive ${flatten(hook.version)}`,
     },
   )
 }
@@ -67,7 +67,10 @@ export function askRefused(reason: string, hasMoved = false): Failure {
   return new Failure(
     hasMoved ? exitCode.unknown : exitCode.refused,
     `The server does not let its hook be asked${hasMoved ? ', and whether the code that it took is live is not known' : ''}.`,
-    { why: reason, fix: 'renew the hook, whose protection knows this: make install-hook; then run deploy again' },
+    {
+      why: reason,
+      fix: 'update the hook, whose hooks/update is too old: setup-ssh --hook SERVER_ENV; then run deploy again',
+    },
   )
 }
 

@@ -118,7 +118,7 @@ const causes: readonly Cause[] = [
     /does not appear to be a git repository/,
     exitCode.unreachable,
     'There is no repository at this path on the server.',
-    'check the path in STAGING_REMOTE_REPO, or run `make install-hook`, which creates it',
+    'check the path in STAGING_REMOTE_REPO, or create it: setup-ssh --hook SERVER_ENV',
   ],
   [
     /detected dubious ownership/,
@@ -152,7 +152,7 @@ const rejections: readonly Cause[] = [
     /\(deny updating a hidden ref\)/,
     exitCode.refused,
     'The server does not take pushes of this branch.',
-    'check BRANCH_NAME, here and in .env on the server; make install-hook lets the branch of that file through',
+    'check BRANCH_NAME, here and in .env on the server; setup-ssh --hook SERVER_ENV lets the branch of that file through',
   ],
   [
     /\(unpacker error\)/,
