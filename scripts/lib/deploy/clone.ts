@@ -4,7 +4,7 @@ import { isPartOfId } from '../protocol/ids.ts'
 import { quote } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { isForeignClone } from '../ssh/explain-failure.ts'
-import type { SshSession } from '../ssh/session.ts'
+import type { Environment, SshSession } from '../ssh/session.ts'
 import type { Ci } from './ci/ci.ts'
 import type { DeploySettings } from './settings.ts'
 
@@ -33,9 +33,9 @@ export interface Options {
  * @param env what the ssh session adds to the environment
  * @throws Failure (usage) where there is no bash, as with an empty PATH: all commands run in it
  */
-export async function openClone(url: string, env: Readonly<Record<string, string>>) {
+export async function openClone(url: string, env: Promise<Environment>) {
   // While the connection is made.
-  const { $: zx } = await import('zx/core')
+  const [{ $: zx }, ssh] = await Promise.all([import('zx/core'), env])
   if (zx.quote === undefined) {
     throw new Failure(exitCode.usage, 'There is no bash program here.', {
       fix: 'install bash (Alpine: apk add bash), or let PATH lead to it',
@@ -43,7 +43,7 @@ export async function openClone(url: string, env: Readonly<Record<string, string
   }
   const server = `pushlive-${newUnique()}`
   return {
-    $: zx({ env: { ...process.env, ...env }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] }),
+    $: zx({ env: { ...process.env, ...ssh }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] }),
     // Not the URL itself: the clone may send it elsewhere by url.*.insteadOf, of which the longest wins, and the first of
     // these. A name that nobody can know has no settings of its own either (remote.*.pushurl, mirror, receivepack ...).
     git: ['git', '-c', `url.${url}.insteadOf=${server}`, '-c', `url.${url}.pushInsteadOf=${server}`],

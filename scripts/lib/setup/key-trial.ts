@@ -21,7 +21,7 @@ export async function tryKey({
   PROXY_JUMP = '',
 }: CiSecrets): Promise<Trial> {
   return withSshSession({ key, knownHosts, jump: parseJump(PROXY_JUMP) }, async ({ env, takeSshMessages }) => {
-    const listed = await $({ env: { ...process.env, ...env } })`git ls-remote -- ${STAGING_REMOTE_REPO}`
+    const listed = await $({ env: { ...process.env, ...(await env) } })`git ls-remote -- ${STAGING_REMOTE_REPO}`
     const messages = takeSshMessages() + listed.stderr
     const isMissing = isMissingRepository(messages)
     return { isAccepted: listed.ok || isMissing, hasRepository: listed.ok, output: listed.ok ? '' : messages }

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { quote, quoteForSh } from '../shared/foreign-text.ts'
@@ -20,9 +20,11 @@ export interface SshAccess {
   readonly remote?: Remote | undefined
 }
 
+export type Environment = Readonly<Record<string, string>>
+
 export interface SshSession {
-  /** For git. */
-  readonly env: Readonly<Record<string, string>>
+  /** For git. A promise, because the user's own ssh is asked for meanwhile. */
+  readonly env: Promise<Environment>
   /**
    * To be awaited before the first command that needs the server: the connection is made meanwhile. It rejects with a
    * Failure (unreachable), and nothing was sent then.
@@ -79,12 +81,13 @@ export async function withSshSession<T>(
 ): Promise<T> {
   // git's and ssh's messages are told apart by their words, which are English only so.
   const env = { LC_ALL: 'C' }
-  const connected = Promise.resolve()
-  if (access === undefined) return action({ env, connected, takeSshMessages: () => '' })
+  let log: SshLog | undefined
+  const begin = (env: Environment | Promise<Environment>, connected = Promise.resolve()) =>
+    action({ env: Promise.resolve(env), connected, takeSshMessages: () => log?.takeNew() ?? '' })
+  if (access === undefined) return begin(env)
   const { key, knownHosts, jump, remote } = access
 
   let folder = ''
-  let log: SshLog | undefined
   let connection: SharedConnection | undefined
   const end = () => {
     connection?.close()
@@ -109,22 +112,20 @@ export async function withSshSession<T>(
     }))
     log = new SshLog(folder)
     const { file } = log
-    const takeSshMessages = () => log?.takeNew() ?? ''
-    const sessionWith = (options: readonly string[], connected = Promise.resolve()): SshSession => {
+    const useSsh = (options: readonly string[]): Environment => {
       const ssh = ['ssh', ...options].map(quoteForSh).join(' ')
-      const GIT_SSH_COMMAND = `exec ${ssh} 2>>${quoteForSh(file)}`
-      return { env: { ...env, GIT_SSH_COMMAND, GIT_SSH_VARIANT: 'ssh' }, connected, takeSshMessages }
+      return { ...env, GIT_SSH_COMMAND: `exec ${ssh} 2>>${quoteForSh(file)}`, GIT_SSH_VARIANT: 'ssh' }
+    }
+    const useUsersSsh = async (): Promise<Environment> => {
+      const ssh = await findUsersSsh()
+      return ssh === undefined ? useSsh([]) : { ...env, GIT_SSH_COMMAND: `${ssh} 2>>${quoteForSh(file)}` }
     }
     const through = jump ? ['-J', jump.url] : []
-    if (knownHosts === undefined) {
-      if (jump) return await action(sessionWith(through))
-      const GIT_SSH_COMMAND = `${findUsersSsh()} 2>>${quoteForSh(file)}`
-      return await action({ env: { ...env, GIT_SSH_COMMAND }, connected, takeSshMessages })
-    }
+    if (knownHosts === undefined) return await begin(jump ? useSsh(through) : useUsersSsh())
     const options = ['-F', join(folder, 'config'), ...through]
-    if (key === undefined || remote === undefined) return await action(sessionWith(options))
+    if (key === undefined || remote === undefined) return await begin(useSsh(options))
     connection = new SharedConnection(['ssh', ...options], folder, log, remote, { persist: !jump })
-    return await action(sessionWith([...options, '-S', connection.socket], connection.opened))
+    return await begin(useSsh([...options, '-S', connection.socket]), connection.opened)
   } finally {
     end()
     process.off('exit', end)
@@ -132,10 +133,15 @@ export async function withSshSession<T>(
   }
 }
 
-/** The command that git would take, in the order in which it looks (git, GIT_SSH_COMMAND and core.sshCommand). */
-function findUsersSsh(): string {
+/**
+ * The command that git would take in place of ssh, in the order in which it looks (GIT_SSH_COMMAND and core.sshCommand
+ * in git's documentation).
+ */
+async function findUsersSsh(): Promise<string | undefined> {
   const { GIT_SSH_COMMAND, GIT_SSH } = process.env
   if (GIT_SSH_COMMAND) return GIT_SSH_COMMAND
-  const { stdout } = spawnSync('git', ['config', '--get', 'core.sshCommand'], { encoding: 'utf8' })
-  return stdout?.trim() || quoteForSh(GIT_SSH || 'ssh')
+  const configured = await new Promise<string>(resolve => {
+    execFile('git', ['config', '--get', 'core.sshCommand'], (_, stdout) => resolve(stdout.trim()))
+  })
+  return configured || (GIT_SSH ? quoteForSh(GIT_SSH) : undefined)
 }
