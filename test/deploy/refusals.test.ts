@@ -25,7 +25,7 @@ describe('deploy exits with 2', async () => {
     const wrong = [
       ['--no-such-option'],
       ['stauts'],
-      ['--json'],
+      ['check', '--json'],
       ['--again', '--dry-run'],
       ['rollback', '--dry-run'],
       ['rollback', '--again'],
