@@ -1,5 +1,6 @@
+import type { Shell } from 'zx/core'
 import { isMissingRepository } from '../ssh/explain-failure.ts'
-import { parseJump, type Server } from '../ssh/remote.ts'
+import { parseJump, parseRemote, type Server } from '../ssh/remote.ts'
 import { withSshSession } from '../ssh/session.ts'
 import { addressOf, refusal } from './authorized-key.ts'
 import type { CiSecrets } from './ci-secrets.ts'
@@ -21,11 +22,26 @@ export async function tryKey({
   PROXY_JUMP = '',
 }: CiSecrets): Promise<Trial> {
   return withSshSession({ key, knownHosts, jump: parseJump(PROXY_JUMP) }, async ({ env, takeSshMessages }) => {
-    const listed = await $({ env: { ...process.env, ...(await env) } })`git ls-remote -- ${STAGING_REMOTE_REPO}`
+    const $$ = $({ env: { ...process.env, ...(await env) } })
+    const listed = await $$`git ls-remote -- ${STAGING_REMOTE_REPO}`
     const messages = takeSshMessages() + listed.stderr
-    const isMissing = isMissingRepository(messages)
+    const isMissing = isMissingRepository(messages) && (await isLetIn($$, STAGING_REMOTE_REPO))
+    // What the key may not do is not asked here.
+    takeSshMessages()
     return { isAccepted: listed.ok || isMissing, hasRepository: listed.ok, output: listed.ok ? '' : messages }
   })
+}
+
+/**
+ * Whether a program on the server has run, whatever it exited with: ssh itself exits with 255. An attacker on the
+ * network can have ssh print any words, and cannot change that.
+ */
+async function isLetIn($: Shell, url: string): Promise<boolean> {
+  const { user, host, port } = parseRemote(url) as Server
+  const login = [...(port ? ['-p', `${port}`] : []), '-T', '--', `${user}@${host}`, 'true']
+  // As git runs it.
+  const script = `eval "$GIT_SSH_COMMAND" '"$@"'`
+  return (await $`exec sh -c ${script} ssh ${login}`).exitCode !== 255
 }
 
 export interface ShellTrial {
