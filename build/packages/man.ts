@@ -23,7 +23,7 @@ pushlive \\- push a branch, go live
 .B deploy
 pushes a branch from CI to a bare repository on your server, where the hook
 .B post\\-receive
-puts it live, and exits with what became of it.
+puts it live. Its exit code says whether the commit is live.
 .B setup\\-ssh
 makes the deploy key that the CI needs, and with
 .B \\-\\-hook

@@ -18,7 +18,7 @@ const architectures: Record<string, { debian: string; wheel: string }> = {
 
 /**
  * Adds to a release what package managers install: an action, a package for npm, and for each platform a wheel and a
- * Debian package of its binary. They are the same to the bit whoever makes them.
+ * Debian package of its binary. They are bit for bit the same on every machine that builds them.
  *
  * @param action the folder of the action
  * @param builtVersion what the programs say of themselves
@@ -161,9 +161,8 @@ Depends: libc6 (>= 2.28), libstdc++6, bash, git, openssh-client
 Recommends: make, util-linux
 Description: ${description.split(':')[0].toLowerCase()}
  pushlive deploy pushes a branch from CI to a bare repository on a server, where
- the hook post-receive puts it live. Its exit code is what became of the commit.
- pushlive setup-ssh makes the deploy key, pushlive post-receive install the
- repository.
+ the hook post-receive puts it live. Its exit code says whether the commit is
+ live. pushlive setup-ssh makes the deploy key, and with --hook the repository.
 `,
 })
 

@@ -153,6 +153,7 @@ describe('A package', async () => {
     assert.equal(await complete('deploy', 'ro'), 'rollback')
     assert.equal(await complete('deploy', 'rollback', '--da'), '--database')
     assert.equal(await complete('setup-ssh', '--g'), '--github')
+    assert.equal(await complete('setup-ssh', '--ho'), '--hook')
     assert.equal(await complete('post-receive', 'i'), 'install')
     assert.equal(await complete('post-receive', 'install', '/srv', '--k'), '--keep-settings')
   })
