@@ -38,7 +38,7 @@ interface Failing {
  */
 const failures: Record<string, Failing> = {
   'another host key': {
-    says: /^The server shows another host key than the known one: it was set up anew, or someone intercepts the connection\. Nothing was sent\.\n[\s\S]*^To do: ask whoever runs the server/m,
+    says: /^The server shows another host key than the known one: it was set up again, or someone intercepts the connection\. Nothing was sent\.\n[\s\S]*^To do: ask the administrator of the server/m,
     words: /REMOTE HOST IDENTIFICATION HAS CHANGED[\s\S]*Offending ED25519 key/,
     async arrange(_, sshd) {
       const KNOWN_DEPLOYMENT_HOSTS = sshd.knownHosts

@@ -44,13 +44,16 @@ describe('A step that takes long', async () => {
   it('without a terminal, is mentioned after each minute in which it prints nothing', t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const lines: string[] = []
-    using clock = new StepClock({ said: line => lines.push(line), noted: line => lines.push(`! ${line}`) }, false)
+    using clock = new StepClock(
+      { serverPrinted: line => lines.push(line), clientPrinted: line => lines.push(`! ${line}`) },
+      false,
+    )
     t.mock.timers.tick(90_000)
-    clock.said('INSTALLING DEPENDENCIES ...')
+    clock.serverPrinted('INSTALLING DEPENDENCIES ...')
     t.mock.timers.tick(59_000)
-    clock.said('    a word')
+    clock.serverPrinted('    a word')
     t.mock.timers.tick(120_000)
-    clock.said(`pushlive: ${'a'.repeat(40)} is live`)
+    clock.serverPrinted(`pushlive: ${'a'.repeat(40)} is live`)
     t.mock.timers.tick(90_000)
     assert.deepEqual(lines, [
       'INSTALLING DEPENDENCIES ...',

@@ -14,18 +14,18 @@ import { push } from './push.ts'
  * @throws Failure where the hook gives no answer, or not to the end
  */
 export async function askHook(session: Session, ask: Ask, end: string) {
-  const said: string[] = []
-  const asked = await push(session, { ask }, { said: line => void said.push(line), noted: () => {} })
+  const answer: string[] = []
+  const asked = await push(session, { ask }, { serverPrinted: line => void answer.push(line), clientPrinted: () => {} })
   const { greeting, verdict, rejected, askedAs } = asked
   if (greeting && greeting.protocol !== protocol) throw misunderstanding(greeting)
   if (rejected.ask) throw askRefused(rejected.ask)
   if (verdict) {
     throw new Failure(exitCode.failed, `The hook would not deploy this: ${flatten(verdict.explanation)}.`)
   }
-  if (greeting && said.includes(end)) return { version: greeting.version, said }
+  if (greeting && answer.includes(end)) return { version: greeting.version, answer }
   if (!asked.isComplete) throw explainFailure(asked.messages)
   throw new Failure(exitCode.unknown, 'The hook on the server gave no answer.', {
-    why: said.join('\n'),
+    why: answer.join('\n'),
     fix: `update the hook: setup-ssh --hook SERVER_ENV${greeting ? '' : `; the server keeps the unanswered ask; to remove it, run there: git update-ref -d ${askedAs}`}`,
   })
 }

@@ -35,8 +35,8 @@ export async function check(session: Session): Promise<number> {
     return exitCode.live
   }
   const asking = () => askHook(session, { verb: 'check', commit }, endOfChecks)
-  const { said } = await find('hook', asking, describeHook)
-  const checks = said.map(parseCheck).filter(check => check !== undefined)
+  const { answer } = await find('hook', asking, describeHook)
+  const checks = answer.map(parseCheck).filter(check => check !== undefined)
   for (const check of checks) showCheck(check)
   return checks.every(({ isOk }) => isOk) ? exitCode.live : exitCode.failed
 
@@ -54,7 +54,7 @@ export async function tryPush(session: Session, commit: string): Promise<number>
 }
 
 async function verifyTaken(session: Session, commit: string): Promise<string> {
-  await tryBranch(session, commit, { said: () => {}, noted: () => {} })
+  await tryBranch(session, commit, { serverPrinted: () => {}, clientPrinted: () => {} })
   return `${session.settings.BRANCH_NAME} can be pushed`
 }
 

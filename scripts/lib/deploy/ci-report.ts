@@ -31,17 +31,17 @@ export class CiReport implements Listener {
     this.#url = url
   }
 
-  said(line: string): void {
+  serverPrinted(line: string): void {
     const name = parseAnnouncement(line)
     const isVerdict = parseVerdict(line) !== undefined
     if (name || isVerdict) this.#endStep()
     if (name) this.#beginStep(name)
     else if (!isVerdict) this.#lastLines = [...this.#lastLines, harmless(line)].slice(-keptLines)
-    terminal.said(line)
+    terminal.serverPrinted(line)
   }
 
-  noted(line: string): void {
-    terminal.noted(line)
+  clientPrinted(line: string): void {
+    terminal.clientPrinted(line)
   }
 
   /** @param outcome the exit code, or what was thrown in its place */

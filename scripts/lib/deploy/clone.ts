@@ -12,9 +12,9 @@ import type { DeploySettings } from './settings.ts'
 export interface Session extends Omit<SshSession, 'env'> {
   readonly settings: DeploySettings
   readonly options: Options
-  /** Undefined for a person, or a CI that nobody knows. */
+  /** Undefined for a person, or for a CI that deploy does not know. */
   readonly ci: Ci | undefined
-  /** What stands behind the command's name. */
+  /** What follows the command's name. */
   readonly argument: string | undefined
   readonly $: Shell
   /** git and its options: with them `server` is STAGING_REMOTE_REPO, whatever this clone's configuration says. */
@@ -45,7 +45,7 @@ export async function openClone(url: string, env: Promise<Environment>) {
   return {
     $: zx({ env: { ...process.env, ...ssh }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] }),
     // Not the URL itself: the clone may send it elsewhere by url.*.insteadOf, of which the longest wins, and the first of
-    // these. A name that nobody can know has no settings of its own either (remote.*.pushurl, mirror, receivepack ...).
+    // these. A random name has no settings of its own either (remote.*.pushurl, mirror, receivepack ...).
     git: ['git', '-c', `url.${url}.insteadOf=${server}`, '-c', `url.${url}.pushInsteadOf=${server}`],
     server,
   }
@@ -99,7 +99,7 @@ export async function findCommit({ $, settings: { BRANCH_NAME } }: Session): Pro
   })
 }
 
-/** As DEPLOY.sh does it, for whoever works in this clone by hand: no push of deploy's goes by this name. */
+/** As DEPLOY.sh does it, for people who work in this clone by hand: deploy itself does not push by this name. */
 export async function setRemote({ $, settings: { STAGING_REMOTE_REPO } }: Session, name: string): Promise<void> {
   const { url } = STAGING_REMOTE_REPO
   const set = await $`git remote add ${name} ${url} 2>/dev/null ||

@@ -25,9 +25,9 @@ export const readLogs = (session: Session) => askForLogs(session, { verb: 'logs'
 /** @throws Failure where the server cannot be asked, or another hook would take the question for a push */
 async function askForLogs(session: Session, ask: Ask): Promise<Log[]> {
   if (!showOurHook(await readRefs(session))) return []
-  const { said } = await askHook(session, ask, endOfLogs)
+  const { answer } = await askHook(session, ask, endOfLogs)
   const logs: { title: LogTitle; lines: string[] }[] = []
-  for (const line of said) {
+  for (const line of answer) {
     const title = parseLogTitle(line)
     if (title) logs.push({ title, lines: [] })
     // What is quoted is indented; an empty line is not.

@@ -6,8 +6,8 @@ import { explainBrokenPush, explainRejection } from '../ssh/explain-failure.ts'
 import type { Pushed } from './push.ts'
 
 /**
- * Says what became of a commit: what the hook said of it and, where it said nothing, that this is not known. Nothing is
- * concluded from what was pushed.
+ * Says whether a commit is live: as the hook said, or that this is not known where it said nothing. deploy concludes
+ * nothing from what was pushed.
  *
  * @param acceptsNoVerdict whether a push that no hook of ours answered is good enough
  * @returns the exit code

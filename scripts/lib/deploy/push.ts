@@ -16,12 +16,12 @@ export interface Push {
   readonly dryRun?: boolean
 }
 
-/** What came of one `git push`. */
+/** The result of one `git push`. */
 export interface Pushed {
   readonly push: Push
   /** The ask's name. */
   readonly askedAs: string | undefined
-  /** Whether git said of each ref what became of it. */
+  /** Whether git reported a result for each ref. */
   readonly isComplete: boolean
   /** Whether the server has something now that it did not have. */
   readonly hasMoved: boolean
@@ -38,14 +38,14 @@ export interface Pushed {
 /** What is done with the lines that come while a push lasts. */
 export interface Listener {
   /** A line of the server's programs. */
-  said(line: string): void
+  serverPrinted(line: string): void
   /** A line of git's, or an indented one of ssh's. */
-  noted(line: string): void
+  clientPrinted(line: string): void
 }
 
 export const terminal: Listener = {
-  said: line => process.stderr.write(`remote: ${harmless(line)}\n`),
-  noted: line => process.stderr.write(`${harmless(line)}\n`),
+  serverPrinted: line => process.stderr.write(`remote: ${harmless(line)}\n`),
+  clientPrinted: line => process.stderr.write(`${harmless(line)}\n`),
 }
 
 /** Without the clone's pre-push hook, signature, push options, submodules and fetches of its own. */
@@ -63,7 +63,7 @@ export async function push(session: Session, what: Push, listener = terminal): P
     ...(ask && askedAs ? [`${await findObject(session, ask)}:${askedAs}`] : []),
   ]
   const options = [...plainly, commit ? '--follow-tags' : '--no-follow-tags', ...(dryRun ? ['--dry-run'] : [])]
-  // exec: bash must not stand between git and a signal.
+  // exec: a signal must reach git, not bash.
   const pushing = $`exec ${git} ${withoutOptions} push ${options} ${server} ${refspecs}`.nothrow()
 
   let sshMessages = ''
@@ -71,23 +71,23 @@ export async function push(session: Session, what: Push, listener = terminal): P
   const showSshMessages = () => {
     const messages = takeSshMessages()
     sshMessages += messages
-    if (messages) for (const line of quote(messages).split('\n')) listener.noted(line)
+    if (messages) for (const line of quote(messages).split('\n')) listener.clientPrinted(line)
   }
   const showing = setInterval(showSshMessages, 100)
   let greeting: Greeting | undefined
   let verdict: Verdict | undefined
   for await (const line of createInterface({ input: pushing.stderr })) {
     // git adds blanks to the server's lines, which would wipe the rest of a progress bar.
-    const [, spoken] = /^remote: (.*?) *$/.exec(line) ?? []
-    if (spoken === undefined) {
+    const [, serverLine] = /^remote: (.*?) *$/.exec(line) ?? []
+    if (serverLine === undefined) {
       gitMessages.push(line)
-      listener.noted(line)
+      listener.clientPrinted(line)
       continue
     }
-    listener.said(spoken)
-    greeting ??= parseGreeting(spoken)
-    const spokenVerdict = parseVerdict(spoken)
-    if (spokenVerdict && (isRollback(ask?.verb) || spokenVerdict.commit === ask?.commit)) verdict = spokenVerdict
+    listener.serverPrinted(serverLine)
+    greeting ??= parseGreeting(serverLine)
+    const readVerdict = parseVerdict(serverLine)
+    if (readVerdict && (isRollback(ask?.verb) || readVerdict.commit === ask?.commit)) verdict = readVerdict
   }
   const answers = parsePorcelain((await pushing).stdout)
   clearInterval(showing)
@@ -122,7 +122,7 @@ export async function repeatLostRaces(pushOnce: () => Promise<Pushed>): Promise<
   }
 }
 
-/** Where the clone cannot be written, nobody is told who has asked. */
+/** Where the clone cannot be written, the hook is not told who asks. */
 async function findObject({ $, ci }: Session, { commit: id = '' }: Ask): Promise<string> {
   if (ci?.by || ci?.run) {
     const origin = formatOrigin({ by: ci.by, run: ci.run })

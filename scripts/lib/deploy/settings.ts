@@ -89,7 +89,7 @@ function readRemote(url: string): Remote {
   return remote
 }
 
-/** The rules of git-check-ref-format(1) for what stands behind refs/heads/. */
+/** The rules of git-check-ref-format(1) for what follows refs/heads/. */
 function verifyBranch(name: string): string {
   const isBranch =
     !/[\p{Cc} ~^:?*[\\]|\.\.|@\{|\/\/|^\/|[/.]$/u.test(name) &&

@@ -23,17 +23,17 @@ export class StepClock implements Listener, Disposable {
     this.#isTerminal = isTerminal
   }
 
-  said(line: string): void {
+  serverPrinted(line: string): void {
     this.#wipe()
     const step = parseAnnouncement(line)
     if (step !== undefined) this.#seconds = 0
     if (step !== undefined || parseVerdict(line)) this.#step = step
-    this.#listener.said(line)
+    this.#listener.serverPrinted(line)
   }
 
-  noted(line: string): void {
+  clientPrinted(line: string): void {
     this.#wipe()
-    this.#listener.noted(line)
+    this.#listener.clientPrinted(line)
   }
 
   [Symbol.dispose](): void {
@@ -47,7 +47,8 @@ export class StepClock implements Listener, Disposable {
     if (this.#isTerminal) {
       process.stderr.write(`\r\u001b[K${this.#step}, ${this.#seconds} s`)
       this.#isShown = true
-    } else if (++this.#silence === longSilence) this.noted(`${this.#step} has been running for ${this.#seconds} s ...`)
+    } else if (++this.#silence === longSilence)
+      this.clientPrinted(`${this.#step} has been running for ${this.#seconds} s ...`)
   }
 
   #wipe() {

@@ -5,29 +5,30 @@ const noFirewall = 'check host and port in STAGING_REMOTE_REPO, and firewalls in
 type Cause = readonly [pattern: RegExp, exitCode: number, what: string, fix: string]
 
 /**
- * git and ssh tell why they failed in words alone (exit codes 128 and 255 stand for everything), so this file is the
+ * git and ssh say only in messages why they failed (their exit codes 128 and 255 mean anything), so this file is the
  * place that reads messages for people. They are in English, because git runs with LC_ALL=C. The first pattern that is
- * found decides; what came from the server's programs is not looked at.
+ * found decides. The lines of the hook are not looked at. An attacker on the network can send such messages, and so
+ * choose among these failures; none is a success.
  */
 const causes: readonly Cause[] = [
   [
-    // ssh shouts here that somebody is in between, because it compares keys of two types.
+    // ssh warns of an attacker here, because it compares keys of two types.
     /fingerprint for the (\S+) key sent by the remote host[\s\S]*?Offending (?!\1 )\S+ key in/,
     exitCode.unreachable,
     'The server offers a type of host key that KNOWN_DEPLOYMENT_HOSTS does not list: its keys have changed, or someone intercepts the connection. Nothing was sent.',
-    'run setup-ssh, which scans all types; store the new KNOWN_DEPLOYMENT_HOSTS only if whoever runs the server confirms the fingerprints',
+    'run setup-ssh, which scans all types; store the new KNOWN_DEPLOYMENT_HOSTS only if the administrator of the server confirms the fingerprints',
   ],
   [
     /REMOTE HOST IDENTIFICATION HAS CHANGED/,
     exitCode.unreachable,
-    'The server shows another host key than the known one: it was set up anew, or someone intercepts the connection. Nothing was sent.',
-    'ask whoever runs the server for its fingerprint; only if it is the one that ssh names, run setup-ssh and store the new KNOWN_DEPLOYMENT_HOSTS',
+    'The server shows another host key than the known one: it was set up again, or someone intercepts the connection. Nothing was sent.',
+    'ask the administrator of the server for its fingerprint; only if it is the one that ssh names, run setup-ssh and store the new KNOWN_DEPLOYMENT_HOSTS',
   ],
   [
     /REVOKED HOST KEY/,
     exitCode.unreachable,
     'The server shows a host key that KNOWN_DEPLOYMENT_HOSTS marks as revoked. Nothing was sent.',
-    'ask whoever runs the server',
+    'ask the administrator of the server',
   ],
   [
     /No \S+ host key is known for|Host key verification failed/,
@@ -51,7 +52,7 @@ const causes: readonly Cause[] = [
     /Permission denied \(/,
     exitCode.unreachable,
     'The server does not accept the key for this user.',
-    'check the user in STAGING_REMOTE_REPO, and put the public key into its ~/.ssh/authorized_keys, which nobody else may be able to write; setup-ssh prints the line',
+    'check the user in STAGING_REMOTE_REPO, and put the public key into its ~/.ssh/authorized_keys, which no other user may be able to write; setup-ssh prints the line',
   ],
   [
     /No user exists for uid/,
@@ -163,40 +164,40 @@ const rejections: readonly Cause[] = [
 ]
 
 /**
- * @param words what git and ssh printed, without the lines of the server's programs
+ * @param messages what git and ssh printed, without the lines of the server's programs
  * @returns the cause, where they failed to reach the server or git failed here; `unknown` where it may have got further
  */
-export function explainFailure(words: string): Failure {
+export function explainFailure(messages: string): Failure {
   return (
-    findCause(causes, words, words) ??
-    (/hung up upon initial contact|^fatal: Could not read from remote repository/m.test(words)
+    findCause(causes, messages, messages) ??
+    (/hung up upon initial contact|^fatal: Could not read from remote repository/m.test(messages)
       ? new Failure(exitCode.unreachable, 'The server ended the connection before git was through with its greeting.', {
-          why: words,
+          why: messages,
           fix: 'run deploy again; deploy check goes through all that a deployment needs',
         })
       : undefined) ??
-    (isLocal(words)
+    (isLocal(messages)
       ? new Failure(exitCode.usage, 'git does not work with the server from this clone. Nothing was sent.', {
-          why: words,
+          why: messages,
           fix: "mend what git names; `git config --list --show-origin` shows where each of this clone's settings comes from",
         })
       : undefined) ??
     new Failure(exitCode.unknown, 'The connection to the server ended early.', {
-      why: words,
+      why: messages,
       fix: 'run deploy again: it finds out',
     })
   )
 }
 
-/** The same, for a push whose words have been shown as they came. */
-export function explainBrokenPush(words: string): Failure {
-  const { exitCode, message, fix } = explainFailure(words)
+/** The same, for a push whose messages were shown already. */
+export function explainBrokenPush(messages: string): Failure {
+  const { exitCode, message, fix } = explainFailure(messages)
   return new Failure(exitCode, message, { fix })
 }
 
 /**
- * @param summary what `git push --porcelain` says of the ref: nobody sees its standard output
- * @param serves what the hook said of the commit
+ * @param summary what `git push --porcelain` says of the ref; deploy does not show that
+ * @param serves what the hook said is live
  */
 export function explainRejection(summary: string, serves = ''): Failure {
   const why = [summary, serves].filter(Boolean).join('\n')
@@ -211,37 +212,37 @@ export function explainRejection(summary: string, serves = ''): Failure {
 
 /**
  * Whether a ref was not taken because another push changed it at the same moment. By the word of git 2.20 to 2.51,
- * which may also stand for a folder that cannot be written.
+ * which may also mean a folder that cannot be written.
  */
 export const isLostRace = (summary: string) =>
   /\((failed to update ref|cannot lock ref.*|failed to lock|incorrect old value provided|reference already exists)\)/.test(
     summary,
   )
 
-/** @param words what an ssh printed that did not get as far as to run anything on the server */
-export function explainConnectionFailure(words: string): Failure {
+/** @param messages what an ssh printed that ran nothing on the server */
+export function explainConnectionFailure(messages: string): Failure {
   return (
-    findCause(causes, words, words) ??
-    new Failure(exitCode.unreachable, 'There is no connection to the server.', { why: words, fix: noFirewall })
+    findCause(causes, messages, messages) ??
+    new Failure(exitCode.unreachable, 'There is no connection to the server.', { why: messages, fix: noFirewall })
   )
 }
 
-/** Whether the server was reached, and has no repository there. */
-export const isMissingRepository = (words: string) => /does not appear to be a git repository/.test(words)
+/** Whether messages say that there is no repository. An attacker on the network can send them, too. */
+export const isMissingRepository = (messages: string) => /does not appear to be a git repository/.test(messages)
 
-/** Whether git does not work in a clone because somebody else owns it. */
-export const isForeignClone = (words: string) => /detected dubious ownership/.test(words)
+/** Whether git does not work in a clone because another user owns it. */
+export const isForeignClone = (messages: string) => /detected dubious ownership/.test(messages)
 
 /** Whether git gave up by itself: for a reason in which neither the server nor the way to it is named. */
-function isLocal(words: string): boolean {
+function isLocal(messages: string): boolean {
   const isOfTheWay =
     /remote|hung up|connection|disconnect|protocol|packet|sideband|pipe|unpack|EOF|(read|write) error|time|closed|reset/i
-  return /^(fatal|error): /m.test(words) && !isOfTheWay.test(words)
+  return /^(fatal|error): /m.test(messages) && !isOfTheWay.test(messages)
 }
 
-function findCause(table: readonly Cause[], words: string, why: string): Failure | undefined {
+function findCause(table: readonly Cause[], messages: string, why: string): Failure | undefined {
   for (const [pattern, exitCode, what, fix] of table) {
-    if (pattern.test(words)) return new Failure(exitCode, what, { why, fix })
+    if (pattern.test(messages)) return new Failure(exitCode, what, { why, fix })
   }
   return undefined
 }

@@ -7,7 +7,7 @@ import { knownHostsName, type Remote } from './remote.ts'
 export interface KnownHost {
   /** `@cert-authority` or `@revoked`. */
   readonly marker?: string
-  /** Names and patterns with commas between them, or one hashed name: the line's column as it stands. */
+  /** Names and patterns with commas between them, or one hashed name: the line's first column, unchanged. */
   readonly hosts: string
   readonly type: string
   /** The key, in base64. */
@@ -91,7 +91,7 @@ function unpack(text: string): string {
   return pasted
 }
 
-/** Reads entries that may stand behind each other on one line, and gives them the host column that ssh looks for. */
+/** Reads entries, of which several may be on one line, and gives them the host column that ssh looks for. */
 function repairEntries(pasted: string, name: string): KnownHost[] {
   // What ssh-keyscan says of a server's software may have come on one line with the keys. Any other comment ends a line.
   const lines = pasted.replace(/#\s+\S+\s+SSH-2\.0-\S+/g, ' ').split('\n')

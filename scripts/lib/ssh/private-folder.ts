@@ -8,8 +8,7 @@ const prefix = 'pushlive-'
 const owner = 'owner'
 
 /**
- * A folder for its owner alone, with files that nobody else can read, to be removed by whoever asked for it. What killed
- * runs have left is swept first.
+ * A folder with files that only its owner can read. The caller removes it. First this sweeps what killed runs have left.
  *
  * @throws Failure (usage) where nothing can be written there, as on a full disk; then nothing of it is left
  */
@@ -45,7 +44,7 @@ function shortTemporaryFolder(): string {
 
 /**
  * Removes what runs of this user have left that ended without removing it. A folder whose run may be alive stays: so do
- * those of another machine or container that shares the temporary folder, where nobody here can tell.
+ * those of another machine or container that shares the temporary folder, because this process cannot tell.
  */
 function sweep(parent: string): void {
   for (const name of readdirSync(parent)) {

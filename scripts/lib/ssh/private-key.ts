@@ -35,7 +35,7 @@ export function normalizePrivateKey(text: string, name = 'SSH_DEPLOYMENT_KEY'): 
   if (marks.kind === 'ENCRYPTED' || /Proc-Type:.*ENCRYPTED/.test(marks.body)) throw hasPassphrase()
   if (!marks.hasEnd) throw problem('is cut off: it has no END line.', wholeFile)
 
-  // Header lines are part of what they stand above, and no key that works without a passphrase needs them.
+  // Header lines belong to the base64 below them, and no key that works without a passphrase needs them.
   const base64 = marks.body.replace(/^[\t ]*[A-Za-z-]+:.*$/gm, '').replace(/[\s"'`\\,]+/g, '')
   const bytes = Buffer.from(base64, 'base64')
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) {
@@ -84,7 +84,7 @@ export function normalizePrivateKey(text: string, name = 'SSH_DEPLOYMENT_KEY'): 
   }
 }
 
-/** What the BEGIN line names (`''` for PKCS8), and what stands between it and the END line. */
+/** What the BEGIN line names (`''` for PKCS8), and what is between it and the END line. */
 function findMarks(text: string): { kind?: string; body: string; hasEnd: boolean } {
   const mark = (word: string) => new RegExp(`-*\\s*${word}\\s*(OPENSSH|RSA|EC|DSA|ENCRYPTED|)\\s*PRIVATE\\s*KEY[\\s-]*`)
   const begin = mark('BEGIN').exec(text)

@@ -5,7 +5,7 @@ export interface Remote {
   /** As it was given: what git gets. */
   readonly url: string
   readonly user?: string
-  /** Absent for a path on this machine. An IPv6 address stands here without its brackets. */
+  /** Absent for a path on this machine. An IPv6 address has no brackets here. */
   readonly host?: string
   readonly port?: number
   /** As git asks the server for it: percent escapes are decoded, `/~user/x` has become `~user/x`. */

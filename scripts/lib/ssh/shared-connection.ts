@@ -8,8 +8,8 @@ import type { SshLog } from './ssh-log.ts'
 
 /**
  * One connection to the server for all the git commands of a run (ssh_config(5), ControlMaster). An ssh of ours holds
- * it, and not the first of git's: that one would keep git's stderr open for as long as it lives, and whoever reads it
- * to its end would wait for that.
+ * it, and not the first of git's: that one would keep git's stderr open for as long as it lives, and deploy, which
+ * reads it to its end, would wait for that.
  */
 export class SharedConnection {
   /** Where the ssh processes of git find it. Where there is none, they connect by themselves. */
@@ -48,7 +48,7 @@ export class SharedConnection {
     })
     closeSync(output)
     this.opened = this.#open()
-    // Whoever fails before it waits for the connection has something else to say.
+    // If deploy fails before it awaits the connection, that failure is the one to show.
     this.opened.catch(() => {})
   }
 
@@ -71,7 +71,7 @@ export class SharedConnection {
 
 /**
  * Whether ssh can have made its socket there, which not every file system allows. It is tried, as ssh does it (a socket
- * and a hard link to it): what ssh says may be what somebody on the way to the server has sent.
+ * and a hard link to it): what ssh says may be what an attacker on the network has sent.
  */
 async function canHoldSocket(socket: string): Promise<boolean> {
   const trial = createServer()
