@@ -117,8 +117,9 @@ const servers: Record<string, Server> = {
   },
   mod_wsgi: {
     start: async ({ site, port, replacements, start }) => {
-      const home = `home=${site.workTree}`
-      const text = readExample('apache.conf', replacements).replace(home, `python-home=${site.workTree}/.venv ${home}`)
+      // The setting, and not the comment that names python-home.
+      const home = ` home=${site.workTree}`
+      const text = readExample('apache.conf', replacements).replace(home, ` python-home=${site.workTree}/.venv${home}`)
       const config = join(site.folder, 'apache.conf')
       writeFileSync(config, text)
       await start(writeApacheConfig(join(site.folder, 'apache'), config, port))
