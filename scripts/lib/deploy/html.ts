@@ -6,13 +6,13 @@ export class Html {
   }
 }
 
-type Part = Html | string | number | undefined | false | readonly Part[]
+type Fragment = Html | string | number | undefined | false | readonly Fragment[]
 
 /** A template of markup. Values are escaped, unless they are markup already; undefined and false are left out. */
-export const html = (strings: TemplateStringsArray, ...parts: readonly Part[]) =>
+export const html = (strings: TemplateStringsArray, ...parts: readonly Fragment[]) =>
   new Html(strings.map((text, index) => text + render(parts[index])).join(''))
 
-function render(part: Part): string {
+function render(part: Fragment): string {
   if (part === undefined || part === false) return ''
   if (part instanceof Html) return part.markup
   if (typeof part === 'string' || typeof part === 'number') return escapeHtml(String(part))

@@ -135,14 +135,14 @@ async function findObject({ $, ci }: Session, { commit: id = '' }: Ask): Promise
   )
 }
 
-interface Answer {
+interface RefStatus {
   /** Whether the server has something now that it did not have. */
   readonly isTaken: boolean
   readonly rejection: string | undefined
 }
 
 /** What git says of each ref (git-push(1), OUTPUT), less those of which it says that it does not know. */
-function parsePorcelain(stdout: string): Map<string, Answer> {
+function parsePorcelain(stdout: string): Map<string, RefStatus> {
   const lines = [...stdout.matchAll(/^(.)\t[^\t\n]*:([^\t\n]+)\t(.*)$/gm)]
   return new Map(
     lines

@@ -46,9 +46,9 @@ export async function findHealthProblem(url: URL, timeout: number, commit: strin
 }
 
 /** What is wrong, in words: with the answer of a request, or why there is none. */
-type Asked = { answer?: string; silence?: string }
+type Reply = { answer?: string; silence?: string }
 
-async function ask(url: URL, signal: AbortSignal, commit: string, previous: string): Promise<Asked> {
+async function ask(url: URL, signal: AbortSignal, commit: string, previous: string): Promise<Reply> {
   try {
     const { status, body } = await get(url, signal)
     if (!/^2/.test(status)) return { answer: `it answered ${status}\n${body.slice(0, shownCharacters)}` }

@@ -9,7 +9,7 @@ import { type Process, readProcess } from '../shared/process-table.ts'
 export function processesIn(folder: string): Process[] {
   const isInside = (path: string) => path === folder || path.startsWith(`${folder}/`)
   const runsFromHere = (pid: string) => {
-    const links = [`/proc/${pid}/cwd`, `/proc/${pid}/exe`, ...listFolder(`/proc/${pid}/fd`)]
+    const links = [`/proc/${pid}/cwd`, `/proc/${pid}/exe`, ...entriesOf(`/proc/${pid}/fd`)]
     const isAt = links.some(link => isInside(tryTo(() => readlinkSync(link))))
     return isAt || isStartedFrom(folder, pid) || maps(pid).includes(` ${folder}/`)
   }
@@ -27,7 +27,7 @@ export function isStartedFrom(folder: string, pid: number | string): boolean {
 
 /** Whether a process listens on a socket: it is a server, and not a worker of some other kind. */
 export function listens({ pid }: Process): boolean {
-  const sockets = listFolder(`/proc/${pid}/fd`).map(fd => /^socket:\[(\d+)\]$/.exec(tryTo(() => readlinkSync(fd)))?.[1])
+  const sockets = entriesOf(`/proc/${pid}/fd`).map(fd => /^socket:\[(\d+)\]$/.exec(tryTo(() => readlinkSync(fd)))?.[1])
   const listening = listeningSockets()
   return sockets.some(inode => inode !== undefined && listening.has(inode))
 }
@@ -51,7 +51,7 @@ const linesOf = (name: string) =>
     .map(line => line.trim().split(/\s+/))
 
 const maps = (pid: string) => tryTo(() => readFileSync(`/proc/${pid}/maps`, 'utf8'))
-const listFolder = (folder: string) =>
+const entriesOf = (folder: string) =>
   tryTo(() => readdirSync(folder).join('\n'))
     .split('\n')
     .filter(Boolean)
