@@ -1,5 +1,4 @@
 import { fstatSync, readFileSync, realpathSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 import { beginDeployment } from './lib/hook/begin.ts'
 import type { DeploymentContext, StepContext } from './lib/hook/context.ts'
 import { enterEnvironment } from './lib/hook/environment.ts'
@@ -86,7 +85,7 @@ async function main(): Promise<number> {
     isLive = true
   } else if (ask?.verb === 'log' || ask?.verb === 'logs') {
     const { showLogs } = await import('./lib/hook/show-logs.ts')
-    showLogs(join(gitDir, 'pushlive/log'), ask.verb, ask.commit, relay)
+    showLogs(gitDir, ask.verb, ask.commit, relay)
     isLive = true
   } else if (ask) {
     const loop = new Failure(exitCode.failed, "A deployment's own step has pushed this, and would wait for itself.")

@@ -1,10 +1,9 @@
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
 import { isRollback } from '../protocol/asks.ts'
 import { formatAnnouncement } from '../protocol/steps.ts'
 import type { Context } from './context.ts'
 import { Deployment } from './deployment.ts'
-import { DeploymentLog } from './log.ts'
+import { DeploymentLog, logFolder } from './log.ts'
 import { identifyProcess } from './processes.ts'
 import { identifySettings } from './settings.ts'
 
@@ -18,7 +17,7 @@ export async function beginDeployment(commit: string, context: Context): Promise
   const previous = refs.live
   const origin = await repository.origin(object)
   const started = Date.now()
-  const log = new DeploymentLog(join(repository.gitDir, 'pushlive/log'), new Date(started), commit, relay)
+  const log = new DeploymentLog(logFolder(repository.gitDir), new Date(started), commit, relay)
   const isToPrevious = isRollback(ask.verb) && ask.commit === undefined
   if (isRollback(ask.verb)) {
     const reason = isToPrevious ? `, which was live before ${previous}` : ''

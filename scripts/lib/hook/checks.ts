@@ -4,6 +4,7 @@ import { $ as zx } from 'zx/core'
 import { type Check, endOfChecks, formatCheck } from '../protocol/checks.ts'
 import { describe } from '../shared/program.ts'
 import { Journal } from './journal.ts'
+import { logFolder } from './log.ts'
 import { go } from './processes.ts'
 import type { Relay } from './relay.ts'
 import { Releases } from './releases.ts'
@@ -31,7 +32,7 @@ async function* checkServer(gitDir: string): AsyncGenerator<Check> {
   const { PATH_TO_VENV, PATH_TO_WSGI } = inFolder(settings, serving ?? PATH_TO_GIT_WORK_TREE)
   yield { what: 'settings of the hook', isOk: true, found: join(gitDir, '.env') }
   yield checkProtection(gitDir)
-  yield checkPath('log folder', join(ownFolder, 'log'), verifyCanBeMade)
+  yield checkPath('log folder', logFolder(gitDir), verifyCanBeMade)
   yield await checkLock([ownFolder, lockedFolder(settings)], new Journal(join(ownFolder, 'journal')))
   yield checkPath('work tree', PATH_TO_GIT_WORK_TREE, path => {
     if (statSync(join(path, '.git'), { throwIfNoEntry: false })?.isDirectory()) {

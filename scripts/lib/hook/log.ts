@@ -8,6 +8,9 @@ const keptLogs = 50
 const lastLinesBytes = 4096
 const lastLines = 15
 
+/** Where the logs are. */
+export const logFolder = (gitDir: string) => join(gitDir, 'pushlive/log')
+
 /** A deployment's log file. The hook's own lines go there and to the pusher; the steps write only there. */
 export class DeploymentLog {
   readonly file: string

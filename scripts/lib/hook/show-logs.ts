@@ -1,14 +1,15 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { endOfLogs, formatLogTitle, parseLogName } from '../protocol/logs.ts'
+import { logFolder } from './log.ts'
 import type { Relay } from './relay.ts'
 
 /** How much of a log is shown, alone or as one of all: bytes at its end, where it tells what went wrong. */
 const mostBytes = { log: 1_000_000, logs: 20_000 }
 
 /** Shows logs that are kept: the newest, that of the newest deployment of a commit, or all of them. */
-export function showLogs(folder: string, verb: 'log' | 'logs', commit: string | undefined, relay: Relay): void {
-  const logs = listLogs(folder).filter(log => log.commit.startsWith(commit ?? ''))
+export function showLogs(gitDir: string, verb: 'log' | 'logs', commit: string | undefined, relay: Relay): void {
+  const logs = listLogs(logFolder(gitDir)).filter(log => log.commit.startsWith(commit ?? ''))
   for (const { file, ...title } of verb === 'logs' ? logs : logs.slice(0, 1)) {
     const { size } = statSync(file)
     const skipped = Math.max(0, size - mostBytes[verb])

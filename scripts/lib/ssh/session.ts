@@ -93,6 +93,7 @@ export async function withSshSession<T>(
     connection?.close()
     connection = undefined
     const messages = log?.takeNew()
+    log?.close()
     log = undefined
     if (messages) process.stderr.write(`${quote(messages)}\n`)
     if (folder) rmSync(folder, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -8,19 +8,23 @@ import { join } from 'node:path'
  */
 export class SshLog {
   readonly file: string
+  readonly #fd: number
   #seen = 0
 
   /** @param folder a private one */
   constructor(folder: string) {
     this.file = join(folder, 'log')
-    closeSync(openSync(this.file, 'ax', 0o600))
+    this.#fd = openSync(this.file, 'ax+', 0o600)
   }
 
-  /** What was printed since the last call. */
+  /** What was printed since the last call. It is called ten times a second, so it reads nothing twice. */
   takeNew(): string {
-    const bytes = readFileSync(this.file)
-    const messages = bytes.toString('utf8', this.#seen)
-    this.#seen = bytes.length
-    return messages
+    const bytes = Buffer.alloc(fstatSync(this.#fd).size - this.#seen)
+    this.#seen += readSync(this.#fd, bytes, 0, bytes.length, this.#seen)
+    return bytes.toString()
+  }
+
+  close(): void {
+    closeSync(this.#fd)
   }
 }

@@ -14,5 +14,5 @@ export interface Step<C extends DeploymentContext = StepContext> {
   readonly run: (context: C) => void | Promise<void>
 }
 
-/** Whether anything follows the check-out: code that is put back alone was never left by the application. */
+/** Whether more than the code is done. Where a restore has only code to put back, the application never ran the other. */
 export const goesBeyondCode = ({ dependencies, database, application }: Plan) => dependencies || database || application
