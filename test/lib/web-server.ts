@@ -82,14 +82,20 @@ export function writeApacheConfig(folder: string, site: string, port: number): r
   return ['/usr/sbin/apache2', '-D', 'FOREGROUND', '-f', config]
 }
 
-/** A page's status and text, or nothing where no server listens yet. */
-export async function ask(url: string): Promise<{ status: number; text: string } | undefined> {
+/**
+ * A page's status and text, or nothing where no server listens yet. As a browser does, it asks once more where the
+ * connection was closed without an answer (RFC 9110, 9.2.2): uWSGI loses a request whose worker is told to reload
+ * between accept() and `in_request = 1` (core/utils.c of 2.0.21).
+ */
+export async function ask(url: string, isAgain = false): Promise<{ status: number; text: string } | undefined> {
   try {
     // Each request has its own connection, because the server may close an idle one just when it is used again.
     const response = await fetch(url, { headers: { connection: 'close' } })
     return { status: response.status, text: await response.text() }
-  } catch {
-    return undefined
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException
+    const isClosed = code === 'ECONNRESET' || code === 'UND_ERR_SOCKET'
+    return isClosed && !isAgain ? ask(url, true) : undefined
   }
 }
 
