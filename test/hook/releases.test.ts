@@ -350,6 +350,25 @@ describe('With RELEASES=3', async () => {
       [{ RELEASES: '3', SHARED_PATHS: '../instance' }, /SHARED_PATHS names \.\.\/instance/],
       [{ RELEASES: '3', SHARED_PATHS: '/var/lib' }, /SHARED_PATHS names \/var\/lib/],
       [{ RELEASES: '3', SHARED_PATHS: '.git' }, /SHARED_PATHS names \.git/],
+      [
+        { RELEASES: '3', SHARED_PATHS: 'media instance instance/up' },
+        /names instance, and instance\/up, which lies in it/,
+      ],
+      [
+        { RELEASES: '3', SHARED_PATHS: 'instance/up/ ./instance' },
+        /names instance, and instance\/up, which lies in it/,
+      ],
+      [{ RELEASES: '3', SHARED_PATHS: '"instance media' }, /SHARED_PATHS names "instance: is a quote missing\?/],
+      [{ RELEASES: '3', SHARED_PATHS: 'instance,media' }, /names instance,media: .*without quotes or commas/],
+      [
+        { RELEASES: '3', SHARED_PATHS: 'a .venv', PATH_TO_VENV: './.venv' },
+        /names \.venv, and PATH_TO_VENV is \.\/\.venv/,
+      ],
+      [
+        { RELEASES: '3', SHARED_PATHS: 'data', PATH_TO_VENV: 'data/venv' },
+        /each release needs an environment of its own/,
+      ],
+      [{ RELEASES: '3', SHARED_PATHS: 'a,b', HEALTH_CHECK_URL: 'x' }, /2 settings are wrong/],
       [{ RELEASES: '3', DOWNGRADE_DB: 'true' }, /DB_REVISION is missing/],
     ] as const) {
       it(JSON.stringify(settings), async t => {

@@ -18,9 +18,17 @@ const numberOfReleases = (text: string) => {
   return number
 }
 const relativePaths = (text: string) => {
-  const paths = wordsOf(text).map(path => normalize(path).replace(/\/$/, ''))
+  const paths = [...new Set(wordsOf(text).map(path => normalize(path).replace(/\/$/, '')))]
+  const odd = paths.find(path => /["'`,;]/.test(path))
+  if (odd !== undefined) {
+    throw new Error(`names ${odd}: is a quote missing? Paths stand between blanks, without quotes or commas`)
+  }
   const wrong = paths.find(path => isAbsolute(path) || /^(\.?\.|\.git)?(\/|$)/.test(path))
   if (wrong !== undefined) throw new Error(`names ${wrong}, which is not a path inside of a release`)
+  for (const path of paths) {
+    const inside = paths.find(other => other.startsWith(`${path}/`))
+    if (inside !== undefined) throw new Error(`names ${path}, and ${inside}, which lies in it: name one of the two`)
+  }
   return paths
 }
 
@@ -98,7 +106,7 @@ export function readHookSettings(gitDir: string) {
         `DB_REVISION is missing: ${hookSettings.DB_REVISION.means}; DOWNGRADE_DB has nowhere to go without it`,
       )
     }
-    if (RELEASES !== 1) problems.push(...findSharedEnvironments(PATH_TO_VENV))
+    if (RELEASES !== 1) problems.push(...findSharedEnvironments(PATH_TO_VENV, values.SHARED_PATHS))
     if (RESTART === undefined && PATH_TO_WSGI === undefined) {
       problems.push(`PATH_TO_WSGI is missing: ${hookSettings.PATH_TO_WSGI.means}; or set RESTART`)
     }
@@ -140,12 +148,21 @@ export function inFolder(settings: HookSettings, folder: string): HookSettings {
   }
 }
 
-/** Installing into one environment for all releases, or into one reached through the link, would change what serves. */
-function findSharedEnvironments(PATH_TO_VENV: string | undefined): string[] {
+/**
+ * Installing into one environment for all releases, be it a shared path or reached through the link, would change what
+ * serves.
+ */
+function findSharedEnvironments(PATH_TO_VENV: string | undefined, shared: readonly string[] = []): string[] {
   const { UV_PROJECT_ENVIRONMENT } = process.env
-  return Object.entries({ PATH_TO_VENV, UV_PROJECT_ENVIRONMENT })
-    .filter(([, path]) => path && (isAbsolute(path) || normalize(path).startsWith('..')))
-    .map(([name, path]) => `${name} (${path}) is one for all releases: give it relative to each, such as .venv`)
+  return Object.entries({ PATH_TO_VENV, UV_PROJECT_ENVIRONMENT }).flatMap(([name, path]) => {
+    if (!path) return []
+    const isOutside = isAbsolute(path) || normalize(path).startsWith('..')
+    if (isOutside) return `${name} (${path}) is one for all releases: give it relative to each, such as .venv`
+    const here = `${normalize(path)}/`.replace(/\/+$/, '/')
+    const sharing = shared.find(each => here.startsWith(`${each}/`) || `${each}/`.startsWith(here))
+    if (sharing === undefined) return []
+    return `SHARED_PATHS names ${sharing}, and ${name} is ${path}: each release needs an environment of its own`
+  })
 }
 
 export const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
