@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { holdPort, listen } from '../lib/ports.ts'
@@ -21,9 +22,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         tree = pathlib.Path(${JSON.stringify(site.workTree)})
         status = int((tree / "status").read_text())
-        serving = tree / "serving"
         self.send_response(status); self.send_header("Location", "/login"); self.end_headers()
-        self.wfile.write(b"the application says %d" % status + (serving.read_bytes() if serving.exists() else b""))
+        self.wfile.write(b"the application says %d" % status)
     def log_message(self, *arguments): pass
 http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     const server = spawn('setpriv', ['--pdeathsig', 'KILL', 'python3', '-c', program], { stdio: 'ignore' })
@@ -130,19 +130,56 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     }
   })
 
-  it('fails where the answer names the previous commit', async t => {
-    const site = await newSite(t)
-    await serveStatus(site, t)
-    const tell = (what: string) => site.configure({ RESTART: `echo "${what}" > serving` })
-    tell('$DEPLOY_COMMIT')
-    await site.commit({ status: '200' })
-    assertExit(await site.deploy(), 0)
-    await site.commit({ 'page.txt': 'two\n' })
-    assertExit(await site.deploy(), 0)
-    tell('$DEPLOY_PREVIOUS_COMMIT')
-    site.configure(soon)
-    await site.commit({ 'page.txt': 'three\n' })
-    const old = assertExit(await site.deploy(), 1)
-    assert.match(old.output, /it is still [0-9a-f]{40} that answers/)
+  describe('where the answer names a commit by its whole id', () => {
+    /** A site with two commits live, behind a server whose answer the test makes. */
+    async function newNamedSite(t: { after(fn: () => void): void }) {
+      const site = await newSite(t)
+      let answer: RequestListener = (_, response) => response.end()
+      site.configure({
+        HEALTH_CHECK_URL: `${await serve(t, (...args) => answer(...args))}`,
+        RESTART: 'true',
+        HEALTH_CHECK_TIMEOUT: '1',
+      })
+      const older = await site.commit()
+      assertExit(await site.deploy(), 0)
+      const live = await site.commit({ 'page.txt': 'two\n' })
+      assertExit(await site.deploy(), 0)
+      return { site, older, live, tell: (next: RequestListener) => (answer = next) }
+    }
+    const told = /it is still ([0-9a-f]{40}) that answers/
+
+    it('is red for any other commit of the repository, in the body or a header, and for "already live", too', async t => {
+      const { site, older, live, tell } = await newNamedSite(t)
+      const named = await site.commit({ 'page.txt': 'three\n' })
+      tell((_, response) => response.end(`{"version":"v1.2-3-g${older}"}`))
+      assert.equal(told.exec(assertExit(await site.deploy(), 1).output)?.[1], older)
+      tell((_, response) => response.setHeader('X-Commit', live.toUpperCase()).end())
+      assert.equal(told.exec(assertExit(await site.deploy(), 1).output)?.[1], live)
+      tell((_, response) => response.end(named))
+      assertExit(await site.deploy(), 0)
+      tell((_, response) => response.end(live))
+      const { output } = assertExit(await site.deploy(), 1)
+      assert.match(output, new RegExp(`${named} IS IN PLACE, BUT .*: it is still ${live} that answers`))
+    })
+
+    it('is green for this commit beside others, and for anything else of that length', async t => {
+      const { site, older, tell } = await newNamedSite(t)
+      const commit = await site.commit({ 'page.txt': 'three\n' })
+      const tree = (await site.git`git rev-parse HEAD^${'{tree}'}`).stdout.trim()
+      tell((_, response) => response.setHeader('ETag', `"${'0a'.repeat(20)}"`).end(`app.${tree}.js ${older}${older}`))
+      assertExit(await site.deploy(), 0)
+      tell((_, response) => response.end(`${older} ${commit}`))
+      assertExit(await site.deploy(['--again']), 0)
+    })
+
+    it('asks for an answer that is not compressed', async t => {
+      const { site, live, tell } = await newNamedSite(t)
+      await site.commit({ 'page.txt': 'three\n' })
+      tell((request, response) => {
+        const isPlain = request.headers['accept-encoding'] === 'identity'
+        response.end(isPlain ? live : gzipSync(live))
+      })
+      assert.match(assertExit(await site.deploy(), 1).output, told)
+    })
   })
 })

@@ -97,12 +97,12 @@ interface Serving {
 const unchecked: Serving = { serves: false }
 
 /** Whether a commit serves: its files are there, and the application answers. */
-async function checkServing(commit: string, { releases, settings }: Context): Promise<Serving> {
+async function checkServing(commit: string, { releases, repository, settings }: Context): Promise<Serving> {
   const isThere = await releases.serves(commit)
   const { HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT } = settings
   if (!isThere || HEALTH_CHECK_URL === undefined) return { serves: isThere }
   const { findHealthProblem } = await import('./health.ts')
-  const healthProblem = await findHealthProblem(HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT, commit)
+  const healthProblem = await findHealthProblem({ url: HEALTH_CHECK_URL, commit, repository }, HEALTH_CHECK_TIMEOUT)
   return { serves: healthProblem === undefined, healthProblem }
 }
 

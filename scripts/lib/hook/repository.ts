@@ -68,6 +68,13 @@ export class Repository {
     return found.ok ? found.stdout.trim() : undefined
   }
 
+  /** Those of the ids that are commits of this repository. */
+  async commitsAmong(ids: readonly string[]): Promise<string[]> {
+    const lines = ids.join('\n')
+    const { stdout } = await this.#git`git cat-file --batch-check <<< ${lines}`
+    return stdout.split('\n').flatMap(line => /^([0-9a-f]+) commit /.exec(line)?.[1] ?? [])
+  }
+
   /** Also false where one of them is not there. */
   async contains(newer: string, older: string): Promise<boolean> {
     return (await this.#git`git merge-base --is-ancestor ${older} ${newer}`.nothrow()).ok

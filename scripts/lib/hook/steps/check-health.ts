@@ -15,13 +15,13 @@ export const isNeeded = ({ plan, settings }: StepContext) => plan.application &&
 
 /** @throws Failure where the application does not answer, or still runs from the release that was replaced */
 export async function run(context: StepContext): Promise<void> {
-  const { settings, commit, plan, deployment, release, replaced } = context
+  const { settings, commit, repository, deployment, release, replaced } = context
   const { HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT, RESTART } = settings
   if (HEALTH_CHECK_URL === undefined) return
   const { verifyHealthy } = await import('../health.ts')
-  const { entry, log } = deployment
-  const other = plan.isRestore ? entry.commit : entry.previous
-  const verifyAnswer = () => verifyHealthy(HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT, commit, other)
+  const { log } = deployment
+  const expected = { url: HEALTH_CHECK_URL, commit, repository }
+  const verifyAnswer = () => verifyHealthy(expected, HEALTH_CHECK_TIMEOUT)
 
   if (RESTART === undefined) await sleep(noticeMilliseconds)
   await verifyAnswer()
