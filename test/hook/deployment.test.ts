@@ -6,6 +6,7 @@ import { $ as zx } from 'zx/core'
 import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
+import { nextSecond } from '../lib/web-server.ts'
 
 const $ = zx({ quiet: true })
 
@@ -71,6 +72,20 @@ describe('A push', async () => {
     await site.commit()
     assertExit(await site.deploy(), 0)
     assert.ok(statSync(wsgi).mtimeMs > 1000)
+  })
+
+  it('gives the WSGI file a new time for a RESTART that loads it, as its compiled form would hide the change', async t => {
+    const site = await newSite(t)
+    site.configure({ RESTART: 'python3 -c "import wsgi; print(wsgi.VERSION)" >> "$STEPS"', INSTALL_DEPS: '' })
+    await site.commit({ 'wsgi.py': 'VERSION = 1\n' })
+    assertExit(await site.deploy(), 0)
+    await nextSecond()
+    await site.commit({ 'wsgi.py': 'VERSION = 2\n' })
+    assertExit(await site.deploy(), 0)
+    assert.deepEqual(
+      site.steps().filter(step => !step.startsWith('upgrade')),
+      ['1', '2'],
+    )
   })
 
   it('checks out the pushed branch, whatever the HEAD of the bare repository is', async t => {

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Keeps a file's time: servers reload when that of the WSGI file changes, and a checkout must not restart them. */
+/** Keeps the time of a file that a server watches: a checkout must not make it reload. */
 export async function withTimeKept<T>(file: string | undefined, action: () => Promise<T>): Promise<T> {
   const timeOf = () => {
     const found = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false, bigint: true })

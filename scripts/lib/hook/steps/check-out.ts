@@ -19,7 +19,10 @@ export async function run(context: StepContext): Promise<void> {
   const candidates = () => findCandidateCommits(context, complete)
   const onChange = () => releases.isInPlace && deployment.markChanged('code')
   const checkOut = () => release.workTree.checkOut(commit, candidates, start, onChange)
-  for (const note of await withTimeKept(releaseSettings.PATH_TO_WSGI, checkOut)) log.say(note)
+  // Where no server watches it, it gets a new time: for Python what it compiled of a file of the old time is fresh.
+  const isWatched = releases.isInPlace && settings.RESTART === undefined
+  const watched = isWatched ? releaseSettings.PATH_TO_WSGI : undefined
+  for (const note of await withTimeKept(watched, checkOut)) log.say(note)
   if (releases.isInPlace) return
 
   const { missing, moved } = linkSharedPaths(settings.SHARED_PATHS, release.path, releases.shared)
