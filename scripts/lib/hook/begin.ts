@@ -26,7 +26,7 @@ export async function beginDeployment(commit: string, context: Context): Promise
   const shutdown = new AbortController()
   process.on('SIGTERM', () => shutdown.abort())
   // Without a last deployment in the journal, anything may have been changed since the live one.
-  const unknown = previous === undefined ? {} : { code: true, dependencies: true, application: true }
+  const unknown = previous === undefined ? {} : { code: true, dependencies: true, build: true, application: true }
   const entry = {
     number: (last?.number ?? 0) + 1,
     commit,

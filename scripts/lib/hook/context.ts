@@ -34,6 +34,8 @@ export interface Plan {
   /** The code is checked out, with all that has to be done to it before it can serve. */
   readonly code: boolean
   readonly dependencies: boolean
+  /** What is made of the code. */
+  readonly build: boolean
   readonly database: boolean
   readonly application: boolean
   /** Whether this puts back what was live, because a deployment has failed. */

@@ -9,14 +9,16 @@ import { readStateFile, replaceStateFile } from './state-file.ts'
 export interface Touched {
   code?: boolean
   dependencies?: boolean
+  build?: boolean
   database?: boolean
   application?: boolean
 }
 
 export type Part = keyof Touched
 
-/** Whether code, dependencies and application belong to the live commit. The database may be ahead of it. */
-export const isConsistent = ({ code, dependencies, application }: Touched) => !code && !dependencies && !application
+/** Whether all but the database belongs to the live commit. The database may be ahead of it. */
+export const isConsistent = ({ code, dependencies, build, application }: Touched) =>
+  !code && !dependencies && !build && !application
 
 /**
  * The last deployment. It is written before the deployment begins and at each of its steps. It outlives a kill at any

@@ -9,7 +9,14 @@ import * as upgradeDatabase from './steps/upgrade-database.ts'
 import { openShell } from './steps-shell.ts'
 
 /** For a complete release: nothing is done to its files, only to the database and the application. */
-const switchAndUpgrade = { code: false, dependencies: false, database: true, application: true, isRestore: false }
+const switchAndUpgrade = {
+  code: false,
+  dependencies: false,
+  build: false,
+  database: true,
+  application: true,
+  isRestore: false,
+}
 
 /** Chooses the release for the deployment's commit, and what of the steps is to be done. */
 export async function planDeployment(context: DeploymentContext): Promise<StepContext> {
@@ -26,9 +33,10 @@ export async function planDeployment(context: DeploymentContext): Promise<StepCo
 /** The way back to the previous commit, after a deployment has failed: all that has begun to change is done again. */
 export async function planRestore(previous: string, context: DeploymentContext): Promise<StepContext> {
   const { deployment, releases } = context
-  const { dependencies = false, application = false } = deployment.entry.touched
+  const { dependencies = false, build = dependencies, application = false } = deployment.entry.touched
   const intact = await releases.findIntact(previous)
-  const changed = releases.isInPlace ? { dependencies, application } : { dependencies: true, application: true }
+  const all = { dependencies: true, build: true, application: true }
+  const changed = releases.isInPlace ? { dependencies, build, application } : all
   const plan = intact ? switchAndUpgrade : { ...switchAndUpgrade, code: true, ...changed }
   // A database that was taken back goes forward again with the code.
   const database = deployment.hasTakenDatabaseBack
@@ -67,6 +75,7 @@ async function planSteps(release: Release, context: DeploymentContext): Promise<
   return {
     code: true,
     dependencies: await isNeeded(installDependencies.name, INSTALL_DEPS_IF_CHANGED, installedFor, 'installed'),
+    build: true,
     database: await isNeeded(upgradeDatabase.name, UPGRADE_DB_IF_CHANGED, upgradedFor, 'live'),
     application: true,
     isRestore: false,

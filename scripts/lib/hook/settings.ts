@@ -58,6 +58,7 @@ const hookSettings = {
   },
   PATH_TO_WSGI: { means: 'the file to touch, such as /home/seita/flexmeasures/wsgi.py', read: plainPath },
   INSTALL_DEPS: { means: 'a command in place of `make install-deps`', default: 'make install-deps', mayBeEmpty: true },
+  BUILD: { means: 'a command after INSTALL_DEPS, which runs for each commit, such as `npm run build`' },
   UPGRADE_DB: { means: 'a command in place of `make upgrade-db`', default: 'make upgrade-db', mayBeEmpty: true },
   INSTALL_DEPS_IF_CHANGED: { means: 'git pathspecs, such as `requirements setup.py`', default: ' ', read: wordsOf },
   UPGRADE_DB_IF_CHANGED: {

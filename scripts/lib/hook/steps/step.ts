@@ -15,4 +15,5 @@ export interface Step<C extends DeploymentContext = StepContext> {
 }
 
 /** Whether more than the code is done. Where a restore has only code to put back, the application never ran the other. */
-export const goesBeyondCode = ({ dependencies, database, application }: Plan) => dependencies || database || application
+export const goesBeyondCode = ({ dependencies, build, database, application }: Plan) =>
+  dependencies || build || database || application
