@@ -150,9 +150,97 @@ describe('The database', async () => {
   it('whose revision cannot be read fails the deployment before any release is switched', async t => {
     const site = await newSiteWithDatabase(t)
     await deployPage(site, 'one', 'r0 r1')
-    site.configure({ DB_REVISION: 'true' })
+    site.configure({ DB_REVISION: 'echo r2; false' })
     const { output } = await deployPage(site, 'two', 'r0 r1 r2', 1)
-    assert.match(output, /DB_REVISION \(`true`\) prints nothing/)
+    assert.match(output, /ASKING FOR DATABASE REVISION failed: `echo r2; false` exited with 1/)
     assert.equal(site.read('page.txt'), 'one')
+  })
+
+  it('goes back to where it had no revision yet', async t => {
+    const site = await newSiteWithDatabase(t, {
+      UPGRADE_DB: 'cp migrations "$STEPS.database"',
+      DOWNGRADE_DB: 'printf "%s" "$DEPLOY_DB_REVISION" > "$STEPS.database"',
+    })
+    await deployPage(site, 'one', '')
+    await deployPage(site, 'two', 'r1')
+    assertExit(await site.deploy(['rollback', '--database']), 0)
+    assert.equal(site.read('page.txt'), 'one')
+    assert.equal(database(site), '')
+  })
+})
+
+describe('What DB_REVISION prints', async () => {
+  const { newSite } = await startServer({ after })
+
+  /** A database that is what a commit's `migrations` says, and that goes back by one command. */
+  async function newSiteWithRevisions(t: Parameters<typeof newSite>[0], changes: Record<string, string> = {}) {
+    const site = await newSite(t)
+    site.configure({
+      ...settings,
+      UPGRADE_DB: 'cp migrations "$STEPS.database"',
+      DB_REVISION: 'cat "$STEPS.database"',
+      DOWNGRADE_DB: 'echo "to $DEPLOY_DB_REVISION" >> "$STEPS"; echo "$DEPLOY_DB_REVISION" > "$STEPS.database"',
+      ...changes,
+    })
+    return site
+  }
+
+  async function deployRevisions(site: Site, page: string, migrations: string) {
+    await site.commit({ 'page.txt': page, migrations })
+    assertExit(await site.deploy(), 0)
+  }
+
+  it('is the revision with all its lines: a database with two heads goes back where only one has moved', async t => {
+    const site = await newSiteWithRevisions(t)
+    await deployRevisions(site, 'one', 'b1 (head)\na1 (head)\n')
+    await deployRevisions(site, 'two', 'a2 (head)\nb1 (head)\n')
+    assertExit(await site.deploy(['rollback', '--database']), 0)
+    assert.equal(site.read('page.txt'), 'one')
+    assert.deepEqual(site.steps(), ['to a1', 'b1'])
+  })
+
+  it('is compared without its order, and without what Alembic says of the code', async t => {
+    const site = await newSiteWithRevisions(t, {
+      DOWNGRADE_DB: 'printf "%s\n" "b1 (branchpoint) (mergepoint)" "" "  a1" > "$STEPS.database"',
+    })
+    await deployRevisions(site, 'one', 'a1 (head)\nb1 (effective head)\n')
+    await deployRevisions(site, 'two', 'a2 (head)\nb1 (head)\n')
+    assertExit(await site.deploy(['rollback', '--database']), 0)
+    assert.equal(site.read('page.txt'), 'one')
+  })
+
+  it('on standard error does not count', async t => {
+    const site = await newSiteWithRevisions(t, {
+      DB_REVISION: 'echo "a warning at $(date +%N)" >&2; cat "$STEPS.database"',
+    })
+    await deployRevisions(site, 'one', 'a1\n')
+    await deployRevisions(site, 'two', 'a2\n')
+    assertExit(await site.deploy(['rollback', '--database']), 0)
+    assert.deepEqual(site.steps(), ['to a1'])
+  })
+
+  it('is listed with the releases that are kept', async t => {
+    const site = await newSiteWithRevisions(t)
+    await deployRevisions(site, 'one', 'a1 (head)\nb1 (head)\n')
+    assert.match((await site.deploy(['status'])).output, /release 1, database at a1, b1$/m)
+  })
+
+  it('may be longer than a command takes: it is recorded, and the database goes back to it', async t => {
+    const site = await newSiteWithRevisions(t, { DOWNGRADE_DB: 'echo "$DEPLOY_DB_REVISION" > "$STEPS.database"' })
+    const many = Array.from({ length: 5000 }, (_, index) => `app.migration_${index}`)
+    await deployRevisions(site, 'one', `${many.join('\n')}\n`)
+    await deployRevisions(site, 'two', `${many.join('\n')}\napp.one_more\n`)
+    assertExit(await site.deploy(['rollback', '--database']), 0)
+    assert.equal(database(site), many.sort().join('\n'))
+  })
+
+  it('may be longer than a variable holds: then only going back to it is refused', async t => {
+    const site = await newSiteWithRevisions(t)
+    await deployRevisions(site, 'one', `${'x'.repeat(200_000)}\n`)
+    await deployRevisions(site, 'two', `${'y'.repeat(200_000)}\n`)
+    const { output } = assertExit(await site.deploy(['rollback', '--database']), 1)
+    assert.match(output, /What DB_REVISION printed for .* is longer than 120 kB/)
+    assert.equal(site.read('page.txt'), 'two')
+    assert.deepEqual(site.steps(), [])
   })
 })

@@ -1,5 +1,6 @@
 import { isRollback } from '../protocol/asks.ts'
 import type { DeploymentRecord } from '../protocol/record.ts'
+import { describeRevision } from '../protocol/revision.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { summarize } from './history.ts'
 import { formatInstant } from './times.ts'
@@ -14,7 +15,7 @@ export function formatStatus(history: readonly DeploymentRecord[]): string {
 /** The releases that a rollback can switch to, a line each. */
 export function formatKept([newest]: readonly DeploymentRecord[]): string[] {
   return (newest?.kept ?? []).map(({ release, commit, database }) => {
-    const revision = database ? `, database at ${flatten(String(database))}` : ''
+    const revision = database === undefined ? '' : `, database at ${describeRevision(String(database))}`
     return `kept    ${flatten(String(commit))}  release ${Number(release)}${revision}`
   })
 }

@@ -173,7 +173,7 @@ export class Releases {
   markLive(release: Release, number: number, database: string | undefined, isBack: boolean): void {
     if (this.isInPlace) return
     const { live = number } = isBack ? release.state : {}
-    release.updateState({ live, ...(database && { database }) }, true)
+    release.updateState({ live, ...(database !== undefined && { database }) }, true)
     for (const each of this.kept()) if ((each.state.live ?? 0) > live) each.updateState({ live: undefined })
   }
 

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ProcessPromise, type Shell, $ as zx } from 'zx/core'
 import { askFolder } from '../protocol/asks.ts'
@@ -139,11 +139,14 @@ export class Repository {
     const tree = history === undefined ? '' : `${history}^{tree}`
     const gated = this.#git({ stdio: ['ignore', 'pipe', 'pipe', goPipe], prefix: waitForGo + strict, nothrow: true })
     const transaction = `update ${record.live ? refs.live : refs.failed} ${record.commit}\nupdate ${refs.history} `
+    // Not as an argument, which holds no more than 128 KiB.
+    const message = join(this.gitDir, 'pushlive/record')
+    writeFileSync(message, formatRecord(record))
     // A here-string and not zx's stdin: bash would take itself for rsh's.
     const writing: ProcessPromise = gated`
       tree=${tree}
       [ -n "$tree" ] || tree=$(git hash-object -w -t tree /dev/null)
-      entry=$(git commit-tree ${parent} -m ${formatRecord(record)} "$tree")
+      entry=$(git commit-tree ${parent} -F ${message} "$tree")
       git update-ref --create-reflog -m ${`pushlive: ${record.who}`} --stdin <<< ${transaction}$entry`
     const { ok, stderr } = await start('git update-ref', writing)
     if (!ok) throw new Failure(exitCode.failed, 'The result of the deployment could not be recorded.', { why: stderr })

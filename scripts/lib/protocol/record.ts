@@ -30,7 +30,7 @@ export interface DeploymentRecord extends Origin {
   readonly ended: number
   readonly steps: readonly StepRecord[]
   readonly explanation?: string | undefined
-  /** What DB_REVISION printed once it was live. */
+  /** Where DB_REVISION said that the database was once it was live; empty where it had no revision yet. */
   readonly database?: string | undefined
   /** The complete releases, to which a rollback can switch. */
   readonly kept?: readonly KeptRelease[] | undefined

@@ -1,5 +1,5 @@
 import { isRollback } from '../../protocol/asks.ts'
-import { exitCode, Failure } from '../../shared/program.ts'
+import { parseRevision } from '../../protocol/revision.ts'
 import type { StepContext } from '../context.ts'
 import type { StepsShell } from '../steps-shell.ts'
 
@@ -15,10 +15,7 @@ export async function run({ deployment, settings, shell }: StepContext): Promise
   deployment.entry.database = await readRevision(shell, settings.DB_REVISION ?? '')
 }
 
-/** What DB_REVISION prints: the first word of its last line. @throws Failure where it fails or prints nothing */
+/** Where DB_REVISION says that the database is. @throws Failure where it fails */
 export async function readRevision(shell: StepsShell, command: string): Promise<string> {
-  const lines = (await shell.read(command)).split('\n').map(line => line.trim())
-  const [revision] = lines.findLast(Boolean)?.split(/\s+/) ?? []
-  if (revision !== undefined) return revision
-  throw new Failure(exitCode.failed, `DB_REVISION (\`${command}\`) prints nothing.`)
+  return parseRevision(await shell.read(command))
 }

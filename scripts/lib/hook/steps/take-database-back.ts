@@ -1,4 +1,5 @@
 import type { DeploymentRecord } from '../../protocol/record.ts'
+import { describeRevision, isDigest } from '../../protocol/revision.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import type { DeploymentContext } from '../context.ts'
 import type { Release } from '../releases.ts'
@@ -22,20 +23,33 @@ export async function run(context: DeploymentContext): Promise<void> {
     throw new Failure(exitCode.failed, 'DOWNGRADE_DB and DB_REVISION say how the database goes back, and are not set.')
   }
   const { revision, release } = await findWayBack(context)
-  deployment.entry.database = revision
+  if (isDigest(revision)) {
+    throw new Failure(
+      exitCode.failed,
+      `What DB_REVISION printed for ${deployment.entry.commit} is longer than 120 kB.`,
+      {
+        fix: 'take the database back by hand, and let DB_REVISION print less',
+      },
+    )
+  }
   const shell = openShell(release.path, inFolder(settings, release.path), deployment.entry.commit, context)
   if (settings.ACTIVATE_VENV !== undefined) {
     const end = deployment.begin(activateEnvironment.name)
     await activateEnvironment.run({ ...context, release, shell })
     end()
   }
-  if ((await readRevision(shell, DB_REVISION)) === revision) return
+  if ((await readRevision(shell, DB_REVISION)) === revision) {
+    deployment.entry.database = revision
+    return
+  }
   const end = deployment.begin('TAKING DATABASE BACK', { touches: 'database' })
   await shell.run(DOWNGRADE_DB, { DEPLOY_DB_REVISION: revision })
   const found = await readRevision(shell, DB_REVISION)
   if (found !== revision) {
-    throw new Failure(exitCode.failed, `The database is at ${found} after DOWNGRADE_DB, and not at ${revision}.`)
+    const [where, wanted] = [found, revision].map(describeRevision)
+    throw new Failure(exitCode.failed, `The database is at ${where} after DOWNGRADE_DB, and not at ${wanted}.`)
   }
+  deployment.entry.database = revision
   deployment.hasTakenDatabaseBack = true
   end()
 }
@@ -61,4 +75,6 @@ async function findWayBack(context: DeploymentContext): Promise<{ revision: stri
 
 /** The last deployment, of all or of a commit, that has recorded a revision. A rollback without --database has none. */
 const lastMove = (newestFirst: readonly DeploymentRecord[], commit?: string) =>
-  newestFirst.find(record => record.live && record.database && (commit === undefined || record.commit === commit))
+  newestFirst.find(
+    record => record.live && record.database !== undefined && (commit === undefined || record.commit === commit),
+  )
