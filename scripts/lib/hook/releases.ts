@@ -27,6 +27,8 @@ interface ReleaseState {
   readonly installed?: { readonly commit: string; readonly settingsFile: string } | undefined
   /** The number of the deployment that put it live. Absent for a release that never was live, or was rolled back. */
   readonly live?: number | undefined
+  /** Those of SHARED_PATHS that are links here. */
+  readonly shared?: readonly string[] | undefined
   /** What DB_REVISION printed then. */
   readonly database?: string | undefined
 }
@@ -40,11 +42,12 @@ export class Release {
   readonly workTree: WorkTree
   readonly #stateFile: string
 
-  constructor(number: number, path: string, gitDir: string) {
+  /** @param shared the folder for SHARED_PATHS */
+  constructor(number: number, path: string, gitDir: string, shared: string) {
     this.number = number
     this.path = path
     const own = ownFolder(gitDir, number)
-    this.workTree = new WorkTree(path, gitDir, own, number === 0)
+    this.workTree = new WorkTree(path, gitDir, own, shared, number === 0)
     this.#stateFile = join(own, 'release')
   }
 
@@ -240,7 +243,12 @@ export class Releases {
   }
 
   #at(number: number): Release {
-    return new Release(number, number === 0 ? this.#link : join(this.#folder, String(number)), this.#gitDir)
+    return new Release(
+      number,
+      number === 0 ? this.#link : join(this.#folder, String(number)),
+      this.#gitDir,
+      this.shared,
+    )
   }
 
   #targetOf = (number: number) => join(basename(this.#folder), String(number))
@@ -259,6 +267,8 @@ function listFolder(folder: string): string[] {
   }
 }
 
+const isString = (value: unknown) => typeof value === 'string'
+
 function isState(value: unknown): value is ReleaseState {
   const state = value as ReleaseState | null
   return (
@@ -266,6 +276,7 @@ function isState(value: unknown): value is ReleaseState {
     state !== null &&
     (state.complete === undefined || isCommitId(state.complete)) &&
     (state.live === undefined || Number.isSafeInteger(state.live)) &&
+    (state.shared === undefined || (Array.isArray(state.shared) && state.shared.every(isString))) &&
     (state.installed === undefined || isCommitId(state.installed?.commit))
   )
 }

@@ -99,6 +99,14 @@ export class Repository {
     return stdout.split('\0').filter(Boolean)
   }
 
+  /** The first of the paths that a commit has as something else than a folder. */
+  async findNoFolder(commit: string, paths: readonly string[]): Promise<string | undefined> {
+    if (paths.length === 0) return undefined
+    const names = paths.map(path => `${commit}:${path}`).join('\n')
+    const { stdout } = await this.#git`git cat-file --batch-check=${'%(objecttype)'} <<< ${names}`
+    return paths[stdout.split('\n').indexOf('blob')]
+  }
+
   /** All deployments of the branch, newest first. */
   async records({ history }: Pick<Refs, 'history'>): Promise<DeploymentRecord[]> {
     return history === undefined ? [] : parseRecords((await this.#git`git log -z --format=%b ${history} --`).stdout)

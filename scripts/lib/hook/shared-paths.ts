@@ -1,76 +1,433 @@
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import {
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  type Stats,
+  symlinkSync,
+} from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
+import type { DeploymentContext } from './context.ts'
+import { isSame, mergeFolders } from './merge-folders.ts'
+import type { Release } from './releases.ts'
+import { Replaced } from './replaced.ts'
 import type { Repository } from './repository.ts'
 import { swap } from './swap.ts'
+import { listNames } from './work-tree.ts'
 
-/**
- * Links the paths that outlive releases into a release.
- *
- * @param shared the folder that holds them
- * @returns the paths that are not there yet, and where what was in the way is now
- */
-export function linkSharedPaths(paths: readonly string[], release: string, shared: string) {
-  const missing: string[] = []
-  const moved: string[] = []
-  for (const path of paths) {
-    const kept = join(shared, path)
-    const link = join(release, path)
-    mkdirSync(dirname(kept), { recursive: true })
-    // A name without a dot is taken for a folder's.
-    if (!exists(kept) && !basename(path).includes('.')) mkdirSync(kept)
-    if (!exists(kept)) missing.push(path)
-    if (isLinkTo(link, kept)) continue
-    mkdirSync(dirname(link), { recursive: true })
-    if (isWorthless(link)) rmSync(link, { recursive: true })
-    else if (exists(link)) moved.push(moveAside(link))
-    symlinkSync(kept, link)
+/** What keeps a folder in git, or protects it, and nothing else: it is put into the shared folder, too. */
+const skeleton = /^(\.git(keep|ignore|attributes|empty)|\.keep|\.htaccess|\.placeholder|\.empty|web\.config)$/
+
+const isSkeleton = (file: string, path: string) => file !== path && skeleton.test(basename(file))
+
+/** With RELEASES=1 only those that are links, because there were releases before. */
+export function openSharedPaths({ settings, releases, deployment }: DeploymentContext): SharedPaths {
+  const serving = settings.PATH_TO_GIT_WORK_TREE
+  const isLinked = (path: string) => leadsTo(join(serving, path), join(releases.shared, path))
+  const paths = releases.isInPlace ? settings.SHARED_PATHS.filter(isLinked) : settings.SHARED_PATHS
+  const { entry, log } = deployment
+  return new SharedPaths(paths, releases.shared, note => log.say(note), entry.started)
+}
+
+/** The paths that outlive releases: they are in one folder, and each release has links to them. */
+export class SharedPaths {
+  readonly #paths: readonly string[]
+  readonly #folder: string
+  readonly #say: (note: string) => void
+  readonly #replaced: Replaced
+
+  /**
+   * @param folder that holds them
+   * @param say takes messages for the log
+   * @param time of the deployment, in milliseconds
+   */
+  constructor(paths: readonly string[], folder: string, say: (note: string) => void, time: number) {
+    this.#paths = paths
+    this.#folder = folder
+    this.#say = say
+    this.#replaced = new Replaced(join(dirname(folder), 'replaced'), new Date(time).toISOString(), say)
   }
-  return { missing, moved }
-}
 
-/** Moves what a release had at the path before it was shared. */
-function moveAside(path: string): string {
-  let number = 1
-  while (exists(`${path}.unshared-${number}`)) number++
-  renameSync(path, `${path}.unshared-${number}`)
-  return `${path}.unshared-${number}`
-}
+  /**
+   * Checks before anything is changed that they can be shared.
+   *
+   * @param commit undefined where it keeps the files that it has there
+   * @param serving the folder that serves
+   * @throws Failure where the commit has a file of its own there, or one of them cannot be moved
+   */
+  async verify(commit: string | undefined, repository: Repository, serving: string | undefined): Promise<void> {
+    if (commit !== undefined) await this.#verifyUntracked(commit, repository)
+    for (const path of this.#paths) {
+      this.#guard(path, () => {
+        const kept = this.#keptAt(path)
+        const here = serving && join(serving, path)
+        if (!here || !look(here) || look(here)?.isSymbolicLink() || !isMountPoint(here)) return
+        throw new Failure(exitCode.failed, `${here}, which SHARED_PATHS names, is a mount point.`, {
+          fix: `mount it at ${kept}, and not in a release`,
+        })
+      })
+    }
+  }
 
-/**
- * Moves what outlives releases out of the folder that serves, and leaves a link in its place.
- *
- * @returns the paths that were moved
- */
-export function moveSharedPaths(paths: readonly string[], serving: string, shared: string): string[] {
-  return paths.filter(path => {
-    const [mine, kept] = [join(serving, path), join(shared, path)]
-    // A link to itself is what a kill has left of the following.
-    if (isLinkTo(kept, kept)) rmSync(kept)
-    if (!exists(mine) || lstatSync(mine).isSymbolicLink() || exists(kept)) return false
+  async #verifyUntracked(commit: string, repository: Repository): Promise<void> {
+    const fix = 'take it out of the commit, or out of SHARED_PATHS'
+    const tracked = await repository.files(commit, this.#paths)
+    const own = tracked.find(file => !this.#paths.some(path => isSkeleton(file, path) && file.startsWith(`${path}/`)))
+    if (own !== undefined) {
+      throw new Failure(exitCode.failed, `The commit has ${own}, which SHARED_PATHS names.`, { fix })
+    }
+    const above = await repository.findNoFolder(commit, this.#paths.flatMap(foldersAbove))
+    if (above !== undefined) {
+      const path = this.#paths.find(path => path.startsWith(`${above}/`))
+      const what = `The commit has ${above} as a file or a link, and SHARED_PATHS names ${path}.`
+      throw new Failure(exitCode.failed, what, { fix })
+    }
+  }
+
+  /**
+   * Looks at the release that serves. A file or folder in the place of a link is what the application has there now: an
+   * editor or the application itself has replaced the link. So it becomes the shared one. A link of the administrator's
+   * is kept, and the next releases lead to the same place.
+   *
+   * @throws Failure where one cannot be shared
+   */
+  async takeOver({ path: serving, workTree }: Release): Promise<void> {
+    for (const path of this.#paths) {
+      const here = join(serving, path)
+      const kept = this.#keptAt(path)
+      const found = this.#guard(path, () => look(here))
+      if (!found || leadsTo(here, kept)) continue
+      // Behind a link of a path that was named before.
+      if (realPathOf(here) !== undefined && realPathOf(here) === realPathOf(kept)) continue
+      if ((await workTree.files(path)).some(file => !isSkeleton(file, path))) {
+        const others = found.isDirectory() ? await workTree.others(path) : []
+        this.#guard(path, () => this.#copy(others, serving))
+        continue
+      }
+      this.#guard(path, () => {
+        if (found.isSymbolicLink() || this.#isBehindLink(serving, path)) this.#adopt(here, path, serving)
+        else this.#takeIn(here, path)
+      })
+    }
+  }
+
+  /** Moves what is no link aside, before another commit is checked out to a release. */
+  async clear(release: Release): Promise<void> {
+    for (const path of this.#paths) {
+      const here = join(release.path, path)
+      const found = this.#guard(path, () => look(here))
+      if (!found || found.isSymbolicLink() || this.#isBehindLink(release.path, path)) continue
+      const hasTracked = (await release.workTree.files(path)).length > 0
+      const names = hasTracked ? await release.workTree.others(path) : [path]
+      this.#guard(path, () => {
+        for (const name of names) this.#moveAside(join(release.path, name), name)
+      })
+    }
+  }
+
+  /**
+   * Links them in a release to which a commit was just checked out.
+   *
+   * @param before those of the release that serves
+   * @throws Failure where one cannot be linked
+   */
+  async link(release: Release, commit: string, repository: Repository, before: readonly string[] = []): Promise<void> {
+    for (const path of release.state.shared ?? [])
+      if (!this.#paths.includes(path)) this.#unlink(join(release.path, path))
+    const linked: string[] = []
+    const missing: string[] = []
+    for (const path of this.#paths) {
+      const here = join(release.path, path)
+      const found = this.#guard(path, () => look(here))
+      if (found && !leadsTo(here, this.#keptAt(path)) && (await this.#isLeft(path, release, commit, repository)))
+        continue
+      linked.push(path)
+      this.#guard(path, () => {
+        this.#makeFolders(release.path, path)
+        if (!this.#provide(path, found?.isDirectory() ?? false)) missing.push(path)
+        this.#linkSkeleton(here, path, found)
+      })
+    }
+    release.updateState({ shared: linked })
+    if (missing.length > 0) this.#say(`NOT THERE YET IN ${this.#folder}: ${listNames(missing)}`)
+    const gone = before.filter(path => !this.#paths.includes(path))
+    if (gone.length > 0) {
+      this.#say(
+        `NOT SHARED ANY MORE, because SHARED_PATHS does not name it; it is still in ${this.#folder}: ${listNames(gone)}`,
+      )
+    }
+  }
+
+  /** Makes links again that a step has removed, so that the next step finds them. */
+  linkAgain(release: Release): void {
+    for (const path of release.state.shared ?? []) {
+      const here = join(release.path, path)
+      this.#guard(path, () => {
+        if (!this.#paths.includes(path) || look(here)) return
+        this.#makeFolders(release.path, path)
+        symlinkSync(this.#keptAt(path), here)
+        this.#say(`LINKED AGAIN, because a step had removed it: ${here}`)
+      })
+    }
+  }
+
+  /**
+   * Looks at a release after its steps, or at one that is switched to as it is.
+   *
+   * @param isNew whether what lies in a link's place is newer than the shared one, because a step has just put it there
+   * @throws Failure where one cannot be linked
+   */
+  async restore(release: Release, commit: string, repository: Repository, isNew: boolean): Promise<void> {
+    this.linkAgain(release)
+    for (const path of this.#paths) {
+      const here = join(release.path, path)
+      const kept = this.#keptAt(path)
+      const found = this.#guard(path, () => look(here))
+      if (!found && isNew) continue
+      if (leadsTo(here, kept) || (await this.#isLeft(path, release, commit, repository))) continue
+      this.#guard(path, () => {
+        this.#makeFolders(release.path, path)
+        if (found?.isSymbolicLink()) {
+          this.#say(`LINKED AGAIN: ${here} had become a link to ${readlinkSync(here)}`)
+          this.#replaceByLink(here, path)
+        } else if (found && (isNew || !look(kept))) this.#takeIn(here, path, true)
+        else {
+          if (found) this.#moveAside(here, path)
+          symlinkSync(kept, here)
+        }
+      })
+    }
+  }
+
+  /** Where a path is kept. @throws Failure where that is a loop of links */
+  #keptAt(path: string): string {
+    const kept = join(this.#folder, path)
+    return this.#guard(path, () => {
+      // A link to itself is what a kill has left of an exchange.
+      if (look(kept)?.isSymbolicLink() && readlinkSync(kept) === kept) rmSync(kept)
+      if (isLoop(kept)) throw new Error(`${kept} is a link that leads to itself`)
+      return kept
+    })
+  }
+
+  /** Makes the folder that holds a path, or the path itself: a name without a dot is taken for a folder's. */
+  #provide(path: string, isFolder: boolean): boolean {
+    const kept = this.#keptAt(path)
     mkdirSync(dirname(kept), { recursive: true })
+    if (!look(kept) && (isFolder || !basename(path).includes('.'))) mkdirSync(kept)
+    return realPathOf(kept) !== undefined
+  }
+
+  /** A link of the administrator's becomes the shared one, and stays where it is. */
+  #adopt(here: string, path: string, serving: string): void {
+    const target = realPathOf(here) ?? resolve(dirname(here), readlinkSync(here))
+    const isGone = realPathOf(here) === undefined
+    // The releases may have been moved to here, with links to where they were.
+    if (isGone && (isLoop(here) || target.endsWith(join('.releases/shared', path)))) return
+    const kept = this.#keptAt(path)
+    if (`${kept}/`.startsWith(`${target}/`)) {
+      throw new Failure(
+        exitCode.failed,
+        `${here}, which SHARED_PATHS names, leads to the folder that holds what is shared.`,
+      )
+    }
+    if (`${target}/`.startsWith(`${realpathSync(serving)}/`)) {
+      throw new Failure(exitCode.failed, `${here}, which SHARED_PATHS names, leads into the release itself.`, {
+        why: `It leads to ${target}.`,
+        fix: `put what is to be shared in ${join(this.#folder, path)} and remove the link, or take ${path} out of SHARED_PATHS`,
+      })
+    }
+    mkdirSync(dirname(kept), { recursive: true })
+    if (look(kept)) this.#moveAside(kept, path)
+    symlinkSync(target, kept)
+    this.#say(`KEPT, AND SHARED WITH THE NEXT RELEASES: ${here}, which leads to ${target}`)
+  }
+
+  /** Copies what no commit has out of a folder in which the commit that serves has files, so that nothing changes there. */
+  #copy(files: readonly string[], serving: string): void {
+    const copied = files.filter(file => {
+      const [mine, kept] = [join(serving, file), join(this.#folder, file)]
+      mkdirSync(dirname(kept), { recursive: true })
+      if (look(kept) && isSame(mine, kept)) return false
+      if (look(kept)) this.#moveAside(kept, file)
+      cpSync(mine, kept, { preserveTimestamps: true, verbatimSymlinks: true })
+      return true
+    })
+    if (copied.length > 0)
+      this.#say(`COPIED TO ${this.#folder}, because the live commit has files there: ${listNames(copied)}`)
+  }
+
+  /**
+   * What lies in a link's place becomes the shared one, and a link takes its place.
+   *
+   * @param isFromStep whether a step has put it there: then files that a shared folder has stay as they are
+   */
+  #takeIn(here: string, path: string, isFromStep = false): void {
+    const kept = this.#keptAt(path)
+    const place = realPathOf(kept) ?? kept
+    const [mine, theirs] = [look(here), look(place)]
+    mkdirSync(dirname(place), { recursive: true })
+    if (isEmptyFolder(place) && !isMountPoint(place)) rmSync(place, { recursive: true })
+    if (!look(place)) {
+      this.#exchange(here, kept, place)
+      this.#say(`MOVED TO ${this.#folder}, and linked: ${path}`)
+      return
+    }
+    if (mine?.isDirectory() && theirs?.isDirectory()) {
+      const to = Buffer.from(place)
+      mergeFolders(Buffer.from(here), to, (mine, theirs) => {
+        const [from, there] = [String(mine), String(theirs)]
+        const name = `${path}${there.slice(place.length)}`
+        if (isFromStep && !skeleton.test(basename(name))) this.#moveAside(from, name)
+        if (isFromStep) return
+        this.#moveAside(there, name)
+        // SQLite would take what belongs to another file of that name for its own.
+        for (const end of ['-wal', '-shm', '-journal'].filter(end => look(there + end) && !look(from + end))) {
+          this.#moveAside(there + end, name + end)
+        }
+      })
+      this.#replaceByLink(here, path)
+    } else if (isSame(here, place)) this.#replaceByLink(here, path)
+    else {
+      this.#moveAside(place, path)
+      this.#exchange(here, kept, place)
+    }
+    this.#say(`TAKEN OVER INTO ${this.#folder}, because it had replaced the link: ${here}`)
+  }
+
+  /** Puts something into its shared place, which is free, and a link in its place, in one instant. */
+  #exchange(here: string, kept: string, place: string): void {
+    if (place !== kept || lstatSync(here).dev !== lstatSync(dirname(place)).dev) {
+      cpSync(here, place, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+      this.#replaceByLink(here, kept.slice(this.#folder.length + 1))
+      return
+    }
     symlinkSync(kept, kept)
-    swap(kept, mine)
-    return true
-  })
+    swap(kept, here)
+  }
+
+  /** Puts a link in the place of what is shared already, in one instant. */
+  #replaceByLink(here: string, path: string): void {
+    const link = join(dirname(this.#folder), 'next-shared')
+    rmSync(link, { recursive: true, force: true })
+    symlinkSync(join(this.#folder, path), link)
+    swap(link, here)
+    rmSync(link, { recursive: true })
+  }
+
+  /** Links a path whose folder the commit may have for its skeleton. */
+  #linkSkeleton(here: string, path: string, found: Stats | undefined): void {
+    const kept = this.#keptAt(path)
+    if (leadsTo(here, kept)) return
+    const differing: string[] = []
+    const place = realPathOf(kept)
+    if (found?.isDirectory() && place) {
+      mergeFolders(Buffer.from(here), Buffer.from(place), mine =>
+        differing.push(String(mine).slice(here.length - path.length)),
+      )
+    } else if (found && !found.isSymbolicLink()) this.#moveAside(here, path)
+    if (look(here)) this.#replaceByLink(here, path)
+    else symlinkSync(kept, here)
+    if (differing.length > 0)
+      this.#say(`LEFT AS IT IS IN ${this.#folder}, where the commit has something else: ${listNames(differing)}`)
+  }
+
+  /** Whether a release keeps its own, because its commit has more than a skeleton there: SHARED_PATHS named it later. */
+  async #isLeft(path: string, release: Release, commit: string, repository: Repository): Promise<boolean> {
+    const isOwn = (await repository.files(commit, [path])).some(file => !isSkeleton(file, path))
+    if (isOwn) this.#say(`NOT SHARED IN ${release.path}, because ${commit} has files there: ${path}`)
+    return isOwn
+  }
+
+  /** Makes the folders above a path. @throws Error where one of them is no folder */
+  #makeFolders(release: string, path: string): undefined {
+    for (const folder of foldersAbove(path)) {
+      const here = join(release, folder)
+      this.#unlink(here)
+      const found = look(here)
+      if (!found) mkdirSync(here)
+      else if (!found.isDirectory()) throw new Error(`${here} is ${found.isSymbolicLink() ? 'a link' : 'a file'}`)
+    }
+  }
+
+  #isBehindLink(release: string, path: string): boolean {
+    return foldersAbove(path).some(folder => look(join(release, folder))?.isSymbolicLink())
+  }
+
+  /** Removes a link into the shared folder. */
+  #unlink(path: string): void {
+    if (look(path)?.isSymbolicLink() && readlinkSync(path).startsWith(`${this.#folder}/`)) rmSync(path)
+  }
+
+  #moveAside(path: string, name: string): void {
+    if (isEmptyFolder(path)) rmSync(path, { recursive: true })
+    else this.#say(`MOVED ASIDE: ${path} is ${this.#replaced.take(path, name)} now`)
+  }
+
+  /** @throws Failure for what the file system refuses */
+  #guard<T>(path: string, action: () => T): T {
+    try {
+      return action()
+    } catch (cause) {
+      if (cause instanceof Failure) throw cause
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new Failure(exitCode.failed, `${path}, which SHARED_PATHS names, cannot be shared.`, { why, cause })
+    }
+  }
 }
 
-/** @throws Failure where the commit has a file of its own there */
-export async function verifyUntracked(paths: readonly string[], commit: string, repository: Repository): Promise<void> {
-  const tracked = await repository.files(commit, paths)
-  if (tracked.length === 0) return
-  throw new Failure(exitCode.failed, `The commit has ${tracked[0]}, which SHARED_PATHS names.`, {
-    fix: 'take it out of the commit, or out of SHARED_PATHS',
-  })
+function foldersAbove(path: string): string[] {
+  const words = path.split('/')
+  return words.slice(1).map((_, index) => words.slice(0, index + 1).join('/'))
 }
 
-const exists = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined
+/** What is there, if it is only a link. */
+function look(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    // A file may lie where the path has a folder.
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined
+    throw error
+  }
+}
 
-const isLinkTo = (link: string, target: string) =>
-  lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() && readlinkSync(link) === target
+const leadsTo = (link: string, kept: string) =>
+  look(link)?.isSymbolicLink() === true &&
+  (readlinkSync(link) === kept || (realPathOf(link) !== undefined && realPathOf(link) === realPathOf(kept)))
 
-/** A link that leads elsewhere, or an empty folder. */
-function isWorthless(path: string): boolean {
-  const found = lstatSync(path, { throwIfNoEntry: false })
-  return found?.isSymbolicLink() || (found?.isDirectory() && readdirSync(path).length === 0) || false
+function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+function isLoop(path: string): boolean {
+  try {
+    realpathSync(path)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ELOOP'
+  }
+}
+
+/** Whether it is a folder in which there are only folders. */
+function isEmptyFolder(path: string): boolean {
+  if (!look(path)?.isDirectory()) return false
+  return readdirSync(path, { withFileTypes: true }).every(
+    each => each.isDirectory() && isEmptyFolder(join(path, each.name)),
+  )
+}
+
+/** Also where the same file system is mounted twice. */
+function isMountPoint(path: string): boolean {
+  const place = realpathSync(path).replace(/[ \\]/g, character => `\\0${character.charCodeAt(0).toString(8)}`)
+  return readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${place} `)
 }

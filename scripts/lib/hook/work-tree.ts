@@ -5,6 +5,7 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
+  readlinkSync,
   renameSync,
   rmSync,
   type Stats,
@@ -36,6 +37,7 @@ export class WorkTree {
   readonly path: string
   readonly #repository: string
   readonly #gitDir: string
+  readonly #shared: string
   readonly #isServed: boolean
   readonly #head: string
   readonly #index: string
@@ -43,10 +45,12 @@ export class WorkTree {
 
   /**
    * @param gitDir in the repository, for this one's index and HEAD
+   * @param shared the folder to which links may lead in place of folders that the commit has
    * @param isServed whether users may have files of their own there; otherwise files that are in the way are moved aside
    */
-  constructor(path: string, repository: string, gitDir: string, isServed: boolean) {
+  constructor(path: string, repository: string, gitDir: string, shared: string, isServed: boolean) {
     this.path = path
+    this.#shared = shared
     this.#repository = repository
     this.#gitDir = gitDir
     this.#isServed = isServed
@@ -60,7 +64,7 @@ export class WorkTree {
     if (existsSync(this.#unfinished) || (isCommitId(this.head) && this.head !== commit)) return false
     if (this.isAt(commit) && existsSync(this.#index)) {
       const { ok, stdout } = await this.#git({ GIT_OPTIONAL_LOCKS: '0' })`${status}`.nothrow()
-      if (ok) return stdout === ''
+      if (ok) return this.#readStatus(stdout).length === 0
     }
     return this.#recognize(commit)
   }
@@ -79,8 +83,11 @@ export class WorkTree {
     const isKnown = this.head === commit
     if (!isKnown && existsSync(this.#index)) copyFileSync(this.#index, index)
     const compare = isKnown ? ['read-tree', commit] : ['diff-index', '--cached', '--quiet', commit]
-    const looked = await git`git ${compare} && git update-index --ignore-submodules --refresh`.nothrow()
-    if (!looked.ok) return false
+    const looked = await git`
+      git ${compare} && { git update-index -q --ignore-submodules --refresh || true; }
+      git diff-files -z --name-only --ignore-submodules`.nothrow()
+    const changed = looked.stdout.split('\0').filter(Boolean)
+    if (!looked.ok || !changed.every(path => this.#isShared(path))) return false
     this.#link()
     renameSync(index, this.#index)
     replaceStateFile(this.#head, `${commit}\n`, true)
@@ -92,27 +99,56 @@ export class WorkTree {
   async edited(): Promise<string> {
     if (!this.isLinked()) return ''
     const { ok, stdout } = await this.#git({ GIT_OPTIONAL_LOCKS: '0' })`${status}`.nothrow()
-    return ok
-      ? listNames(
-          stdout
-            .split('\0')
-            .filter(Boolean)
-            .map(change => change.slice(3)),
-        )
-      : ''
+    return ok ? listNames(this.#readStatus(stdout).map(change => change.slice(3))) : ''
   }
 
-  /** Untracked files and folders at the top. */
-  async untracked(): Promise<string[]> {
-    const { stdout } = await this.#git()`git ls-files -z --others --directory --no-empty-directory`.nothrow()
-    return [
-      ...new Set(
-        stdout
-          .split('\0')
-          .filter(Boolean)
-          .map(path => path.replace(/(?<=\/).*/, '')),
-      ),
-    ]
+  /** The changes that git status prints. To git, files behind a link to the shared folder are deleted. */
+  #readStatus(printed: string): string[] {
+    const changes = printed.split('\0').slice(0, -1)
+    return changes.filter(change => !(change.startsWith(' D ') && this.#isShared(change.slice(3))))
+  }
+
+  /** Whether a link to the shared folder is in the place of one of a file's folders. */
+  #isShared(file: string): boolean {
+    const words = file.split('/')
+    return words.slice(1).some((_, index) => this.#isSharedLink(words.slice(0, index + 1).join('/')))
+  }
+
+  #isSharedLink(path: string): boolean {
+    const link = join(this.path, path)
+    return (this.#stat(path)?.isSymbolicLink() ?? false) && readlinkSync(link).startsWith(`${this.#shared}/`)
+  }
+
+  /**
+   * Untracked files and folders at the top.
+   *
+   * @param commit the next one: where nothing tells which files are tracked, those that it has are
+   */
+  async untracked(commit: string): Promise<string[]> {
+    const names = await this.#list(['--others', '--directory', '--no-empty-directory'], commit)
+    return [...new Set(names.map(path => path.replace(/(?<=\/).*/, '')))].filter(name => name !== '.git')
+  }
+
+  /** Tracked files at or below a path. */
+  files(path: string): Promise<string[]> {
+    return this.#list(['--cached', '--', path])
+  }
+
+  /** Untracked files below a path. */
+  others(path: string): Promise<string[]> {
+    return this.#list(['--others', '--', path])
+  }
+
+  /** Where the state is not known, the bare repository's index tells what the bash hook has checked out. */
+  async #list(args: readonly string[], commit?: string): Promise<string[]> {
+    const bareIndex = join(this.#repository, 'index')
+    const index =
+      existsSync(bareIndex) || commit === undefined ? bareIndex : join(this.#repository, 'pushlive', 'index')
+    const isKnown = this.isLinked()
+    const git = this.#git(isKnown ? {} : { GIT_DIR: this.#repository, GIT_INDEX_FILE: index })
+    if (!isKnown && index !== bareIndex) await git`git read-tree ${commit}`.nothrow()
+    const { stdout } = await git`git --literal-pathspecs ls-files -z ${args}`.nothrow()
+    return stdout.split('\0').filter(Boolean)
   }
 
   /** Whether this commit's checkout was the last to be completed. Its files may have been changed since. */
@@ -225,7 +261,7 @@ export class WorkTree {
         await start('git read-tree', this.#gated()`rm -f -- "$GIT_DIR/index" && git read-tree HEAD`)
         continue
       }
-      const changes = looked.stdout.split('\0').slice(0, -1)
+      const changes = this.#readStatus(looked.stdout)
       // What was staged by hand is taken out of the index: a file that was added is untracked again.
       const isStaged = changes.some(change => change[0] !== ' ')
       if (!isStaged || isAgain) {
@@ -272,7 +308,8 @@ export class WorkTree {
       const stat = this.#stat(folder)
       if (stat === undefined) return
       if (stat.isDirectory()) continue
-      if (!removed.has(folder) && !(mayBeLink && stat.isSymbolicLink())) found.add(folder)
+      const isLink = stat.isSymbolicLink() && (mayBeLink || this.#isSharedLink(folder))
+      if (!removed.has(folder) && !isLink) found.add(folder)
       return
     }
     const stat = this.#stat(path)

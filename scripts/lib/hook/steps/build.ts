@@ -1,4 +1,5 @@
 import type { StepContext } from '../context.ts'
+import { openSharedPaths } from '../shared-paths.ts'
 
 export const name = 'BUILDING'
 
@@ -7,4 +8,8 @@ export const touches = ({ releases }: StepContext) => (releases.isInPlace ? 'bui
 /** It has no condition: what it compiles depends on all of the code. */
 export const isNeeded = ({ plan, settings }: StepContext) => plan.build && settings.BUILD !== undefined
 
-export const run = ({ shell, settings: { BUILD = '' } }: StepContext) => shell.run(BUILD)
+export async function run(context: StepContext): Promise<void> {
+  const { shell, settings, release } = context
+  await shell.run(settings.BUILD ?? '')
+  openSharedPaths(context).linkAgain(release)
+}

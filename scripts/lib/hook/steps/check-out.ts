@@ -1,7 +1,6 @@
 import type { DeploymentContext, StepContext } from '../context.ts'
 import { withTimeKept } from '../mtime.ts'
-import { linkSharedPaths } from '../shared-paths.ts'
-import { listNames } from '../work-tree.ts'
+import { openSharedPaths } from '../shared-paths.ts'
 
 /** How many recorded commits are looked through where a folder's state is lost: the files of each are listed. */
 const mostRecords = 20
@@ -12,10 +11,12 @@ export const isNeeded = ({ plan }: StepContext) => plan.code
 
 /** Puts the commit's files into the release, and links the shared paths. */
 export async function run(context: StepContext): Promise<void> {
-  const { commit, release, releases, releaseSettings, deployment, settings } = context
+  const { commit, release, releases, releaseSettings, deployment, repository, settings } = context
   const { log, start } = deployment
   const { complete } = release.state
   if (!releases.isInPlace) release.updateState({ complete: undefined, live: undefined, database: undefined })
+  const shared = openSharedPaths(context)
+  if (!releases.isInPlace) await shared.clear(release)
   const candidates = () => findCandidateCommits(context, complete)
   const onChange = () => releases.isInPlace && deployment.markChanged('code')
   const checkOut = () => release.workTree.checkOut(commit, candidates, start, onChange)
@@ -23,11 +24,7 @@ export async function run(context: StepContext): Promise<void> {
   const isWatched = releases.isInPlace && settings.RESTART === undefined
   const watched = isWatched ? releaseSettings.PATH_TO_WSGI : undefined
   for (const note of await withTimeKept(watched, checkOut)) log.say(note)
-  if (releases.isInPlace) return
-
-  const { missing, moved } = linkSharedPaths(settings.SHARED_PATHS, release.path, releases.shared)
-  if (missing.length > 0) log.say(`NOT THERE YET IN ${releases.shared}: ${listNames(missing)}`)
-  if (moved.length > 0) log.say(`MOVED, because it is shared now: ${listNames(moved)}`)
+  await shared.link(release, commit, repository, releases.isInPlace ? [] : releases.serving()?.state.shared)
 }
 
 /**

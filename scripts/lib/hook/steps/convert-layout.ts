@@ -1,5 +1,6 @@
+import { isRollback } from '../../protocol/asks.ts'
 import type { DeploymentContext } from '../context.ts'
-import { moveSharedPaths, verifyUntracked } from '../shared-paths.ts'
+import { openSharedPaths } from '../shared-paths.ts'
 import { listNames } from '../work-tree.ts'
 
 export const isNeeded = () => true
@@ -9,18 +10,22 @@ export const isNeeded = () => true
  *
  * @throws Failure where the commit tracks what is to be shared
  */
-export async function run({ deployment, settings, repository, releases }: DeploymentContext): Promise<void> {
+export async function run(context: DeploymentContext): Promise<void> {
+  const { deployment, settings, repository, releases } = context
   const { entry, log } = deployment
-  const paths = releases.isInPlace ? [] : settings.SHARED_PATHS
-  await verifyUntracked(paths, entry.commit, repository)
+  const shared = openSharedPaths(context)
+  // What was live before is not judged by the settings of today.
+  const commit = isRollback(entry.verb) ? undefined : entry.commit
+  if (!releases.isInPlace) await shared.verify(commit, repository, releases.serving()?.path)
   const notes = releases.convertLayout()
   for (const note of notes) log.say(note)
   const serving = releases.serving()
   if (releases.isInPlace || serving === undefined) return
-  const moved = moveSharedPaths(paths, serving.path, releases.shared)
-  if (moved.length > 0) log.say(`MOVED TO ${releases.shared}, and linked: ${listNames(moved)}`)
+  await shared.takeOver(serving)
   if (notes.length === 0) return
-  const untracked = await serving.workTree.untracked()
-  const unshared = untracked.filter(path => !moved.includes(path) && path !== '__pycache__/')
+  const untracked = await serving.workTree.untracked(entry.commit)
+  const isShared = (name: string) =>
+    settings.SHARED_PATHS.some(path => path === name.replace(/\/$/, '') || path.startsWith(name))
+  const unshared = untracked.filter(name => name !== '__pycache__/' && !isShared(name))
   if (unshared.length > 0) log.say(`NOT IN THE NEXT RELEASES, unless SHARED_PATHS names them: ${listNames(unshared)}`)
 }

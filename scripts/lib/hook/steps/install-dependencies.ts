@@ -1,4 +1,5 @@
 import type { StepContext } from '../context.ts'
+import { openSharedPaths } from '../shared-paths.ts'
 
 export const name = 'INSTALLING DEPENDENCIES'
 
@@ -6,8 +7,11 @@ export const touches = ({ releases }: StepContext) => (releases.isInPlace ? 'dep
 
 export const isNeeded = ({ plan, settings }: StepContext) => plan.dependencies && settings.INSTALL_DEPS !== ''
 
-export async function run({ shell, settings, release, commit, deployment }: StepContext): Promise<void> {
+export async function run(context: StepContext): Promise<void> {
+  const { shell, settings, release, commit, deployment } = context
   release.updateState({ installed: undefined })
   await shell.run(settings.INSTALL_DEPS)
+  // It may have cleaned the work tree: a migration must not find another SQLite file than the one that serves.
+  openSharedPaths(context).linkAgain(release)
   release.updateState({ installed: { commit, settingsFile: deployment.entry.settingsFile } })
 }

@@ -1,4 +1,5 @@
 import type { StepContext } from '../context.ts'
+import { openSharedPaths } from '../shared-paths.ts'
 import { isInRelease, touchWsgi } from '../wsgi.ts'
 
 export const name = ({ release }: StepContext) => `SWITCHING TO RELEASE ${release.number}`
@@ -11,9 +12,13 @@ export const isNeeded = ({ releases, release }: StepContext) =>
  * that watches the file; and the release is synced to the disk before, so that a power cut leaves no half of it.
  */
 export async function run(context: StepContext): Promise<void> {
-  const { commit, release, releases, releaseSettings, settings, shell, deployment } = context
+  const { commit, plan, release, releases, releaseSettings, repository, settings, shell, deployment } = context
   const { RESTART, PATH_TO_WSGI } = releaseSettings
   const { previous } = deployment.entry
+  // What served is put back as it is.
+  if (plan.code || !plan.isRestore) {
+    await openSharedPaths(context).restore(release, commit, repository, plan.code)
+  }
   release.updateState({ complete: commit }, true)
   const serving = releases.serving()
   // Where RESTART tells the server, no server has to notice another second.

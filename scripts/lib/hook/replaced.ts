@@ -1,0 +1,55 @@
+import { cpSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** How many deployments' folders are kept. */
+const mostFolders = 10
+
+/**
+ * Where people find what was moved out of the way in releases and in the shared folder: in a folder for each deployment
+ * that moved something. The newest of them are kept.
+ */
+export class Replaced {
+  readonly #folder: string
+  readonly #current: string
+  readonly #say: (note: string) => void
+
+  /** @param current the name of this deployment's folder, which is greater than that of those before */
+  constructor(folder: string, current: string, say: (note: string) => void) {
+    this.#folder = folder
+    this.#current = current
+    this.#say = say
+  }
+
+  /** Moves a file or folder there. @returns where it is now */
+  take(path: string, name: string): string {
+    const wanted = join(this.#folder, this.#current, name)
+    mkdirSync(dirname(this.#folder), { recursive: true })
+    // It may have been a secret.
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+    mkdirSync(dirname(wanted), { recursive: true })
+    let place = wanted
+    for (let number = 2; lstatSync(place, { throwIfNoEntry: false }); number++) place = `${wanted}.${number}`
+    try {
+      renameSync(path, place)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+      cpSync(path, place, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+      rmSync(path, { recursive: true })
+    }
+    this.#removeOldest()
+    return place
+  }
+
+  #removeOldest(): void {
+    const names = readdirSync(this.#folder).sort()
+    for (const name of names.slice(0, Math.max(0, names.length - mostFolders))) {
+      const folder = join(this.#folder, name)
+      try {
+        rmSync(folder, { recursive: true })
+        this.#say(`REMOVED, because only the newest ${mostFolders} are kept: ${folder}`)
+      } catch (error) {
+        this.#say(`CANNOT BE REMOVED: ${folder} (${String(error)})`)
+      }
+    }
+  }
+}
