@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import { places, shared } from './commits.ts'
@@ -12,16 +12,23 @@ interface Workplace {
   readonly workTree: string
   /** The file that the hook sources before it runs. */
   readonly clock: string
-  readonly port: string
+  /** The application's and its manager's. */
+  readonly ports: { readonly application: string; readonly manager: string }
   readonly releases: boolean
   readonly env: NodeJS.ProcessEnv
   read(ref: string): Promise<string | undefined>
+  branch(): string
+  /** Renames the branch in all clones and in the hook's settings. */
+  renameBranch(): Promise<void>
 }
 
 /** What people do on the server besides deploying, and what git and the clock do there. */
-export function newHandWork({ repository, workTree, clock, port, releases, env, read }: Workplace) {
+export function newHandWork({ repository, workTree, clock, ports, releases, env, read, ...server }: Workplace) {
   const untracked = new Map<string, string>()
   const edited = new Map<string, string>()
+  const uploads = new Set<string>()
+  const dotenv = join(workTree, '.env')
+  let dotenvWritten: string | undefined
 
   async function workByHand(work: Work, place: number) {
     const isThere = existsSync(workTree) && statSync(workTree).isDirectory()
@@ -45,15 +52,22 @@ export function newHandWork({ repository, workTree, clock, port, releases, env, 
       for (const name of readdirSync(workTree)) rmSync(join(workTree, name), { recursive: true })
     }
     if (work === 'the application stops to serve') {
-      await fetch(`http://127.0.0.1:${port}/ill`, { method: 'POST' })
+      await fetch(`http://127.0.0.1:${ports.manager}/ill/`, { method: 'POST' })
       return
+    }
+    if (work === 'rename the branch') return server.renameBranch()
+    if (work === 'edit the .env in place' && existsSync(dotenv)) writeFileSync(dotenv, newDotenv())
+    if (work === 'edit the .env by rename' && existsSync(dotenv)) {
+      // As sed -i and most editors do.
+      writeFileSync(`${dotenv}.new`, newDotenv())
+      renameSync(`${dotenv}.new`, dotenv)
     }
     if (!isThere) return
     const git = zx({ env, cwd: workTree, quiet: true, nothrow: true })
     if (work === 'check out an older commit' || work === 'check out the branch') {
       edited.clear()
       await (work === 'check out the branch'
-        ? git`git checkout --force main`
+        ? git`git checkout --force ${server.branch()}`
         : git`git checkout --force --detach HEAD~1`)
     }
     if (work === 'stage a change') {
@@ -68,9 +82,27 @@ export function newHandWork({ repository, workTree, clock, port, releases, env, 
     rmSync(workTree)
   }
 
+  /** What lies in a shared folder is not lost with the work tree. */
   function forgetWorkTree() {
     untracked.clear()
     edited.clear()
+    if (!releases) uploads.clear()
+    dotenvWritten = releases ? contentOf(join(`${workTree}.releases/shared/.env`)) : undefined
+  }
+
+  const newDotenv = () => {
+    dotenvWritten = `SECRET=${Math.random()}\n`
+    return dotenvWritten
+  }
+
+  /** Somebody uploads a file to the application, and whoever has set it up has written its .env. */
+  async function use() {
+    const isThere = existsSync(workTree) && statSync(workTree).isDirectory()
+    if (!isThere || (releases && !existsSync(join(workTree, dirname(shared.untracked))))) return
+    const name = `${uploads.size + 1}-${Math.random().toString().slice(2, 8)}`
+    const { ok } = await fetch(`http://127.0.0.1:${ports.application}/${name}`, { method: 'POST' })
+    if (ok) uploads.add(name)
+    if (dotenvWritten === undefined) writeFileSync(dotenv, newDotenv())
   }
 
   function makeUntracked(path: string) {
@@ -94,9 +126,9 @@ export function newHandWork({ repository, workTree, clock, port, releases, env, 
   async function keepHouse(what: Housekeeping) {
     const git = zx({ env, cwd: repository, quiet: true, nothrow: true })
     if (what === 'a stale ask') {
-      const tip = await read('refs/heads/main')
+      const tip = await read(`refs/heads/${server.branch()}`)
       // The second one is a request of 0.1.0.
-      for (const ref of [`refs/deploy-ask/main/deploy-${tip}-00000000`, 'refs/deploy-request/main']) {
+      for (const ref of [`refs/deploy-ask/${server.branch()}/deploy-${tip}-00000000`, 'refs/deploy-request/main']) {
         if (tip) await git`git update-ref ${ref} ${tip}`
       }
     } else if (what === 'stale locks of the work tree') {
@@ -118,6 +150,11 @@ export function newHandWork({ repository, workTree, clock, port, releases, env, 
   return {
     untracked,
     edited,
+    /** The names of what was uploaded. */
+    uploads,
+    /** What the application's .env has to be. */
+    dotenv: () => dotenvWritten,
+    use,
     /** Edits of tracked files that are still there. */
     editsThere: () => [...edited].flatMap(([path, text]) => (contentOf(join(workTree, path)) === text ? [path] : [])),
     workByHand,

@@ -41,6 +41,8 @@ export function newCommits({ folder, origin, clones, env }: Clones) {
   const commits: Commit[] = []
   const heads: (Commit | undefined)[] = clones.map(() => undefined)
   let trunk: Commit | undefined
+  let branch = 'main'
+  let renamed = 0
 
   /** Makes a commit and gives it to a clone. */
   async function commit(clone: number, options: CommitOptions): Promise<Commit> {
@@ -51,10 +53,24 @@ export function newCommits({ folder, origin, clones, env }: Clones) {
     files.set('version.txt', text(`${number} of ${folder}\n`))
     const inherited = (name: string) => (options.newDependencies ? undefined : parent?.files.get(name))
     files.set('deps.txt', inherited('deps.txt') ?? text(`dependencies of ${number}\n`))
-    files.set('migration.txt', inherited('migration.txt') ?? text(`migration-${number}\n`))
+    for (const name of migrationsOf(parent)) files.set(`migrations/${name}`, text(''))
+    if (parent === undefined || options.newDependencies) {
+      for (const head of ['a', 'b'])
+        files.set(`migrations/migration-${String(number).padStart(4, '0')}${head}`, text(''))
+    }
     const [, failing = ''] = /^fails (.*)$/.exec(options.kind) ?? []
-    const { slow = '', daemon = '', noise } = options
-    files.set('recipe', text(`fail=${failing}\nslow=${slow}\ndaemon=${daemon}\nnoise=${noise ? 'yes' : ''}\n`))
+    const { slow = '', daemon = '', noise, habit = '' } = options
+    const recipe = { fail: failing, slow, daemon, noise: noise ? 'yes' : '', habit }
+    files.set(
+      'recipe',
+      text(
+        Object.entries(recipe)
+          .map(([name, value]) => `${name}=${value}\n`)
+          .join(''),
+      ),
+    )
+    // An install may rewrite it.
+    files.set('lock.txt', text('as committed\n'))
     files.set('docs/a.txt', text('the same in all commits\n'))
     files.set('bin/tool', { mode: '100755', content: `#!/bin/sh\necho ${number}\n` })
     files.set('link', { mode: '120000', content: number % 2 ? 'docs' : 'bin/tool' })
@@ -92,11 +108,23 @@ export function newCommits({ folder, origin, clones, env }: Clones) {
   }
 
   async function give(clone: number, commit: Commit) {
-    await $`git --git-dir=${clones[clone]}/.git update-ref refs/heads/main ${commit.id}`
+    await $`git --git-dir=${clones[clone]}/.git update-ref refs/heads/${branch} ${commit.id}`
     heads[clone] = commit
   }
 
-  return { commits, heads, trunk: () => trunk, commit, give }
+  /** Renames the branch in all clones, to a name that it never had. */
+  async function renameBranch() {
+    branch = `main-${++renamed}`
+    for (const [clone, commit] of heads.entries()) if (commit) await give(clone, commit)
+  }
+
+  return { commits, heads, trunk: () => trunk, branch: () => branch, commit, give, renameBranch }
+}
+
+/** The names of a commit's migrations, in order. */
+export function migrationsOf(commit: Commit | undefined): string[] {
+  const paths = [...(commit?.files.keys() ?? [])].filter(path => path.startsWith('migrations/'))
+  return paths.map(path => path.slice('migrations/'.length)).sort()
 }
 
 /** Whether a commit is another one, or contains it. */

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { leftOut } from './left-out.ts'
 
 /** The parts of a history. Each has a meaning in any state, so that any of them can be left out. */
 export type Action =
@@ -11,6 +12,8 @@ export interface Run {
   readonly do: 'run'
   readonly calls: readonly Call[]
   readonly fault: Fault | undefined
+  /** What is wrong during the calls, and not when they are repeated. */
+  readonly trouble: Trouble | undefined
   /** How far the server's clock is wrong meanwhile; after another run, this sets it forward or back. */
   readonly hoursAhead: number
   /** Whether all calls run once more without the fault: a job is run again, or a rollback did not go far enough. */
@@ -48,11 +51,23 @@ export interface CommitOptions {
   readonly slow: Step | undefined
   readonly daemon: Step | undefined
   readonly noise: boolean
+  /** What its install does to the work tree. With RELEASES=1 none cleans it, because the user's files lie there. */
+  readonly habit: (typeof habits)[number] | undefined
   /** Which of the untracked paths it collides with. */
   readonly place: number
 }
 
 export type Step = 'install' | 'upgrade' | 'restart'
+
+export const habits = ['rewrites', 'cleans'] as const
+
+/** None of these is a failure of a command: RESTART and INSTALL_DEPS exit with 0. */
+export const troubles = [
+  'the server does not follow',
+  'a dependency has broken',
+  'a migration cannot be undone',
+] as const
+export type Trouble = (typeof troubles)[number]
 
 /** The hook's lines from which a fault's moment is counted. */
 export const moments = [
@@ -106,6 +121,9 @@ export const works = [
   'check out the branch',
   'stage a change',
   'the application stops to serve',
+  'edit the .env in place',
+  'edit the .env by rename',
+  'rename the branch',
 ] as const
 export type Work = (typeof works)[number]
 
@@ -122,6 +140,8 @@ export const housekeepings = [
   'stale locks of refs',
 ] as const
 export type Housekeeping = (typeof housekeepings)[number]
+
+const without = <T extends string>(all: readonly T[]) => all.filter(each => !leftOut.has(each))
 
 // The first of each list is what a failure shrinks to.
 const step = fc.constantFrom<Step>('install', 'upgrade', 'restart')
@@ -140,6 +160,7 @@ const commit: fc.Arbitrary<CommitOptions> = fc.record({
   slow: fc.option(step, { nil: undefined, freq: 2 }),
   daemon: fc.oneof({ arbitrary: fc.constant(undefined), weight: 3 }, { arbitrary: step, weight: 1 }),
   noise: fc.boolean(),
+  habit: fc.constantFrom(undefined, undefined, ...without(habits)),
   place,
 })
 
@@ -172,6 +193,10 @@ const run = fc.record({
     { arbitrary: fc.array(call, { minLength: 1, maxLength: 4 }), weight: 1 },
   ),
   fault: fc.oneof({ arbitrary: fc.constant(undefined), weight: 3 }, { arbitrary: fault, weight: 2 }),
+  trouble: fc.oneof(
+    { arbitrary: fc.constant(undefined), weight: 4 },
+    { arbitrary: fc.constantFrom(undefined, ...without(troubles)), weight: 2 },
+  ),
   hoursAhead: fc.oneof(
     { arbitrary: fc.constant(0), weight: 2 },
     { arbitrary: fc.constantFrom(1, -1, 48, -48), weight: 1 },
@@ -186,7 +211,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       do: fc.constant('work by hand' as const),
       work: fc.oneof(
         { arbitrary: fc.constant('untracked file' as const), weight: 1 },
-        { arbitrary: fc.constantFrom(...works), weight: 2 },
+        { arbitrary: fc.constantFrom(...without(works)), weight: 2 },
       ),
       place,
     }),
@@ -215,16 +240,33 @@ export interface History {
   readonly ifChanged: boolean
   /** RELEASES=3. */
   readonly releases: boolean
+  /** Whether the application is asked for its health, and whether it then names the commit that it runs. */
+  readonly health: (typeof healths)[number]
+  /** Whether the database has two heads. */
+  readonly twoHeads: boolean
+  /** Whether a bash hook has deployed the first commit. */
+  readonly bash: boolean
   /** How many good commits are deployed before anything else, so that there is something to go back to. */
   readonly live: number
   readonly actions: readonly Action[]
 }
+
+export const healths = ['is checked', 'names the commit', 'is not checked'] as const
+
+const unless = <T>(what: string, arbitrary: fc.Arbitrary<T>, otherwise: T) =>
+  leftOut.has(what) ? fc.constant(otherwise) : arbitrary
 
 /** @param maxLength of how many actions at most */
 export const histories = (maxLength: number): fc.Arbitrary<History> =>
   fc.record({
     ifChanged: fc.boolean(),
     releases: fc.boolean(),
+    health: fc.oneof(
+      { arbitrary: fc.constant('is checked' as const), weight: 2 },
+      { arbitrary: fc.constantFrom(...without(healths)), weight: 1 },
+    ),
+    twoHeads: unless('two heads', fc.boolean(), false),
+    bash: unless('a bash hook', fc.oneof({ arbitrary: fc.constant(false), weight: 2 }, fc.boolean()), false),
     live: fc.oneof({ arbitrary: fc.constantFrom(1, 3), weight: 5 }, { arbitrary: fc.nat(3), weight: 1 }),
     actions: fc.array(action, { minLength: 1, maxLength, size: 'max' }),
   })

@@ -20,9 +20,10 @@ import { program } from '../lib/programs.ts'
 import { environmentOf } from '../lib/site.ts'
 import type { Sshd } from '../lib/sshd.ts'
 import { newHandWork } from './by-hand.ts'
-import { newCommits, shared } from './commits.ts'
+import { type Commit, newCommits, shared } from './commits.ts'
 import { newFaults } from './faults.ts'
 import { contentOf, filesIn } from './files.ts'
+import type { History, Trouble } from './history.ts'
 import { newLooks } from './look.ts'
 
 const isRoot = userInfo().uid === 0
@@ -39,14 +40,18 @@ export interface Ended {
 
 export type Server = Awaited<ReturnType<typeof newServer>>
 
+interface Setup extends Partial<Omit<History, 'live' | 'actions'>> {
+  /** How many clones there are. */
+  readonly pushers?: number
+}
+
 /**
  * A bare repository with the hook, a work tree, an application that serves it, and clones whose commits are known here
- * file by file, so that git need not be asked what has to be there.
- *
- * @param ifChanged whether INSTALL_DEPS_IF_CHANGED and UPGRADE_DB_IF_CHANGED are set
- * @param releases whether RELEASES is 3; then only the shared path keeps what is put there by hand
+ * file by file, so that git need not be asked what has to be there. With releases only the shared path keeps what is put
+ * there by hand.
  */
-export async function newServer(sshd: Sshd, key: string, { ifChanged = false, releases = false, pushers = 3 } = {}) {
+export async function newServer(sshd: Sshd, key: string, setup: Setup = {}) {
+  const { ifChanged = false, releases = false, health = 'is checked', twoHeads, pushers = 3 } = setup
   const folder = mkdtempSync(join(tmpdir(), 'torture-'))
   const disks = { repository: join(folder, 'repository'), workTree: join(folder, 'tree') }
   const repository = join(disks.repository, 'app.git')
@@ -61,16 +66,18 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
   const $ = zx({ env, quiet: true })
   for (const path of [...Object.values(disks), home, temporary, ...clones]) mkdirSync(path, { recursive: true })
   if (isRoot) for (const path of Object.values(disks)) await $`mount -t tmpfs -o size=32m torture ${path}`
-  for (const file of ['steps', 'overlaps', 'busy', 'clock']) writeFileSync(join(folder, file), '')
+  const emptyFiles = ['steps', 'overlaps', 'busy', 'clock', 'database', ...(twoHeads ? ['two-heads'] : [])]
+  for (const file of emptyFiles) writeFileSync(join(folder, file), '')
   writeFileSync(join(folder, 'daemon'), daemonSeconds)
-  writeFileSync(join(folder, 'database'), 'empty\n')
 
   const app = spawn('setpriv', [
     ...['--pdeathsig', 'KILL', python, '-S', '-E', join(import.meta.dirname, 'app.py')],
-    ...[folder, workTree],
+    ...[folder, workTree, ...(health === 'names the commit' ? ['names'] : [])],
   ])
-  const port = await new Promise<string>(resolve => createInterface({ input: app.stdout }).once('line', resolve))
-  writeFileSync(join(folder, 'port'), port)
+  const printed = await new Promise<string>(resolve => createInterface({ input: app.stdout }).once('line', resolve))
+  const [application = '', manager = ''] = printed.split(' ')
+  const ports = { application, manager }
+  writeFileSync(join(folder, 'manager'), manager)
 
   cpSync(await installed(), repository, { recursive: true })
   await $`git init --quiet --bare --initial-branch=main ${origin}`
@@ -79,18 +86,19 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
     writeFileSync(join(clone, '.git/objects/info/alternates'), `${origin}/objects\n`)
   }
   const step = (name: string) => `bash '${join(import.meta.dirname, 'step.sh')}' '${folder}' ${name}`
-  const settings = Object.entries({
-    BRANCH_NAME: 'main',
+  const commits = newCommits({ folder, origin, clones, env })
+  const settings = () => ({
+    BRANCH_NAME: commits.branch(),
     PATH_TO_GIT_WORK_TREE: workTree,
     INSTALL_DEPS: step('install'),
     UPGRADE_DB: step('upgrade'),
-    DB_REVISION: `tail -n 1 '${join(folder, 'database')}'`,
+    DB_REVISION: step('revision'),
     DOWNGRADE_DB: step('downgrade'),
     RESTART: step('restart'),
-    HEALTH_CHECK_URL: `http://127.0.0.1:${port}/health`,
+    HEALTH_CHECK_URL: health === 'is not checked' ? '' : `http://127.0.0.1:${application}/health`,
     HEALTH_CHECK_TIMEOUT: '1',
-    ...(releases && { RELEASES: '3', SHARED_PATHS: dirname(shared.untracked) }),
-    ...(ifChanged && { INSTALL_DEPS_IF_CHANGED: 'deps.txt', UPGRADE_DB_IF_CHANGED: 'migration.txt' }),
+    ...(releases && { RELEASES: '3', SHARED_PATHS: `${dirname(shared.untracked)} .env` }),
+    ...(ifChanged && { INSTALL_DEPS_IF_CHANGED: 'deps.txt', UPGRADE_DB_IF_CHANGED: 'migrations' }),
   })
   const settingsFile = join(repository, '.env')
   const hook = join(repository, 'hooks/post-receive')
@@ -102,7 +110,8 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
     // Not the binary itself, because it would be a hundred megabytes for each history.
     const lines = ['#!/bin/sh', `. '${clock}'`, `exec '${program('post-receive').join("' '")}' "$@"`, '']
     replace(hook, lines.join('\n'), 0o755)
-    replace(settingsFile, settings.map(([name, value]) => `${name}="${value}"\n`).join(''), 0o600)
+    const texts = Object.entries(settings()).map(([name, value]) => `${name}="${value}"\n`)
+    replace(settingsFile, texts.join(''), 0o600)
   }
 
   function replace(file: string, content: string, mode: number) {
@@ -119,7 +128,7 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
     const deployEnv = {
       ...env,
       STAGING_REMOTE_REPO: `ssh://${sshd.user}@${sshd.host}:${sshd.port}${repository}`,
-      BRANCH_NAME: 'main',
+      BRANCH_NAME: commits.branch(),
       SSH_DEPLOYMENT_KEY: key,
       KNOWN_DEPLOYMENT_HOSTS: sshd.knownHosts,
     }
@@ -151,10 +160,11 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
   // A killed deploy's shared connection ends itself, a minute later.
   const isAbandoned = ({ command }: Process) => faults.isDeployKilled() && command.includes('ControlPersist=60')
 
-  /** All but the application. */
+  /** All but the application and its manager. */
   const own = () =>
     processes().filter(
-      ({ pid, cwd, command }) => pid !== app.pid && (cwd.startsWith(`${folder}/`) || command.includes(folder)),
+      ({ pid, parent, cwd, command }) =>
+        pid !== app.pid && parent !== app.pid && (cwd.startsWith(`${folder}/`) || command.includes(folder)),
     )
 
   const describeProcesses = (list: readonly Process[]) =>
@@ -176,8 +186,12 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
     return found.ok ? found.stdout.trim() : undefined
   }
 
-  const commits = newCommits({ folder, origin, clones, env })
-  const byHand = newHandWork({ repository, workTree, clock, port, releases, env, read })
+  async function renameBranch() {
+    await commits.renameBranch()
+    place()
+  }
+  const { branch } = commits
+  const byHand = newHandWork({ repository, workTree, clock, ports, releases, env, read, branch, renameBranch })
   const faults = newFaults({
     disks,
     repository,
@@ -192,10 +206,31 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
     place,
   })
   const looks = newLooks({
-    ...{ folder, disks, workTree, port, releases },
+    ...{ disks, workTree, ports, releases, ifChanged },
+    ...byHand,
     commits: commits.commits,
-    untracked: byHand.untracked,
   })
+
+  function setTrouble(trouble: Trouble | undefined) {
+    const files: Record<Trouble, string> = {
+      'the server does not follow': 'stays',
+      'a dependency has broken': 'broken',
+      'a migration cannot be undone': 'irreversible',
+    }
+    for (const file of Object.values(files)) rmSync(join(folder, file), { force: true })
+    if (trouble) writeFileSync(join(folder, files[trouble]), '')
+  }
+
+  /** What the seed's bash hook does. */
+  async function deployByBash(commit: Commit) {
+    const git = zx({ env: { ...env, GIT_DIR: repository, GIT_WORK_TREE: workTree }, quiet: true })
+    mkdirSync(workTree)
+    const ref = `refs/heads/c${commits.commits.indexOf(commit) + 1}:refs/heads/${branch()}`
+    await $`git --git-dir=${repository} fetch --quiet ${origin} ${ref}`
+    await git`git checkout --quiet --force ${branch()}`
+    const inWorkTree = zx({ env: { ...env, DEPLOY_COMMIT: commit.id }, cwd: workTree, quiet: true })
+    for (const name of ['install', 'upgrade', 'restart']) await inWorkTree`bash -c ${step(name)}`
+  }
 
   const lines = (name: string) => readFileSync(join(folder, name), 'utf8').split('\n').filter(Boolean)
 
@@ -211,9 +246,12 @@ export async function newServer(sshd: Sshd, key: string, { ifChanged = false, re
     /** The steps that have begun so far. */
     steps: () => lines('steps'),
     overlaps: () => lines('overlaps'),
-    /** The migration that the database is at. */
-    database: () => lines('database').at(-1),
-    branch: () => read('refs/heads/main'),
+    tip: () => read(`refs/heads/${branch()}`),
+    setTrouble,
+    deployByBash,
+    isChecked: health !== 'is not checked',
+    namesCommit: health === 'names the commit',
+    hasReleases: releases,
     async asksLeft() {
       const asks = await $`git --git-dir=${repository} for-each-ref --format='%(refname)' 'refs/deploy-*'`
       return asks.stdout.split('\n').filter(Boolean)

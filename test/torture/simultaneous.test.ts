@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { newKeyPair, startSshd } from '../lib/sshd.ts'
 import { type Commit, contains } from './commits.ts'
-import { plainCommit } from './promise.ts'
+import { plainCommit } from './live.ts'
 import { newServer } from './server.ts'
 
 const rounds = Number(process.env.PUSHLIVE_ROUNDS ?? 2)

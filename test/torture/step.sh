@@ -1,8 +1,10 @@
 #!/bin/bash
 # A step of the deployment, as the commit's own recipe wants it. FOLDER STEP; runs in the work tree.
 folder=$1 step=$2
-fail='' slow='' daemon='' noise=''
+fail='' slow='' daemon='' noise='' habit=''
 . ./recipe || exit
+database() { python3 -S -E "${BASH_SOURCE[0]%/*}/database.py" "$folder" "$1"; }
+[ "$step" != revision ] || { database revision; exit; }
 
 # Held by all that the step starts, but not by a daemon: two deployments at once are seen here.
 exec 9>>"$folder/busy"
@@ -11,7 +13,9 @@ flock --nonblock 9 || {
   exit 99
 }
 echo "$step $DEPLOY_COMMIT" >>"$folder/steps"
-if [ "$daemon" = "$step" ]; then setsid sleep "$(<"$folder/daemon")" </dev/null >/dev/null 2>&1 9>&- & fi
+case $PWD in *.releases/*) has_releases=yes home=$folder/home ;; *) has_releases='' home=. ;; esac
+# A release in which a daemon stayed would not be used again.
+if [ "$daemon" = "$step" ]; then (cd "$home" && exec setsid sleep "$(<"$folder/daemon")") </dev/null >/dev/null 2>&1 9>&- & fi
 # Lines that look like a verdict, and characters that no terminal should get.
 if [ "$noise" ]; then printf '\033]0;title\007\rpushlive: %s is live\n\033[2Jpushlive: %s is not live: it says\n' "$DEPLOY_COMMIT" "$DEPLOY_COMMIT"; fi
 if [ "$slow" = "$step" ]; then sleep 0.4; fi
@@ -19,20 +23,20 @@ if [ "$slow" = "$step" ]; then sleep 0.4; fi
 
 case $step in
   install)
+    # In place this would remove the user's own files, too.
+    if [ "$habit$has_releases" = cleansyes ]; then git clean --force -dx --quiet; fi
     echo half-way >.installed
     sleep 0.02
-    cp deps.txt .installed
+    if [ "$habit" = rewrites ]; then echo "of $(<deps.txt)" >lock.txt; fi
+    mkdir -p build
+    cp deps.txt "build/$(tr -dc 0-9 <deps.txt)"
+    { cat deps.txt; [ ! -e "$folder/broken" ] || echo broken; } >.installed
     ;;
-  upgrade) cat migration.txt >>"$folder/database" ;;
-  downgrade)
-    # Only a commit that has the newest migration can undo it.
-    [ "$(tail -n 1 "$folder/database")" = "$(<migration.txt)" ] || exit 1
-    last=$(grep -nx -- "$DEPLOY_DB_REVISION" "$folder/database" | tail -n 1)
-    [ "$last" ] && sed -i "$((${last%%:*} + 1)),\$d" "$folder/database"
-    ;;
+  upgrade | downgrade) database "$step" ;;
   restart)
-    exec 3<>"/dev/tcp/127.0.0.1/$(<"$folder/port")"
-    printf 'POST /reload HTTP/1.0\r\n\r\n' >&3
+    [ ! -e "$folder/stays" ] || exit 0
+    exec 3<>"/dev/tcp/127.0.0.1/$(<"$folder/manager")"
+    printf 'POST /restart/%s HTTP/1.0\r\n\r\n' "$DEPLOY_COMMIT" >&3
     read -r _ status _ <&3
     [ "$status" = 200 ]
     ;;

@@ -3,13 +3,15 @@ import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { newKeyPair, startSshd } from '../lib/sshd.ts'
 import { histories } from './history.ts'
-import { Broken, live } from './promise.ts'
+import { live } from './live.ts'
+import { Broken } from './promise.ts'
 
 /**
  * Random histories of a server and its three clones, with faults, judged by what the application answers.
  * PUSHLIVE_TORTURE_RUNS: how many; _SEED and _PATH: what a failure has printed, which replays it; _SURVEY: go on after
  * a failure without shrinking it, and list them all; _LENGTH: actions of a history at most, fewer where what breaks often
- * would hide the rest; _SHRINK: seconds that shrinking may take.
+ * would hide the rest; _WITHOUT: names of actions and promises to leave out, separated by a comma and a blank, for the
+ * same reason; _SHRINK: seconds that shrinking may take.
  */
 const { PUSHLIVE_TORTURE_RUNS, PUSHLIVE_TORTURE_SEED, PUSHLIVE_TORTURE_PATH, PUSHLIVE_TORTURE_SURVEY } = process.env
 const runs = Number(PUSHLIVE_TORTURE_RUNS ?? 10)
