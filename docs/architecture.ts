@@ -56,8 +56,8 @@ function listSteps(): string {
     const source = readFileSync(join(root, 'scripts', file), 'utf8')
     const [, title = ''] =
       /(?:^export (?:const|function) name\b.*?|\bbegin\()['`]([A-Z][A-Z ]+[A-Z])/ms.exec(source) ?? []
-    const parts = source.matchAll(/(?:\btouches\b.*|\bmarkChanged\()'([a-z]+)'/g)
-    const touches = [...parts].map(([, part]) => part).join(', ')
+    const marked = [...source.matchAll(/\btouches\b.*|\bmarkChanged\(.*/g)].join('')
+    const touches = [...marked.matchAll(/'([a-z]+)'/g)].map(([, part]) => part).join(', ')
     return `| [${name}](../scripts/${file}) | ${title} | ${touches} |\n`
   })
   return `| step | is announced as | touches |\n|---|---|---|\n${rows.join('')}`

@@ -161,7 +161,7 @@ async function fail(error: unknown, context: DeploymentContext): Promise<void> {
 async function restore(context: DeploymentContext): Promise<string> {
   const { deployment, repository, settings } = context
   const { entry, log, stepName, hasTakenDatabaseBack } = deployment
-  const { previous, commit, touched } = entry
+  const { served, previous = served?.folder, commit, touched } = entry
   const { name: recording } = await import('./lib/hook/steps/record.ts')
   const state = stepName === recording ? `: ${commit} runs, but is not recorded` : ''
   if (isConsistent(touched) && !touched.database) {
@@ -174,7 +174,7 @@ async function restore(context: DeploymentContext): Promise<string> {
       deployment.shutdown = undefined
       log.say(formatAnnouncement(`PUTTING BACK THE PREVIOUS CODE (${previous})`))
       const { planRestore } = await import('./lib/hook/plan.ts')
-      await walk(steps, await planRestore(previous, context))
+      await walk(steps, await planRestore(context))
       entry.touched = touched.database && !hasTakenDatabaseBack ? { database: true } : {}
       back = `The previous code (${previous}) is back in place.`
     } catch (error) {

@@ -7,9 +7,17 @@ import { formatInstant } from './times.ts'
 
 export function formatStatus(history: readonly DeploymentRecord[]): string {
   const { live, failed } = summarize(history)
-  const lines = [live ? `live    ${formatDeployment(live)}` : 'Nothing was ever live.']
+  const before = formatBefore(history)
+  const lines = live ? [`live    ${formatDeployment(live)}`] : before
+  if (lines.length === 0) lines.push('Nothing was ever live.')
   if (failed) lines.push(`failed  ${formatDeployment(failed)}`)
   return [...lines, ...formatKept(history)].join('\n')
+}
+
+/** What serves while no deployment has succeeded yet: the hook has found it there. */
+export function formatBefore(history: readonly DeploymentRecord[]): string[] {
+  const previous = history.some(({ live }) => live) ? undefined : history[0]?.previous
+  return previous === undefined ? [] : [`live    ${flatten(String(previous))}  as before the first deployment`]
 }
 
 /** The releases that a rollback can switch to, a line each. */

@@ -3,7 +3,7 @@ import type { DeploymentRecord } from '../protocol/record.ts'
 import { exitCode } from '../shared/program.ts'
 import { findNamedCommit, type Session } from './clone.ts'
 import { readCommits, readHistory, summarize } from './history.ts'
-import { formatHistory, formatKept, formatStatus } from './history-text.ts'
+import { formatBefore, formatHistory, formatKept, formatStatus } from './history-text.ts'
 import { printJson } from './json.ts'
 import { readLog } from './logs.ts'
 
@@ -14,7 +14,8 @@ export async function showStatus(session: Session): Promise<number> {
   if (session.options.json) printJson(summary)
   else if (process.stdout.isTTY) {
     const shown = [summary.live, summary.failed].filter(record => record !== undefined)
-    console.log([await formatForTerminal(session, shown, summary.live), ...formatKept(records)].join('\n'))
+    const deployments = await formatForTerminal(session, shown, summary.live)
+    console.log([...formatBefore(records), deployments, ...formatKept(records)].join('\n'))
   } else console.log(formatStatus(records))
   return exitCode.live
 }

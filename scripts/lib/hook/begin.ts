@@ -3,8 +3,10 @@ import { isRollback } from '../protocol/asks.ts'
 import { formatAnnouncement } from '../protocol/steps.ts'
 import type { Context } from './context.ts'
 import { Deployment } from './deployment.ts'
+import { allButDatabase } from './journal.ts'
 import { DeploymentLog, logFolder } from './log.ts'
 import { identifyProcess } from './processes.ts'
+import { findServed } from './served.ts'
 import { identifySettings } from './settings.ts'
 
 /**
@@ -14,7 +16,8 @@ import { identifySettings } from './settings.ts'
  */
 export async function beginDeployment(commit: string, context: Context): Promise<Deployment> {
   const { ask, object, last, refs, repository, journal, relay } = context
-  const previous = refs.live
+  const served = await findServed(context)
+  const previous = served?.commit
   const origin = await repository.origin(object)
   const started = Date.now()
   const log = new DeploymentLog(logFolder(repository.gitDir), new Date(started), commit, relay)
@@ -26,10 +29,11 @@ export async function beginDeployment(commit: string, context: Context): Promise
   const shutdown = new AbortController()
   process.on('SIGTERM', () => shutdown.abort())
   // Without a last deployment in the journal, anything may have been changed since the live one.
-  const unknown = previous === undefined ? {} : { code: true, dependencies: true, build: true, application: true }
+  const unknown = refs.live === undefined ? {} : Object.fromEntries(allButDatabase.map(part => [part, true]))
   const entry = {
     number: (last?.number ?? 0) + 1,
     commit,
+    served,
     previous,
     verb: ask.verb,
     isToPrevious,

@@ -57,8 +57,8 @@ export class Deployment {
     }
   }
 
-  markChanged(part: Part): void {
-    this.entry.touched[part] = true
+  markChanged(...parts: Part[]): void {
+    for (const part of parts) this.entry.touched[part] = true
     this.#journal.write(this.entry)
   }
 

@@ -37,7 +37,7 @@ export async function findAnswer(context: Context): Promise<Answer> {
           : `${ask.commit} is no commit of this repository; deploy history lists what was live`,
       )
     }
-    const wasLive = records.some(record => record.live && record.commit === commit)
+    const wasLive = records.some(record => record.previous === commit || (record.live && record.commit === commit))
     if (!wasLive && !(refs.tip && (await repository.contains(refs.tip, commit)))) {
       return notLive(`${commit} was never live, and is not on ${branch}: a rollback goes to nothing else`)
     }

@@ -16,9 +16,21 @@ export interface Touched {
 
 export type Part = keyof Touched
 
-/** Whether all but the database belongs to the live commit. The database may be ahead of it. */
-export const isConsistent = ({ code, dependencies, build, application }: Touched) =>
-  !code && !dependencies && !build && !application
+/** What belongs to one commit. The database may be ahead of it. */
+export const allButDatabase = ['code', 'dependencies', 'build', 'application'] as const satisfies Part[]
+
+/** Whether all of that belongs to the live commit. */
+export const isConsistent = (touched: Touched) => !allButDatabase.some(part => touched[part])
+
+/**
+ * What served when a deployment began: it is put back where the deployment fails. A release is put back as it was, and in
+ * place its commit is checked out again.
+ */
+export interface Served {
+  /** The release that the link led to. */
+  readonly folder?: string | undefined
+  readonly commit?: string | undefined
+}
 
 /**
  * The last deployment. It is written before the deployment begins and at each of its steps. It outlives a kill at any
@@ -28,6 +40,8 @@ export interface JournalEntry extends Origin {
   /** One more than that of the deployment before. The order of deployments is told by it, and by no clock. */
   readonly number: number
   readonly commit: string
+  /** Changes only with the layout, where RELEASES makes a folder a link or a link a folder. */
+  served?: Served | undefined
   /** The commit that was live before, if any was. */
   readonly previous: string | undefined
   readonly verb: Verb

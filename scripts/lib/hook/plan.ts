@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRollback } from '../protocol/asks.ts'
+import { exitCode, Failure } from '../shared/program.ts'
 import type { DeploymentContext, Plan, StepContext } from './context.ts'
 import type { Release } from './releases.ts'
 import { inFolder } from './settings.ts'
@@ -20,27 +21,37 @@ const switchAndUpgrade = {
 
 /** Chooses the release for the deployment's commit, and what of the steps is to be done. */
 export async function planDeployment(context: DeploymentContext): Promise<StepContext> {
-  const { deployment, releases, refs, repository } = context
-  const { commit, verb } = deployment.entry
-  const intact = isRollback(verb) ? await releases.findIntact(commit) : undefined
-  const release = intact ?? releases.choose(refs.live)
+  const { deployment, releases, repository } = context
+  const { commit, verb, served, previous } = deployment.entry
+  const intact = isRollback(verb) ? await releases.findIntact(commit, served) : undefined
+  const release = intact ?? releases.choose(served)
   const plan = intact ? switchAndUpgrade : await planSteps(release, context)
   // Older code cannot upgrade a newer database. A rollback that goes forward again can.
-  const isBackwards = isRollback(verb) && refs.live && (await repository.contains(refs.live, commit))
+  const isBackwards = isRollback(verb) && previous && (await repository.contains(previous, commit))
   return contextOf(commit, release, isBackwards ? { ...plan, database: false } : plan, context)
 }
 
-/** The way back to the previous commit, after a deployment has failed: all that has begun to change is done again. */
-export async function planRestore(previous: string, context: DeploymentContext): Promise<StepContext> {
+/**
+ * The way back to what served, after a deployment has failed: the release that the link led to, as it was. Where there is
+ * none, all that has begun to change is done again for its commit.
+ */
+export async function planRestore(context: DeploymentContext): Promise<StepContext> {
   const { deployment, releases } = context
+  const { served } = deployment.entry
+  // A database that was taken back goes forward again with the code.
+  const database = deployment.hasTakenDatabaseBack
+  const left = releases.findLeft(served)
+  const { commit = '' } = served ?? {}
+  if (left) return contextOf(commit, left, { ...switchAndUpgrade, database, isRestore: true }, context)
+  // It may have failed before the layout was converted.
+  releases.convertLayout()
+  if (commit === '') throw new Failure(exitCode.failed, `${served?.folder} is not there any more.`)
   const { dependencies = false, build = dependencies, application = false } = deployment.entry.touched
-  const intact = await releases.findIntact(previous)
+  const intact = await releases.findIntact(commit, served)
   const all = { dependencies: true, build: true, application: true }
   const changed = releases.isInPlace ? { dependencies, build, application } : all
   const plan = intact ? switchAndUpgrade : { ...switchAndUpgrade, code: true, ...changed }
-  // A database that was taken back goes forward again with the code.
-  const database = deployment.hasTakenDatabaseBack
-  return contextOf(previous, intact ?? releases.choose(previous), { ...plan, database, isRestore: true }, context)
+  return contextOf(commit, intact ?? releases.choose(served), { ...plan, database, isRestore: true }, context)
 }
 
 function contextOf(commit: string, release: Release, plan: Plan, context: DeploymentContext): StepContext {

@@ -13,6 +13,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { isCommitId } from '../protocol/ids.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { sync } from '../shared/replace-file.ts'
+import type { Served } from './journal.ts'
 import { processesIn } from './processes-in-folder.ts'
 import { type HookSettings, releasesFolder } from './settings.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
@@ -116,19 +117,29 @@ export class Releases {
       .filter(each => isFolder(each) && isComplete(each))
   }
 
-  /** The release where a commit is complete: of several the one that serves, or that was live last. */
-  findComplete(commit: string | undefined): Release | undefined {
-    const serving = this.serving()?.number
-    const rank = ({ number, state }: Release) => (number === serving ? Number.POSITIVE_INFINITY : (state.live ?? 0))
+  /** The release where a commit is complete: of several the one that served, or that was live last. */
+  findComplete(commit: string | undefined, served: Served | undefined): Release | undefined {
+    const rank = ({ path, state }: Release) => (path === served?.folder ? Number.POSITIVE_INFINITY : (state.live ?? 0))
     return this.kept()
       .filter(({ state }) => state.complete === commit)
       .sort((a, b) => rank(b) - rank(a))[0]
   }
 
   /** The same, unless its files have been changed since. */
-  async findIntact(commit: string): Promise<Release | undefined> {
-    const release = this.findComplete(commit)
+  async findIntact(commit: string, served: Served | undefined): Promise<Release | undefined> {
+    const release = this.findComplete(commit, served)
     return (await release?.workTree.holds(commit)) ? release : undefined
+  }
+
+  /**
+   * The release that the link led to, where it is there and there is still a link, which one rename leads back.
+   */
+  findLeft(served: Served | undefined): Release | undefined {
+    const number = served?.folder && this.#numberOf(served.folder)
+    if (!number || !lstatSync(this.#link, { throwIfNoEntry: false })?.isSymbolicLink()) return undefined
+    const release = this.#at(number)
+    if (!lstatSync(release.path, { throwIfNoEntry: false })?.isDirectory()) return undefined
+    return release
   }
 
   /** The release that has a commit's code checked out, complete or not. */
@@ -138,21 +149,20 @@ export class Releases {
   }
 
   /**
-   * The release for the next commit: neither the one that serves, nor that of the live commit, nor the one to which a
+   * The release for the next commit: neither the one that the link leads to, nor what served, nor the one to which a
    * rollback would go. Of the others, one from which no process runs, the oldest first.
-   *
-   * @param live the commit that is live
    */
-  choose(live: string | undefined): Release {
+  choose(served: Served | undefined): Release {
     if (this.isInPlace) return this.#at(0)
     const numbers = Array.from({ length: this.#count }, (_, index) => index + 1)
     const age = ({ state }: Release) => state.live ?? 0
-    const needed = [this.serving()?.number, this.findComplete(live)?.number]
+    const [serving, complete] = [this.serving(), this.findComplete(served?.commit, served)]
+    const needed = [serving?.path, complete?.path, served?.folder]
     const free = numbers
-      .filter(number => !needed.includes(number))
       .map(number => this.#at(number))
+      .filter(({ path }) => !needed.includes(path))
       .sort((a, b) => age(a) - age(b))
-    const previous = free.findLast(each => age(each) > 0 && each.state.complete !== live)
+    const previous = free.findLast(each => age(each) > 0 && each.state.complete !== served?.commit)
     const others = free.filter(each => each !== previous)
     return others.find(({ path }) => processesIn(path).length === 0) ?? others[0] ?? (previous as Release)
   }
@@ -163,7 +173,7 @@ export class Releases {
    * @throws Failure where there is something else in the link's place
    */
   switchTo(release: Release): void {
-    if (this.isInPlace || this.serving()?.number === release.number) return
+    if (this.serving()?.number === release.number) return
     this.#verifyOurs()
     const next = join(this.#folder, 'next')
     rmSync(next, { force: true })
@@ -200,6 +210,12 @@ export class Releases {
       throw new Failure(exitCode.failed, `${this.#link} cannot be made a link to its releases.`, { why, cause })
     }
     return found?.isDirectory() ? this.#convertToLink() : []
+  }
+
+  /** Makes a folder to which another program has checked a commit out a release that a rollback can go to. */
+  async takeOver(release: Release, commit: string): Promise<void> {
+    await release.workTree.takeOver(commit)
+    release.updateState({ complete: commit, live: 1 })
   }
 
   #verifyOurs(): void {

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ProcessPromise, type Shell, $ as zx } from 'zx/core'
 import { askFolder } from '../protocol/asks.ts'
@@ -110,6 +110,22 @@ export class Repository {
   /** All deployments of the branch, newest first. */
   async records({ history }: Pick<Refs, 'history'>): Promise<DeploymentRecord[]> {
     return history === undefined ? [] : parseRecords((await this.#git`git log -z --format=%b ${history} --`).stdout)
+  }
+
+  /**
+   * The newest commit whose files the bash hook's `GIT_WORK_TREE=... git checkout -f` has put into the work tree, as the
+   * bare repository's index tells.
+   */
+  async findCheckedOut(): Promise<string | undefined> {
+    const index = join(this.gitDir, 'index')
+    if (!existsSync(index)) return undefined
+    // A copy, because git writes to the index that it reads.
+    const copy = join(this.gitDir, 'pushlive/index')
+    copyFileSync(index, copy)
+    const found = await this.#git`
+      tree=$(GIT_INDEX_FILE=${copy} git write-tree --missing-ok)
+      git log --all --format='%T %H' | awk -v tree="$tree" '$1 == tree && !found { found = $2 } END { print found }'`.nothrow()
+    return found.stdout.trim() || undefined
   }
 
   /** The history still tells what was live where that ref is lost. */

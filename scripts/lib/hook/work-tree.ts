@@ -72,7 +72,7 @@ export class WorkTree {
   /** Whether exactly this commit's files are there, where the state is lost. If so, writes the state again. */
   async #recognize(commit: string): Promise<boolean> {
     try {
-      this.#verifyOwn()
+      this.verifyOwn()
     } catch {
       return false
     }
@@ -164,16 +164,44 @@ export class WorkTree {
   /** Whether the folder and its state still name each other. */
   isLinked(): boolean {
     return (
-      readStateFile(join(this.path, '.git')) === this.#dotGit &&
+      this.isOurs() &&
       readStateFile(join(this.#gitDir, 'gitdir')) === `${join(this.path, '.git')}\n` &&
       readStateFile(join(this.#gitDir, 'commondir')) === this.#commonDir
     )
   }
 
+  /** Whether the folder names this state; the state may be lost, or be another folder's by now. */
+  isOurs(): boolean {
+    return readStateFile(join(this.path, '.git')) === this.#dotGit
+  }
+
+  /** Whether nothing lies there that could serve. */
+  isEmpty(): boolean {
+    try {
+      return readdirSync(this.path).every(name => name === '.git')
+    } catch {
+      return true
+    }
+  }
+
+  /** Writes the state of a folder to which another program has checked a commit out. It can run again after a kill. */
+  async takeOver(commit: string): Promise<void> {
+    this.#link()
+    replaceStateFile(join(this.path, '.git'), this.#dotGit)
+    await this.#git({ GIT_DIR: this.#repository, GIT_INDEX_FILE: this.#index })`git read-tree ${commit}`
+    replaceStateFile(this.#head, `${commit}\n`, true)
+  }
+
+  /** The state is another folder's where PATH_TO_GIT_WORK_TREE was changed. */
+  get #isOfOther(): boolean {
+    const dotGit = readStateFile(join(this.#gitDir, 'gitdir'))
+    return dotGit !== undefined && /^\/.*\/\.git\n$/.test(dotGit) && dotGit !== `${join(this.path, '.git')}\n`
+  }
+
   /** Moves the state to where the folder was moved. A kill meanwhile leaves the state unknown. */
   moveTo(other: WorkTree): void {
     rmSync(other.#gitDir, { recursive: true, force: true })
-    if (!existsSync(this.#gitDir)) return
+    if (this.#isOfOther || !existsSync(this.#gitDir)) return
     mkdirSync(dirname(other.#gitDir), { recursive: true, mode: 0o700 })
     renameSync(this.#gitDir, other.#gitDir)
     other.#link()
@@ -207,7 +235,8 @@ export class WorkTree {
     onChange: () => void,
   ): Promise<string[]> {
     try {
-      this.#verifyOwn()
+      mkdirSync(this.path, { recursive: true })
+      this.verifyOwn()
       // Python recognises compiled code by its source's size and its time in whole seconds. After two checkouts in one
       // second, only the size would tell two versions of a file apart.
       for (const file of [this.#head, this.#unfinished]) await waitForNextSecond(file)
@@ -369,6 +398,10 @@ export class WorkTree {
     // Where version 0.1.0 had it.
     const before = join(this.#repository, 'worktrees', 'pushlive')
     if (this.#isServed && existsSync(before) && !existsSync(this.#gitDir)) renameSync(before, this.#gitDir)
+    const isOfOther = this.#isOfOther
+    if (isOfOther) for (const file of [this.#head, this.#index, this.#unfinished]) rmSync(file, { force: true })
+    // What lies in another folder is its users' own, unless the folder was ours before.
+    if (isOfOther && !this.isOurs()) known = []
     const unfinished = readStateFile(this.#unfinished)?.trim()
     const { head } = this
     const isFirst = head === undefined && !existsSync(this.#unfinished) && !this.isLinked() && known.length === 0
@@ -443,9 +476,8 @@ export class WorkTree {
     return trees
   }
 
-  /** Makes the folder where it is not there. @throws Failure for a folder that belongs to another repository */
-  #verifyOwn(): void {
-    mkdirSync(this.path, { recursive: true })
+  /** @throws Failure for a folder that belongs to another repository */
+  verifyOwn(): void {
     const dotGit = join(this.path, '.git')
     if (statSync(dotGit, { throwIfNoEntry: false })?.isDirectory()) {
       throw new Failure(exitCode.failed, `${dotGit} is a repository of its own.`, {

@@ -75,8 +75,11 @@ function isRecord(value: unknown): value is DeploymentRecord {
  */
 export function findPrevious(newestFirst: readonly DeploymentRecord[]): string | undefined {
   const line: string[] = []
-  for (const { live, commit, request } of newestFirst.toReversed()) {
-    if (!live || line.at(-1) === commit) continue
+  for (const { live, commit, previous, request } of newestFirst.toReversed()) {
+    if (!live) continue
+    // Somebody else may have put it live, such as the bash hook.
+    if (previous && line.at(-1) !== previous) line.push(previous)
+    if (line.at(-1) === commit) continue
     const before = line.lastIndexOf(commit)
     if (isRollback(request) && before !== -1) line.length = before + 1
     else line.push(commit)

@@ -1,5 +1,7 @@
 import { isRollback } from '../../protocol/asks.ts'
 import type { DeploymentContext } from '../context.ts'
+import { allButDatabase, isConsistent } from '../journal.ts'
+import { lookAtServed } from '../served.ts'
 import { openSharedPaths } from '../shared-paths.ts'
 import { listNames } from '../work-tree.ts'
 
@@ -11,15 +13,22 @@ export const isNeeded = () => true
  * @throws Failure where the commit tracks what is to be shared
  */
 export async function run(context: DeploymentContext): Promise<void> {
-  const { deployment, settings, repository, releases } = context
+  const { deployment, settings, repository, releases, refs } = context
   const { entry, log } = deployment
   const shared = openSharedPaths(context)
   // What was live before is not judged by the settings of today.
   const commit = isRollback(entry.verb) ? undefined : entry.commit
   if (!releases.isInPlace) await shared.verify(commit, repository, releases.serving()?.path)
+  const isSettled = isConsistent(entry.touched)
   const notes = releases.convertLayout()
   for (const note of notes) log.say(note)
   const serving = releases.serving()
+  // The bash hook's folder.
+  const isFound = serving && serving.number > 0 && serving.workTree.head === undefined && refs.history === undefined
+  if (isFound && entry.served?.commit) await releases.takeOver(serving, entry.served.commit)
+  if (notes.length > 0 && isSettled) entry.served = await lookAtServed(context)
+  // It is half of one commit and half of another, with the one's dependencies or the other's.
+  if (notes.length > 0 && !isSettled) deployment.markChanged(...allButDatabase)
   if (releases.isInPlace || serving === undefined) return
   await shared.takeOver(serving)
   if (notes.length === 0) return

@@ -2,7 +2,8 @@ import { exitCode, Failure } from '../../shared/program.ts'
 import type { StepContext } from '../context.ts'
 import { goesBeyondCode } from './step.ts'
 
-export const isNeeded = ({ plan }: StepContext) => goesBeyondCode(plan)
+/** What served is put back as it was. */
+export const isNeeded = ({ plan }: StepContext) => goesBeyondCode(plan) && (plan.code || !plan.isRestore)
 
 /** @throws Failure where a step has checked out or committed something else */
 export function run({ release: { path, workTree }, commit }: StepContext): void {
