@@ -16,6 +16,8 @@ import { type Shell, $ as zx } from 'zx/core'
 import { isCommitId } from '../protocol/ids.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
+import { type FileStates, isSame, readFileStates } from './file-states.ts'
+import { toText, unquotePath } from './git-paths.ts'
 import { waitForNextSecond } from './mtime.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
 import { identity } from './repository.ts'
@@ -42,6 +44,7 @@ export class WorkTree {
   readonly #head: string
   readonly #index: string
   readonly #unfinished: string
+  readonly #left: string
 
   /**
    * @param gitDir in the repository, for this one's index and HEAD
@@ -57,14 +60,18 @@ export class WorkTree {
     this.#head = join(this.#gitDir, 'HEAD')
     this.#index = join(this.#gitDir, 'index')
     this.#unfinished = join(this.#gitDir, 'unfinished')
+    this.#left = join(this.#gitDir, 'left-by-steps')
   }
 
-  /** Whether exactly this commit's files are there. It compares the files, and needs no intact state for that. */
+  /**
+   * Whether exactly this commit's files are there, but for those that its own steps have changed: these have to be as the
+   * steps left them. It compares the files, and needs no intact state for that.
+   */
   async holds(commit: string): Promise<boolean> {
     if (existsSync(this.#unfinished) || (isCommitId(this.head) && this.head !== commit)) return false
     if (this.isAt(commit) && existsSync(this.#index)) {
-      const { ok, stdout } = await this.#git({ GIT_OPTIONAL_LOCKS: '0' })`${status}`.nothrow()
-      if (ok) return this.#readStatus(stdout).length === 0
+      const changed = await this.#findChanged()
+      if (changed) return isSame(readFileStates(this.path, changed), this.#readLeft(commit)?.files ?? {})
     }
     return this.#recognize(commit)
   }
@@ -98,14 +105,49 @@ export class WorkTree {
   /** Names of tracked files that were changed by hand; empty where that cannot be told. */
   async edited(): Promise<string> {
     if (!this.isLinked()) return ''
+    const changed = (await this.#findChanged()) ?? []
+    return listNames(this.#findUnexpected(changed).map(toText))
+  }
+
+  /** Writes down what the steps have made of the commit's files: it belongs to the release. */
+  async settle(): Promise<void> {
+    const { head } = this
+    const changed = head && (await this.#findChanged())
+    if (changed) this.#writeLeft({ commit: head, files: readFileStates(this.path, changed) })
+  }
+
+  /** The commit's files that differ from it, also in the index alone; undefined where git cannot tell. */
+  async #findChanged(): Promise<string[] | undefined> {
     const { ok, stdout } = await this.#git({ GIT_OPTIONAL_LOCKS: '0' })`${status}`.nothrow()
-    return ok ? listNames(this.#readStatus(stdout).map(change => change.slice(3))) : ''
+    return ok ? this.#readStatus(stdout).map(({ path }) => path) : undefined
+  }
+
+  /** The changed files that are not as the steps have left them. */
+  #findUnexpected(changed: readonly string[]): string[] {
+    const left = (this.head && this.#readLeft(this.head)?.files) || {}
+    const now = readFileStates(
+      this.path,
+      changed.filter(path => path in left),
+    )
+    return changed.filter(path => now[path] === undefined || now[path] !== left[path])
+  }
+
+  #writeLeft(left: LeftBySteps): void {
+    replaceStateFile(this.#left, JSON.stringify(left))
+  }
+
+  #readLeft(commit: string): LeftBySteps | undefined {
+    try {
+      const left: LeftBySteps | null = JSON.parse(readStateFile(this.#left) ?? '')
+      return left?.commit === commit ? left : undefined
+    } catch {
+      return undefined
+    }
   }
 
   /** The changes that git status prints. To git, files behind a link to the shared folder are deleted. */
-  #readStatus(printed: string): string[] {
-    const changes = printed.split('\0').slice(0, -1)
-    return changes.filter(change => !(change.startsWith(' D ') && this.#isShared(change.slice(3))))
+  #readStatus(printed: string): Change[] {
+    return readStatus(printed).filter(({ letters, path }) => letters !== ' D' || !this.#isShared(toText(path)))
   }
 
   /** Whether a link to the shared folder is in the place of one of a file's folders. */
@@ -154,6 +196,12 @@ export class WorkTree {
   /** Whether this commit's checkout was the last to be completed. Its files may have been changed since. */
   isAt(commit: string): boolean {
     return this.isLinked() && !existsSync(this.#unfinished) && this.head === commit
+  }
+
+  /** Whether it is the steps that have changed files: they were not through when a deployment ended. */
+  get #areStepsAtWork(): boolean {
+    const left = this.head && this.#readLeft(this.head)
+    return left !== undefined && left !== '' && left.files === undefined
   }
 
   /** The last commit whose checkout was completed. */
@@ -250,12 +298,17 @@ export class WorkTree {
         recovered = await this.#recover(await findCandidates(), onChange)
         return this.#look(commit, start)
       })
-      const { changed, diff } = found
-      const notes = this.#clearTheWay(changed, diff, recovered)
+      const changed = found.changed.map(toText)
+      const notes = this.#clearTheWay(changed, found.diff, recovered)
 
-      const edited = this.#findEdited(changed, recovered)
-      if (edited.length > 0) notes.push(`LOCAL CHANGES UNDONE: ${listNames(edited)}`)
+      const edited = this.#findEdited(found.changed, recovered)
+      const areSteps = this.#areStepsAtWork
+      if (edited.length > 0 && !areSteps) notes.push(`LOCAL CHANGES UNDONE: ${listNames(edited)}`)
+      if (edited.length > 0 && areSteps && this.#isServed) {
+        notes.push(`UNDONE, because it was changed after the checkout: ${listNames(edited)}`)
+      }
       onChange()
+      this.#writeLeft({ commit })
       replaceStateFile(this.#unfinished, commit, true)
       const head = this.head ?? ''
       // A checkout that cannot write a file moves HEAD all the same.
@@ -292,9 +345,9 @@ export class WorkTree {
       }
       const changes = this.#readStatus(looked.stdout)
       // What was staged by hand is taken out of the index: a file that was added is untracked again.
-      const isStaged = changes.some(change => change[0] !== ' ')
+      const isStaged = changes.some(({ letters }) => letters[0] !== ' ')
       if (!isStaged || isAgain) {
-        return { changed: changes.map(change => change.slice(3)), diff: readDifferences(words.slice(endOfFiles + 1)) }
+        return { changed: changes.map(({ path }) => path), diff: readDifferences(words.slice(endOfFiles + 1)) }
       }
       await start('git read-tree', this.#gated()`git read-tree HEAD`)
     }
@@ -355,9 +408,11 @@ export class WorkTree {
   /** Where the state is lost, content found in no commit counts as edited. */
   #findEdited(changed: readonly string[], recovered: Recovered | undefined): string[] {
     const isExpected = (path: string) => recovered?.expected.has(path)
-    const unexpected = changed.filter(path => !isExpected(path))
+    const unexpected = this.#findUnexpected(changed)
+      .map(toText)
+      .filter(path => !isExpected(path))
     if (!recovered?.isLost) return unexpected
-    const files = changed.filter(path => isExpected(path) && this.#stat(path)?.isFile())
+    const files = changed.map(toText).filter(path => isExpected(path) && this.#stat(path)?.isFile())
     const unchanged = new Set(this.#findUnchanged(files, path => recovered.known.get(path)))
     return [...unexpected, ...files.filter(path => !unchanged.has(path))]
   }
@@ -509,16 +564,37 @@ export class WorkTree {
 
 /** The repository's configuration may leave files out, or ask a daemon what has changed. */
 const ownConfiguration = {
-  GIT_CONFIG_COUNT: '3',
+  GIT_CONFIG_COUNT: '4',
   GIT_CONFIG_KEY_0: 'core.sparseCheckout',
   GIT_CONFIG_VALUE_0: 'false',
   GIT_CONFIG_KEY_1: 'core.fsmonitor',
   GIT_CONFIG_VALUE_1: 'false',
   GIT_CONFIG_KEY_2: 'core.logAllRefUpdates',
   GIT_CONFIG_VALUE_2: 'false',
+  GIT_CONFIG_KEY_3: 'core.quotePath',
+  GIT_CONFIG_VALUE_3: 'true',
 }
 
-const status = 'git status --porcelain -z --untracked-files=no --no-renames --ignore-submodules=all'.split(' ')
+const status = 'git status --porcelain --untracked-files=no --no-renames --ignore-submodules=all'.split(' ')
+
+interface Change {
+  /** For the index and for the work tree. */
+  readonly letters: string
+  /** As bytes. */
+  readonly path: string
+}
+
+/** The output of `git status --porcelain`. */
+function readStatus(output: string): Change[] {
+  const lines = output.split('\n').slice(0, -1)
+  return lines.map(line => ({ letters: line.slice(0, 2), path: unquotePath(line.slice(3)) }))
+}
+
+/** What the steps of a commit have made of its files; nothing yet while they are at work. */
+interface LeftBySteps {
+  readonly commit: string
+  readonly files?: FileStates
+}
 
 /** What was found out where the state was lost, or a checkout was not completed. */
 interface Recovered {

@@ -1,4 +1,5 @@
 import { isRollback } from '../../protocol/asks.ts'
+import { describe } from '../../shared/program.ts'
 import type { DeploymentContext, StepContext } from '../context.ts'
 
 export const name = 'RECORDING THE DEPLOYMENT'
@@ -11,7 +12,9 @@ export async function run(context: StepContext): Promise<void> {
   const { releases, release, deployment } = context
   const { number, database, verb } = deployment.entry
   releases.markLive(release, number, database, isRollback(verb))
-  await writeRecord(true, context)
+  // The deployment is live without it: then what the steps have rewritten counts as edited.
+  const settling = release.workTree.settle().catch(error => deployment.log.say(describe(error)))
+  await Promise.all([writeRecord(true, context), settling])
 }
 
 /** Writes the deployment down, with the releases that a rollback can switch to. @throws Failure with git's words */
