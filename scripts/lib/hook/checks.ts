@@ -3,12 +3,13 @@ import { dirname, join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import { type Check, endOfChecks, formatCheck } from '../protocol/checks.ts'
 import { describe } from '../shared/program.ts'
+import { findForeignFilesIn } from './foreign-files.ts'
 import { Journal } from './journal.ts'
 import { logFolder } from './log.ts'
 import { go } from './processes.ts'
 import type { Relay } from './relay.ts'
 import { Releases } from './releases.ts'
-import { type HookSettings, inFolder, lockedFolder, readHookSettings } from './settings.ts'
+import { type HookSettings, inFolder, lockedFolder, readHookSettings, releasesFolder } from './settings.ts'
 import { activate } from './steps-shell.ts'
 
 /** Says what a deployment would find here, and deploys nothing. */
@@ -40,7 +41,12 @@ async function* checkServer(gitDir: string): AsyncGenerator<Check> {
     }
     verifyCanBeMade(path)
   })
-  if (RELEASES > 1) yield checkPath('releases', dirname(PATH_TO_GIT_WORK_TREE), verifyCanBeMade)
+  if (RELEASES > 1) {
+    yield checkPath('releases', dirname(PATH_TO_GIT_WORK_TREE), verifyCanBeMade)
+    for (const found of findForeignFilesIn(releasesFolder(PATH_TO_GIT_WORK_TREE))) {
+      yield { what: 'files of the releases', isOk: false, found }
+    }
+  }
   // With releases, each has its own.
   if (PATH_TO_VENV && RELEASES === 1) yield checkPath('virtual environment', join(PATH_TO_VENV, 'bin'), verifyFolder)
   if (ACTIVATE_VENV) yield await checkActivation(ACTIVATE_VENV, PATH_TO_GIT_WORK_TREE)

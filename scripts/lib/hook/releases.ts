@@ -13,6 +13,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { isCommitId } from '../protocol/ids.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { sync } from '../shared/replace-file.ts'
+import { openFolderLike } from './folder-mode.ts'
 import type { Served } from './journal.ts'
 import { processesIn } from './processes-in-folder.ts'
 import { type HookSettings, releasesFolder } from './settings.ts'
@@ -28,6 +29,8 @@ interface ReleaseState {
   readonly installed?: { readonly commit: string; readonly settingsFile: string } | undefined
   /** The number of the deployment that put it live. Absent for a release that never was live, or was rolled back. */
   readonly live?: number | undefined
+  /** Whether it could not be used again, because files of other users are there. */
+  readonly isForeign?: boolean | undefined
   /** Those of SHARED_PATHS that are links here. */
   readonly shared?: readonly string[] | undefined
   /** What DB_REVISION printed then. */
@@ -163,7 +166,10 @@ export class Releases {
       .filter(({ path }) => !needed.includes(path))
       .sort((a, b) => age(a) - age(b))
     const previous = free.findLast(each => age(each) > 0 && each.state.complete !== served?.commit)
-    const others = free.filter(each => each !== previous)
+    // One that cannot be cleaned stops no commit where there is another.
+    const others = free
+      .filter(each => each !== previous)
+      .sort((a, b) => Number(a.state.isForeign ?? false) - Number(b.state.isForeign ?? false))
     return others.find(({ path }) => processesIn(path).length === 0) ?? others[0] ?? (previous as Release)
   }
 
@@ -204,8 +210,10 @@ export class Releases {
     this.#verifyOurs()
     try {
       mkdirSync(this.#folder, { recursive: true })
+      if (found) openFolderLike(this.#folder, this.#link)
       accessSync(dirname(this.#link), constants.W_OK)
     } catch (cause) {
+      if (cause instanceof Failure) throw cause
       const why = String(cause)
       throw new Failure(exitCode.failed, `${this.#link} cannot be made a link to its releases.`, { why, cause })
     }

@@ -34,6 +34,8 @@ export class StepsShell {
   readonly #options: Options
   readonly #cwd: string
   #env: NodeJS.ProcessEnv
+  /** That of the commands; undefined for the hook's own. */
+  umask: number | undefined
 
   /** @param env what the steps find, before an environment is activated */
   constructor(cwd: string, env: NodeJS.ProcessEnv, options: Options) {
@@ -75,7 +77,7 @@ export class StepsShell {
       detached: true,
       nothrow: true,
       quiet: true,
-      prefix: waitForGo + strict,
+      prefix: waitForGo + (this.umask === undefined ? '' : `umask ${this.umask.toString(8)}; `) + strict,
       // The command is the server's own text for a shell: it is not quoted.
       quote: text => text,
     })`${command}`

@@ -5,6 +5,8 @@ import { deployRefs } from '../../protocol/record.ts'
 import { readArguments } from '../../shared/arguments.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { replaceFile } from '../../shared/replace-file.ts'
+import { findForeignFilesIn } from '../foreign-files.ts'
+import { releasesFolder } from '../settings.ts'
 import { gitIn, verifyInstallable, type Wanted } from './checks.ts'
 import {
   hasContent,
@@ -71,6 +73,7 @@ export async function install(args: readonly string[]): Promise<number> {
   // An empty blob, by which deploy recognises pushlive's hook before the first deployment has written other refs.
   const { stdout: empty } = await git`git hash-object -w --stdin`
   await git`git update-ref ${deployRefs(branch).hook} ${empty.trim()}`
+  for (const found of findForeignFilesIn(releasesFolder(workTree))) console.log(`  ${found}`)
   console.log(`A push of ${branch} is deployed to ${workTree} now.`)
   return 0
 }

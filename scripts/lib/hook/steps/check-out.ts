@@ -1,4 +1,6 @@
 import type { DeploymentContext, StepContext } from '../context.ts'
+import { makeFolderLike, umaskLike } from '../folder-mode.ts'
+import { explainForeignFiles } from '../foreign-files.ts'
 import { withTimeKept } from '../mtime.ts'
 import { openSharedPaths } from '../shared-paths.ts'
 
@@ -9,8 +11,33 @@ export const name = ({ release }: StepContext) => `CHECKING OUT CODE TO GIT WORK
 
 export const isNeeded = ({ plan }: StepContext) => plan.code
 
-/** Puts the commit's files into the release, and links the shared paths. */
+/**
+ * Puts the commit's files into the release, and links the shared paths. Who can read what serves can read the release.
+ *
+ * @throws Failure that names the files of other users, where these are what it fails for
+ */
 export async function run(context: StepContext): Promise<void> {
+  const { release, releases, shell, deployment } = context
+  const serving = releases.isInPlace ? undefined : releases.serving()
+  if (serving) {
+    for (const note of makeFolderLike(release.path, serving.path)) deployment.log.say(note)
+    shell.umask = umaskLike(serving.path)
+  }
+  const before = process.umask()
+  try {
+    process.umask(shell.umask ?? before)
+    await putCode(context)
+    release.updateState({ isForeign: undefined })
+  } catch (error) {
+    const explained = explainForeignFiles(release.path, error)
+    if (explained !== error) release.updateState({ isForeign: true })
+    throw explained
+  } finally {
+    process.umask(before)
+  }
+}
+
+async function putCode(context: StepContext): Promise<void> {
   const { commit, release, releases, releaseSettings, deployment, repository, settings } = context
   const { log, start } = deployment
   const { complete } = release.state

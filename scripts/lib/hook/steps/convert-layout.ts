@@ -1,5 +1,6 @@
 import { isRollback } from '../../protocol/asks.ts'
 import type { DeploymentContext } from '../context.ts'
+import { openFolderLike } from '../folder-mode.ts'
 import { allButDatabase, isConsistent } from '../journal.ts'
 import { lookAtServed } from '../served.ts'
 import { openSharedPaths } from '../shared-paths.ts'
@@ -30,6 +31,8 @@ export async function run(context: DeploymentContext): Promise<void> {
   // It is half of one commit and half of another, with the one's dependencies or the other's.
   if (notes.length > 0 && !isSettled) deployment.markChanged(...allButDatabase)
   if (releases.isInPlace || serving === undefined) return
+  // Before anything that serves leads there.
+  if (settings.SHARED_PATHS.length > 0) for (const note of openFolderLike(releases.shared, serving.path)) log.say(note)
   await shared.takeOver(serving)
   if (notes.length === 0) return
   const untracked = await serving.workTree.untracked(entry.commit)

@@ -1,0 +1,56 @@
+import { accessSync, constants, existsSync, lstatSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { flatten } from '../shared/foreign-text.ts'
+import { exitCode, Failure } from '../shared/program.ts'
+import { userName } from './folder-mode.ts'
+import { listNames } from './work-tree.ts'
+
+/** How files of the web server's user do not come into releases. */
+const foreignFilesFix =
+  'put their folders into SHARED_PATHS; or run the web server as the user who deploys, or with a group or an ACL by ' +
+  'which that user can write there, too. Remove them once, as root'
+
+/** Files of a release that this user cannot remove, in a sentence: they lie in folders of other users. */
+export function findForeignFiles(release: string): string | undefined {
+  const files = list(release)
+  if (files.length === 0) return undefined
+  const owners = new Set(files.map(file => userName(lstatSync(file).uid)))
+  const names = listNames(files.map(file => file.slice(release.length + 1)))
+  return `${userName(process.geteuid?.() ?? 0)} cannot remove files of ${flatten([...owners].join(' and '))} in ${release}: ${names}.`
+}
+
+/** The same for all releases, each with what to do. */
+export function findForeignFilesIn(releases: string): string[] {
+  const names = existsSync(releases) ? readdirSync(releases).filter(name => /^[1-9]\d*$/.test(name)) : []
+  return names.flatMap(name => {
+    const found = findForeignFiles(join(releases, name))
+    return found === undefined ? [] : `${found} To do: ${foreignFilesFix}.`
+  })
+}
+
+/** Says which files of other users have made a release impossible to use again, if any have. */
+export function explainForeignFiles(release: string, error: unknown): unknown {
+  const found = findForeignFiles(release)
+  if (found === undefined) return error
+  const why = error instanceof Failure ? [error.message, error.why].join('\n') : String(error)
+  return new Failure(exitCode.failed, found, { why, fix: foreignFilesFix, cause: error })
+}
+
+function list(folder: string): string[] {
+  try {
+    const entries = readdirSync(folder, { withFileTypes: true })
+    if (!isWritable(folder)) return entries.map(({ name }) => join(folder, name))
+    return entries.filter(each => each.isDirectory()).flatMap(({ name }) => list(join(folder, name)))
+  } catch {
+    return [folder]
+  }
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
