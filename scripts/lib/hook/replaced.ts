@@ -1,5 +1,6 @@
 import { cpSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { flatten } from '../shared/foreign-text.ts'
 
 /** How many deployments' folders are kept. */
 const mostFolders = 10
@@ -20,24 +21,26 @@ export class Replaced {
     this.#say = say
   }
 
-  /** Moves a file or folder there. @returns where it is now */
-  take(path: string, name: string): string {
-    const wanted = join(this.#folder, this.#current, name)
+  /** Moves a file or folder there. Names are bytes. @returns where it is now */
+  take(path: string | Buffer, name: string | Buffer): string {
+    const wanted = Buffer.concat([Buffer.from(`${join(this.#folder, this.#current)}/`), Buffer.from(name)])
     mkdirSync(dirname(this.#folder), { recursive: true })
     // It may have been a secret.
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
-    mkdirSync(dirname(wanted), { recursive: true })
+    mkdirSync(wanted.subarray(0, wanted.lastIndexOf('/')), { recursive: true })
     let place = wanted
-    for (let number = 2; lstatSync(place, { throwIfNoEntry: false }); number++) place = `${wanted}.${number}`
+    for (let number = 2; lstatSync(place, { throwIfNoEntry: false }); number++) {
+      place = Buffer.concat([wanted, Buffer.from(`.${number}`)])
+    }
     try {
       renameSync(path, place)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
-      cpSync(path, place, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+      cpSync(String(path), String(place), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
       rmSync(path, { recursive: true })
     }
     this.#removeOldest()
-    return place
+    return flatten(String(place))
   }
 
   #removeOldest(): void {

@@ -11,6 +11,7 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { DeploymentContext } from './context.ts'
 import { isSame, mergeFolders } from './merge-folders.ts'
@@ -281,14 +282,14 @@ export class SharedPaths {
     if (mine?.isDirectory() && theirs?.isDirectory()) {
       const to = Buffer.from(place)
       mergeFolders(Buffer.from(here), to, (mine, theirs) => {
-        const [from, there] = [String(mine), String(theirs)]
-        const name = `${path}${there.slice(place.length)}`
-        if (isFromStep && !skeleton.test(basename(name))) this.#moveAside(from, name)
+        const name = Buffer.concat([Buffer.from(path), theirs.subarray(to.length)])
+        if (isFromStep && skeleton.test(basename(String(name)))) return
+        this.#keepAside(isFromStep ? mine : theirs, name)
         if (isFromStep) return
-        this.#moveAside(there, name)
         // SQLite would take what belongs to another file of that name for its own.
-        for (const end of ['-wal', '-shm', '-journal'].filter(end => look(there + end) && !look(from + end))) {
-          this.#moveAside(there + end, name + end)
+        for (const end of ['-wal', '-shm', '-journal'].map(end => Buffer.from(end))) {
+          const [own, other] = [Buffer.concat([mine, end]), Buffer.concat([theirs, end])]
+          if (look(other) && !look(own)) this.#keepAside(other, Buffer.concat([name, end]))
         }
       })
       this.#replaceByLink(here, path)
@@ -366,7 +367,12 @@ export class SharedPaths {
 
   #moveAside(path: string, name: string): void {
     if (isEmptyFolder(path)) rmSync(path, { recursive: true })
-    else this.#say(`MOVED ASIDE: ${path} is ${this.#replaced.take(path, name)} now`)
+    else this.#keepAside(path, name)
+  }
+
+  #keepAside(path: string | Buffer, name: string | Buffer): void {
+    const place = this.#replaced.take(path, name)
+    this.#say(`MOVED ASIDE: ${flatten(String(path))} is ${place} now`)
   }
 
   /** @throws Failure for what the file system refuses */
@@ -387,7 +393,7 @@ function foldersAbove(path: string): string[] {
 }
 
 /** What is there, if it is only a link. */
-function look(path: string): Stats | undefined {
+function look(path: string | Buffer): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
   } catch (error) {
