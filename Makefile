@@ -10,8 +10,9 @@ release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3
 # The torture, the CIs and the fleet have targets of their own.
 tests := $(filter-out test/torture/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts))
 # These go through many instants, states, servers and shells, and take as long as all the others. The browser is 350 MB.
-sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts test/hook/state.test.ts \
-  test/setup/login-shells.test.ts test/deploy/report-browser.test.ts
+sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts \
+  test/hook/other-servers.test.ts test/hook/state.test.ts test/setup/login-shells.test.ts \
+  test/deploy/report-browser.test.ts
 # Enough to see that the sources do what the binaries do.
 essential_tests := test/deploy/outcome.test.ts test/hook/deployment.test.ts
 # npm puts the Node that is pinned in package-lock.json first on PATH.
@@ -50,8 +51,15 @@ test: install ## run the tests: against the binaries, and the essential ones aga
 	PUSHLIVE_TEST=binaries $(run_tests) $(filter-out $(sweeps), $(tests))
 	PUSHLIVE_TEST=sources $(run_tests) $(essential_tests)
 
-test-sweeps: build ## run the tests that go through many instants, states, servers and shells
-	build/debian.sh $(test_packages) chromium
+pm2 := dist/pm2
+$(pm2)/.installed: $(wildcard test/hook/pm2/*)
+	mkdir -p $(@D)
+	cp test/hook/pm2/*.json $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-sweeps: build $(pm2)/.installed ## run the tests that go through many instants, states, servers and shells
+	build/debian.sh $(test_packages) php-fpm puma chromium
 	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(sweeps)
 
 # Only root can mount the full and the read-only disks. They are gone when the namespace is.

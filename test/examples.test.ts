@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { chmodSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
@@ -19,6 +19,7 @@ import {
   startWebServer,
   waitForPage,
   writeApacheConfig,
+  writeNginxConfig,
 } from './lib/web-server.ts'
 
 describe('The web server of', async () => {
@@ -109,23 +110,12 @@ describe('The web server of', async () => {
     const port = await holdPort()
     const text = readExample('nginx.conf', { ...replacements, '127.0.0.1:8080': `127.0.0.1:${port}` })
     writeFileSync(config, text)
-    const main = join(site.folder, 'main.conf')
-    const user = userInfo().uid === 0 ? 'user root;' : ''
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-      name => `${name}_temp_path ${site.folder}/${name};`,
-    )
-    writeFileSync(
-      main,
-      `${user} daemon off; pid ${site.folder}/nginx.pid; error_log ${site.folder}/nginx.log; events {}
-      http { access_log off; ${temporary.join(' ')} include ${config}; }`,
-    )
     const url = `http://127.0.0.1:${port}/static/page.css`
     site.configure({ RELEASES: '3', RESTART: 'true', SMOKE_TEST: '' })
     for (const page of ['one', 'two', 'three']) {
       await site.commit({ 'static/page.css': page })
       assertExit(await site.deploy(), 0)
-      if (page === 'one')
-        await startWebServer(t, url, ['/usr/sbin/nginx', '-c', main, '-e', `${site.folder}/nginx.log`])
+      if (page === 'one') await startWebServer(t, url, writeNginxConfig(join(site.folder, 'nginx'), config))
       assert.equal((await ask(url))?.text, page)
     }
   })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitForOutput } from '../lib/events.ts'
@@ -9,7 +9,14 @@ import { holdPort } from '../lib/ports.ts'
 import { testsBinaries } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import type { CleansUp } from '../lib/sshd.ts'
-import { askAllTheTime, readExample, sampleWsgi, startWebServer, writeApacheConfig } from '../lib/web-server.ts'
+import {
+  askAllTheTime,
+  readExample,
+  sampleWsgi,
+  startService,
+  verifyVersions,
+  writeApacheConfig,
+} from '../lib/web-server.ts'
 
 /** Debian's, which its uWSGI and mod_wsgi are made for. */
 const python = '/usr/bin/python3'
@@ -127,15 +134,7 @@ const servers: Record<string, Server> = {
   },
 }
 
-interface Row {
-  readonly server: string
-  readonly scenario: string
-  readonly requests: number
-  readonly failed: number
-  readonly mixed: number
-  readonly undeclared: number
-}
-const table: Row[] = []
+const table: object[] = []
 after(() => console.table(table))
 
 // Against the sources two are enough; all that the hook announces is for the binaries.
@@ -155,16 +154,7 @@ describe('With RELEASES=3, a client that sends requests all the time sees of', {
       const live = new Set([version()])
       async function underLoad(scenario: string, action: () => Promise<void>) {
         const asked = await askAllTheTime([url, `${url}slow`], action)
-        const answers = asked.map(each => (each?.status === 200 ? each.text : `failed: ${each?.status} ${each?.text}`))
-        const failed = answers.filter(each => each.startsWith('failed'))
-        const mixed = answers.filter(each => !failed.includes(each) && new Set(each.split(' ')).size > 1)
-        const undeclared = answers.filter(
-          each => !failed.includes(each) && !mixed.includes(each) && !live.has(parseInt(each, 10)),
-        )
-        const counts = { failed: failed.length, mixed: mixed.length, undeclared: undeclared.length }
-        table.push({ server: name, scenario, requests: answers.length, ...counts })
-        const examples = [...failed, ...mixed, ...undeclared].slice(0, 3)
-        assert.deepEqual(counts, { failed: 0, mixed: 0, undeclared: 0 }, `${scenario}: ${examples.join(' | ')}`)
+        table.push({ server: name, scenario, ...verifyVersions(asked, live, scenario) })
         // From the verdict on it is one release that answers, and not the one before.
         const declared = await site.serverGit`git show ${await site.live()}:static.css`
         live.clear()
@@ -291,23 +281,12 @@ async function serve(t: CleansUp, site: Site, server: Server) {
     '/home/seita': site.folder,
     '127.0.0.1:8000': `127.0.0.1:${port}`,
   }
-  await server.start({ site, port, replacements, start: (...args) => startService(t, site, port, url, ...args) })
+  await server.start({
+    site,
+    port,
+    replacements,
+    start: (command, { socket = false } = {}) => startService(t, site, url, command, socket ? port : undefined),
+  })
   site.configure({ ...health, ...(server.restart && { RESTART: join(site.folder, server.restart) }) })
   return { url, health, hold, commit, deploy, version: () => version }
-}
-
-/** A web server as a service: all that comes of it ends with the test. */
-async function startService(
-  t: CleansUp,
-  site: Site,
-  port: number,
-  url: string,
-  command: readonly string[],
-  { socket = false } = {},
-) {
-  const service = [python, join(import.meta.dirname, '../lib/service.py'), ...(socket ? ['--socket', `${port}`] : [])]
-  const env = { PATH: process.env.PATH, SERVICE_CWD: site.workTree, PYTHONDONTWRITEBYTECODE: '1', LANG: 'C.UTF-8' }
-  const assignments = Object.entries(env).map(([name, value]) => `${name}=${value}`)
-  await startWebServer(t, url, ['env', '-i', ...assignments, ...service, join(site.folder, 'service.pid'), ...command])
-  assert.ok(readFileSync(join(site.folder, 'service.pid'), 'utf8'))
 }

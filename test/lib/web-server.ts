@@ -1,9 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { $ as zx } from 'zx/core'
 import { waitFor } from './events.ts'
+import type { Site } from './site.ts'
 import type { CleansUp } from './sshd.ts'
 
 const examples = join(import.meta.dirname, '../../examples')
@@ -61,6 +63,43 @@ export async function startWebServer(t: CleansUp, url: string, command: readonly
   })
 }
 
+/** A web server as a service: all that comes of it ends with the test. With a port it gets the listening socket. */
+export async function startService(
+  t: CleansUp,
+  site: Site,
+  url: string,
+  command: readonly string[],
+  socket?: number,
+): Promise<void> {
+  const program = ['/usr/bin/python3', join(import.meta.dirname, 'service.py')]
+  const service = [...program, ...(socket ? ['--socket', `${socket}`] : []), join(site.folder, 'service.pid')]
+  const env = {
+    PATH: process.env.PATH,
+    HOME: site.home,
+    SERVICE_CWD: site.workTree,
+    PYTHONDONTWRITEBYTECODE: '1',
+    LANG: 'C.UTF-8',
+  }
+  const assignments = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  await startWebServer(t, url, ['env', '-i', ...assignments, ...service, ...command])
+}
+
+/** Configures an nginx with one site. @returns the command that runs it in the foreground */
+export function writeNginxConfig(folder: string, site: string): readonly string[] {
+  mkdirSync(folder)
+  symlinkSync('/etc/nginx/fastcgi_params', join(folder, 'fastcgi_params'))
+  const config = join(folder, 'main.conf')
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    name => `${name}_temp_path ${folder}/${name};`,
+  )
+  writeFileSync(
+    config,
+    `${userInfo().uid === 0 ? 'user root;' : ''} daemon off; pid ${folder}/pid; error_log ${folder}/log; events {}
+    http { access_log off; ${temporary.join(' ')} include ${site}; }`,
+  )
+  return ['/usr/sbin/nginx', '-c', config, '-e', `${folder}/log`]
+}
+
 /** Configures an Apache with mod_wsgi and one site. @returns the command that runs it in the foreground */
 export function writeApacheConfig(folder: string, site: string, port: number): readonly string[] {
   mkdirSync(folder)
@@ -114,6 +153,28 @@ export async function askAllTheTime(
   })
   await Promise.all(asking)
   return answers
+}
+
+/**
+ * Checks answers that name the version of each of their parts: each is of one version, and of one of these.
+ *
+ * @throws AssertionError with examples
+ */
+export function verifyVersions(
+  asked: Awaited<ReturnType<typeof askAllTheTime>>,
+  versions: ReadonlySet<number>,
+  scenario: string,
+) {
+  const answers = asked.map(each => (each?.status === 200 ? each.text : `failed: ${each?.status} ${each?.text}`))
+  const failed = answers.filter(each => each.startsWith('failed'))
+  const mixed = answers.filter(each => !failed.includes(each) && new Set(each.split(' ')).size > 1)
+  const undeclared = answers.filter(
+    each => !failed.includes(each) && !mixed.includes(each) && !versions.has(parseInt(each, 10)),
+  )
+  const counts = { failed: failed.length, mixed: mixed.length, undeclared: undeclared.length }
+  const shown = [...failed, ...mixed, ...undeclared].slice(0, 3)
+  assert.deepEqual(counts, { failed: 0, mixed: 0, undeclared: 0 }, `${scenario}: ${shown.join(' | ')}`)
+  return { requests: answers.length, ...counts }
 }
 
 /** Waits until a page has exactly this text. @throws Error with its last text */
