@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, mkdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
@@ -88,6 +88,28 @@ describe('A web server of another user', { skip: isRoot ? false : 'only root can
     chmodSync(join(releases(site), '1'), 0o2755)
     await deploy(site, deployer, '022')
     assert.equal(servedRelease(site), 2)
+  })
+
+  it('whose folder has replaced a link keeps it, or root is asked to move it where it cannot be moved', async t => {
+    const site = await newServedSite(t, { SHARED_PATHS: 'media' })
+    await $`chown -R ${deployer}:${deployer} ${site.folder}`
+    const replace = async () => {
+      const media = join(site.workTree, 'media')
+      await $`rm -rf ${media} && mkdir ${media} && touch ${media}/picture && chown -R ${webServer}:${webServer} ${media}`
+    }
+    await deploy(site, deployer, '022')
+    await replace()
+    const output = await deploy(site, deployer, '022', 1)
+    assert.match(output, /media, which SHARED_PATHS names, cannot be shared\./)
+    assert.match(output, /To do: as root, move it to .*\/shared\/media, or give it to the user who deploys/)
+    assert.equal(describeFolder(join(site.workTree, 'media')), `${webServer}:${webServer} 755`)
+    await deploy(site, undefined, '022')
+    assert.equal(describeFolder(join(site.workTree, 'media/')), `${webServer}:${webServer} 755`)
+    writeFileSync(join(site.workTree, 'media/another'), '')
+    await replace()
+    await deploy(site, undefined, '022')
+    assert.equal(describeFolder(join(site.workTree, 'media/')), `${webServer}:${webServer} 755`)
+    assert.ok(existsSync(join(site.workTree, 'media/another')))
   })
 
   it('whose files cannot be removed: they are named, with two ways out, and another release is used', async t => {

@@ -22,13 +22,20 @@ const inside = (folder: Buffer, name: Buffer) => Buffer.concat([folder, Buffer.f
  * Adds to a folder what another one has and it lacks. The other one stays as it is, so that whoever reads there sees no
  * gap: its files get a second name, or are copied to another file system.
  *
+ * @param isNewer whether the folders' owners and modes are taken over, too
  * @param onConflict is called where both have something else of a name; what it leaves in `to` stays
  */
-export function mergeFolders(from: Buffer, to: Buffer, onConflict: (mine: Buffer, theirs: Buffer) => void): void {
+export function mergeFolders(
+  from: Buffer,
+  to: Buffer,
+  isNewer: boolean,
+  onConflict: (mine: Buffer, theirs: Buffer) => void,
+): void {
+  if (isNewer) setOwnerAndMode(to, lstatSync(from))
   for (const name of readdirSync(from, { encoding: 'buffer' })) {
     const [mine, theirs] = [inside(from, name), inside(to, name)]
     const [one, other] = [lstatSync(mine), lstatSync(theirs, { throwIfNoEntry: false })]
-    if (other && one.isDirectory() && other.isDirectory()) mergeFolders(mine, theirs, onConflict)
+    if (other && one.isDirectory() && other.isDirectory()) mergeFolders(mine, theirs, isNewer, onConflict)
     else {
       if (other && !isSame(mine, theirs)) onConflict(mine, theirs)
       if (!lstatSync(theirs, { throwIfNoEntry: false })) place(mine, theirs)
@@ -62,7 +69,11 @@ function setOwnerAndMode(path: Buffer, { uid, gid, mode }: { uid: number; gid: n
   } catch {
     // Only root may give files away.
   }
-  chmodSync(path, mode & 0o7777)
+  try {
+    chmodSync(path, mode & 0o7777)
+  } catch {
+    // It is another user's, who has set it up.
+  }
 }
 
 /** Whether two are the same file, lead to the same place, or have the same content. */

@@ -281,7 +281,7 @@ export class SharedPaths {
     }
     if (mine?.isDirectory() && theirs?.isDirectory()) {
       const to = Buffer.from(place)
-      mergeFolders(Buffer.from(here), to, (mine, theirs) => {
+      mergeFolders(Buffer.from(here), to, !isFromStep, (mine, theirs) => {
         const name = Buffer.concat([Buffer.from(path), theirs.subarray(to.length)])
         if (isFromStep && skeleton.test(basename(String(name)))) return
         this.#keepAside(isFromStep ? mine : theirs, name)
@@ -309,7 +309,12 @@ export class SharedPaths {
       return
     }
     symlinkSync(kept, kept)
-    swap(kept, here)
+    try {
+      swap(kept, here)
+    } catch (error) {
+      rmSync(kept)
+      throw error
+    }
   }
 
   /** Puts a link in the place of what is shared already, in one instant. */
@@ -328,7 +333,7 @@ export class SharedPaths {
     const differing: string[] = []
     const place = realPathOf(kept)
     if (found?.isDirectory() && place) {
-      mergeFolders(Buffer.from(here), Buffer.from(place), mine =>
+      mergeFolders(Buffer.from(here), Buffer.from(place), false, mine =>
         differing.push(String(mine).slice(here.length - path.length)),
       )
     } else if (found && !found.isSymbolicLink()) this.#moveAside(here, path)
@@ -382,7 +387,10 @@ export class SharedPaths {
     } catch (cause) {
       if (cause instanceof Failure) throw cause
       const why = cause instanceof Error ? cause.message : String(cause)
-      throw new Failure(exitCode.failed, `${path}, which SHARED_PATHS names, cannot be shared.`, { why, cause })
+      // Only who may write in a folder can move it to another one.
+      const isForeign = ['EACCES', 'EPERM'].includes((cause as NodeJS.ErrnoException).code ?? '')
+      const fix = isForeign ? `as root, move it to ${join(this.#folder, path)}, or give it to the user who deploys` : ''
+      throw new Failure(exitCode.failed, `${path}, which SHARED_PATHS names, cannot be shared.`, { why, fix, cause })
     }
   }
 }

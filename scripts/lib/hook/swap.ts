@@ -21,6 +21,11 @@ export function swap(link: string, folder: string): void {
   const aside = `${folder}.swap`
   rmSync(aside, { force: true })
   renameSync(link, aside)
-  renameSync(folder, link)
+  try {
+    renameSync(folder, link)
+  } catch (error) {
+    renameSync(aside, link)
+    throw error
+  }
   renameSync(aside, folder)
 }
