@@ -10,7 +10,8 @@ release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3
 # The torture, the CIs and the fleet have targets of their own.
 tests := $(filter-out test/torture/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts))
 # These go through many instants, states, servers and shells, and take as long as all the others. The browser is 350 MB.
-sweeps := test/hook/faults.test.ts test/hook/power-cut.test.ts test/hook/releases-served.test.ts \
+sweeps := test/hook/faults.test.ts test/hook/migrations.test.ts test/hook/power-cut.test.ts \
+  test/hook/releases-served.test.ts \
   test/hook/other-servers.test.ts test/hook/state.test.ts test/setup/login-shells.test.ts \
   test/deploy/report-browser.test.ts
 # Enough to see that the sources do what the binaries do.
@@ -59,7 +60,7 @@ $(pm2)/.installed: $(wildcard test/hook/pm2/*)
 	@touch $@
 
 test-sweeps: build $(pm2)/.installed ## run the tests that go through many instants, states, servers and shells
-	build/debian.sh $(test_packages) php-fpm puma chromium
+	build/debian.sh $(test_packages) php-fpm puma chromium python3-venv
 	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(sweeps)
 
 # Only root can mount the full and the read-only disks. They are gone when the namespace is.

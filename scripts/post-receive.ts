@@ -3,7 +3,7 @@ import { beginDeployment } from './lib/hook/begin.ts'
 import type { DeploymentContext, StepContext } from './lib/hook/context.ts'
 import { enterEnvironment } from './lib/hook/environment.ts'
 import { findAnswer, verdictOn } from './lib/hook/find-answer.ts'
-import { isConsistent } from './lib/hook/journal.ts'
+import { isConsistent, mayBeBehind } from './lib/hook/journal.ts'
 import type { DeploymentLog } from './lib/hook/log.ts'
 import { notify } from './lib/hook/notify.ts'
 import { branchIn, findAsk, removeAsks } from './lib/hook/pushed-refs.ts'
@@ -119,8 +119,11 @@ async function answer(asked: Asked): Promise<Verdict> {
   try {
     await walk(preparation, deploying)
     const { planDeployment } = await import('./lib/hook/plan.ts')
-    await walk(steps, await planDeployment(deploying))
-    entry.touched = {}
+    const planned = await planDeployment(deploying)
+    await walk(steps, planned)
+    // A rollback without --database leaves it where a failed one has left it.
+    const isLeft = !planned.plan.database && !deployment.hasAskedDatabase && mayBeBehind(entry, entry.commit)
+    entry.touched = isLeft ? { database: true } : {}
     entry.explanation = explainDeployed(deployment.seconds)
     await tryToRecord(log, () => deployment.end('live'))
   } catch (error) {
@@ -160,33 +163,34 @@ async function fail(error: unknown, context: DeploymentContext): Promise<void> {
  * @returns what serves now, in a sentence; never throws, because the first error must stay the one that is reported
  */
 async function restore(context: DeploymentContext): Promise<string> {
-  const { deployment, repository, settings } = context
-  const { entry, log, stepName, hasTakenDatabaseBack } = deployment
-  const { served, previous = served?.folder, commit, touched } = entry
+  const { deployment } = context
+  const { entry, log, stepName } = deployment
+  const { served, previous = served?.folder } = entry
   const { name: recording } = await import('./lib/hook/steps/record.ts')
-  const state = stepName === recording ? `: ${commit} runs, but is not recorded` : ''
-  if (isConsistent(touched) && !touched.database) {
+  const state = stepName === recording ? `: ${entry.commit} runs, but is not recorded` : ''
+  deployment.shutdown = undefined
+  const { explainDatabase, lookAtDatabase } = await import('./lib/hook/database.ts')
+  if (entry.touched.database) await lookAtDatabase(context)
+  if (isConsistent(entry.touched) && !entry.touched.database) {
     return previous ? `${previous} is live as before: nothing was changed.` : 'Nothing was changed.'
   }
   if (previous === undefined) return `There was no previous version to restore${state}.`
   let back = `${previous} is live as before.`
-  if (!isConsistent(touched) || hasTakenDatabaseBack) {
+  if (!isConsistent(entry.touched) || deployment.hasTakenDatabaseBack) {
     try {
-      deployment.shutdown = undefined
       log.say(formatAnnouncement(`PUTTING BACK THE PREVIOUS CODE (${previous})`))
       const { planRestore } = await import('./lib/hook/plan.ts')
       await walk(steps, await planRestore(context))
-      entry.touched = touched.database && !hasTakenDatabaseBack ? { database: true } : {}
+      entry.touched = entry.touched.database ? { database: true } : {}
       back = `The previous code (${previous}) is back in place.`
     } catch (error) {
       log.say(describe(error))
-      return `AND THE PREVIOUS CODE (${previous}) IS NOT BACK IN PLACE${state}.`
+      if (!isConsistent(entry.touched)) return `AND THE PREVIOUS CODE (${previous}) IS NOT BACK IN PLACE${state}.`
     }
+    if (deployment.hasTakenDatabaseBack) await lookAtDatabase(context)
   }
-  if (!entry.touched.database) return back
-  const migrations = await repository.addedFiles(previous, commit, settings.UPGRADE_DB_IF_CHANGED)
-  const between = migrations.length > 0 ? ` by ${migrations.join(', ')}` : ''
-  return `${back} The database was left as it is: it may be ahead of the code${between}.`
+  entry.databaseProblem = entry.touched.database ? await explainDatabase(previous, context) : undefined
+  return entry.databaseProblem ? `${back} ${entry.databaseProblem}` : back
 }
 
 /** Does what must not change the verdict any more, and says it when it fails. */

@@ -44,6 +44,8 @@ export async function beginDeployment(commit: string, context: Context): Promise
     settingsFile: identifySettings(),
     hook: identifyProcess(process.pid),
     steps: [],
+    known: last?.known,
+    databaseProblem: last?.databaseProblem,
     touched: last ? { ...last.touched } : unknown,
   }
   return new Deployment(entry, journal, log, shutdown.signal)

@@ -17,6 +17,10 @@ export class Deployment {
   stepName = 'STARTING THE DEPLOYMENT'
   /** Whether this deployment has moved the database to an earlier revision. */
   hasTakenDatabaseBack = false
+  /** Where the database was before DOWNGRADE_DB began. */
+  wentBackFrom: string | undefined
+  /** Whether DB_REVISION was asked since a command has last moved the database. */
+  hasAskedDatabase = false
   readonly #began = process.uptime()
 
   /** @throws Error of the file system where it cannot be written down: nothing is begun then */

@@ -2,7 +2,7 @@ import { isRollback } from '../protocol/asks.ts'
 import { findPrevious } from '../protocol/record.ts'
 import type { Verdict } from '../protocol/verdict.ts'
 import type { Context } from './context.ts'
-import { isConsistent, type JournalEntry } from './journal.ts'
+import { isConsistent, type JournalEntry, mayBeBehind } from './journal.ts'
 
 /** What an ask needs: the deployment of a commit, or only a verdict. */
 export type Answer =
@@ -18,7 +18,8 @@ export async function findAnswer(context: Context): Promise<Answer> {
   const hasBegunSince = last !== undefined && arrival !== undefined && last.number > arrival.number
   const hasEndedSince = hasBegunSince || (last !== undefined && last.number === arrival?.number && !arrival.hasEnded)
   const verdict = (deployed: JournalEntry) => verdictOn(deployed, context)
-  const isAtRest = last?.outcome !== undefined && isConsistent(last.touched)
+  const isBehind = last !== undefined && mayBeBehind(last, refs.live)
+  const isAtRest = last?.outcome !== undefined && isConsistent(last.touched) && !isBehind
   const notLive = (explanation: string) =>
     ({ verdict: { commit: ask.commit ?? 'previous', live: false, explanation } }) as const
 
@@ -27,7 +28,7 @@ export async function findAnswer(context: Context): Promise<Answer> {
       return { verdict: await verdict(last) }
     const records = await repository.records(refs)
     // Where a failed deployment has left the database ahead, it is the way back to what is live.
-    const isAhead = ask.verb === 'downgrade' && last?.outcome === 'failed' && last.touched.database
+    const isAhead = ask.verb === 'downgrade' && last?.outcome !== 'live' && last?.touched.database && !isBehind
     const previous = isAhead ? refs.live : findPrevious(records)
     const commit = ask.commit === undefined ? previous : await repository.findCommit(ask.commit)
     if (commit === undefined) {
@@ -44,7 +45,7 @@ export async function findAnswer(context: Context): Promise<Answer> {
     if (hasBegunSince && last.outcome && last.commit === commit) return { verdict: await verdict(last) }
     const mayServe = isAtRest && ask.verb === 'rollback' && commit === refs.live
     const { serves, healthProblem } = mayServe ? await checkServing(commit, context) : unchecked
-    return serves ? { verdict: already(commit) } : { deploy: commit, healthProblem }
+    return serves ? { verdict: already(commit, last) } : { deploy: commit, healthProblem }
   }
 
   const asked = ask.commit as string
@@ -57,8 +58,13 @@ export async function findAnswer(context: Context): Promise<Answer> {
   const mayServe = isAtRest && ask.verb === 'deploy' && refs.live && (asked === refs.live || asked !== refs.tip)
   const { serves, healthProblem } = mayServe ? await checkServing(refs.live, context) : unchecked
   if (mayServe && serves) {
-    if (asked === refs.live) return { verdict: already(asked) }
+    if (asked === refs.live) return { verdict: already(asked, last) }
     if (await repository.contains(refs.live, asked)) return { verdict: partOf(asked, refs.live) }
+  }
+  // What serves upgrades the database, which was taken back and did not get where it should.
+  const mayUpgrade = isBehind && isConsistent(last.touched) && ask.verb === 'deploy' && asked !== refs.tip
+  if (mayUpgrade && refs.live && (asked === refs.live || (await repository.contains(refs.live, asked)))) {
+    return { deploy: refs.live }
   }
   if (refs.tip === undefined || (asked !== refs.tip && !(await repository.contains(refs.tip, asked)))) {
     const live = refs.live ? `${refs.live} is what was live last` : 'nothing was ever live'
@@ -83,6 +89,7 @@ export async function verdictOn(deployed: JournalEntry, context: Context): Promi
   const isPart =
     previous !== undefined &&
     isConsistent(touched) &&
+    !mayBeBehind(deployed, previous) &&
     (previous === commit || (await repository.contains(previous, commit)))
   if (isPart && (await checkServing(previous, context)).serves) return partOf(commit, previous)
   return { commit, live: false, explanation: `overtaken by ${done}, which failed: ${explanation}` }
@@ -106,7 +113,11 @@ async function checkServing(commit: string, { releases, repository, settings }: 
   return { serves: healthProblem === undefined, healthProblem }
 }
 
-const already = (commit: string): Verdict => ({ commit, live: true, explanation: 'already live' })
+function already(commit: string, last: JournalEntry | undefined): Verdict {
+  const problem = last?.touched.database ? last.databaseProblem : undefined
+  return { commit, live: true, explanation: problem ? `already live. ${problem}` : 'already live' }
+}
+
 const partOf = (commit: string, newer: string): Verdict => ({
   commit,
   live: true,

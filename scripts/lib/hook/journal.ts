@@ -32,6 +32,23 @@ export interface Served {
   readonly commit?: string | undefined
 }
 
+/** A commit whose migrations, in a release, have moved the database. */
+export interface Mover {
+  readonly commit: string
+  readonly release?: number
+  /** The commit to whose revision it has taken the database back. Absent where it has upgraded it. */
+  readonly to?: string
+}
+
+export interface KnownDatabase {
+  /** What DB_REVISION printed when it was last asked. */
+  readonly revision?: string | undefined
+  /** Whose migrations have led there: these know the way back. */
+  readonly by?: Mover | undefined
+  /** Who may have moved it since, the newest first. Absent where nobody has. */
+  readonly since?: readonly Mover[]
+}
+
 /**
  * The last deployment. It is written before the deployment begins and at each of its steps. It outlives a kill at any
  * instant, and tells the next deployment what is unfinished.
@@ -62,6 +79,10 @@ export interface JournalEntry extends Origin {
   explanation?: string
   /** Where the database was after this deployment, as DB_REVISION prints it. */
   database?: string | undefined
+  /** What is known of the database. It is carried from one deployment to the next. */
+  known?: KnownDatabase | undefined
+  /** Where the database is not where the code needs it: what was said of that. */
+  databaseProblem?: string | undefined
   /** What may not belong to the live commit: the next deployment has to put it right. */
   touched: Touched
 }
@@ -111,4 +132,14 @@ function isEntry(value: unknown): value is JournalEntry {
     typeof entry.touched === 'object' &&
     entry.touched !== null
   )
+}
+
+/**
+ * Whether the database may not be as far as the live code needs it, because it was taken back for another commit, or the
+ * live code's own upgrade has failed. What a newer commit's upgrade leaves is ahead.
+ */
+export function mayBeBehind({ touched, known }: Pick<JournalEntry, 'touched' | 'known'>, live: string | undefined) {
+  if (!touched.database || !known) return false
+  const movers = known.since ?? (known.by ? [known.by] : [])
+  return movers.some(({ commit, to }) => (to === undefined ? commit === live : to !== live))
 }

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { isRollback } from '../protocol/asks.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { DeploymentContext, Plan, StepContext } from './context.ts'
+import { moversOf } from './database.ts'
+import { isConsistent, type Mover, mayBeBehind } from './journal.ts'
 import type { Release } from './releases.ts'
 import { inFolder } from './settings.ts'
 import * as installDependencies from './steps/install-dependencies.ts'
@@ -22,12 +24,15 @@ const switchAndUpgrade = {
 /** Chooses the release for the deployment's commit, and what of the steps is to be done. */
 export async function planDeployment(context: DeploymentContext): Promise<StepContext> {
   const { deployment, releases, repository } = context
-  const { commit, verb, served, previous } = deployment.entry
-  const intact = isRollback(verb) ? await releases.findIntact(commit, served) : undefined
-  const release = intact ?? releases.choose(served)
+  const { commit, verb, served, previous, touched } = deployment.entry
+  // What serves is only to be upgraded.
+  const isBehind = commit === previous && isConsistent(touched) && mayBeBehind(deployment.entry, previous)
+  const mayBeComplete = isRollback(verb) || (isBehind && verb === 'deploy')
+  const intact = mayBeComplete ? await releases.findIntact(commit, served) : undefined
+  const release = intact ?? releases.choose(served, await findNeeded(context))
   const plan = intact ? switchAndUpgrade : await planSteps(release, context)
   // Older code cannot upgrade a newer database. A rollback that goes forward again can.
-  const isBackwards = isRollback(verb) && previous && (await repository.contains(previous, commit))
+  const isBackwards = isRollback(verb) && !isBehind && previous && (await repository.contains(previous, commit))
   return contextOf(commit, release, isBackwards ? { ...plan, database: false } : plan, context)
 }
 
@@ -40,7 +45,7 @@ export async function planRestore(context: DeploymentContext): Promise<StepConte
   const { served } = deployment.entry
   // A database that was taken back goes forward again with the code.
   const database = deployment.hasTakenDatabaseBack
-  const left = releases.findLeft(served)
+  const left = releases.findLeft(served) ?? (isConsistent(deployment.entry.touched) ? releases.serving() : undefined)
   const { commit = '' } = served ?? {}
   if (left) return contextOf(commit, left, { ...switchAndUpgrade, database, isRestore: true }, context)
   // It may have failed before the layout was converted.
@@ -51,7 +56,24 @@ export async function planRestore(context: DeploymentContext): Promise<StepConte
   const all = { dependencies: true, build: true, application: true }
   const changed = releases.isInPlace ? { dependencies, build, application } : all
   const plan = intact ? switchAndUpgrade : { ...switchAndUpgrade, code: true, ...changed }
-  return contextOf(commit, intact ?? releases.choose(served), { ...plan, database, isRestore: true }, context)
+  return contextOf(
+    commit,
+    intact ?? releases.choose(served, await findNeeded(context)),
+    { ...plan, database, isRestore: true },
+    context,
+  )
+}
+
+/** Whose migrations alone lead back from where the database is: what serves does not contain them. */
+async function findNeeded({ deployment, settings, repository }: DeploymentContext): Promise<Mover[]> {
+  const { previous } = deployment.entry
+  const needed: Mover[] = []
+  if (!settings.DOWNGRADE_DB) return needed
+  for (const mover of moversOf(deployment.entry)) {
+    const isInServed = previous && (mover.commit === previous || (await repository.contains(previous, mover.commit)))
+    if (!isInServed) needed.push(mover)
+  }
+  return needed
 }
 
 function contextOf(commit: string, release: Release, plan: Plan, context: DeploymentContext): StepContext {

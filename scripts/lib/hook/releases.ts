@@ -14,7 +14,7 @@ import { isCommitId } from '../protocol/ids.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { sync } from '../shared/replace-file.ts'
 import { openFolderLike } from './folder-mode.ts'
-import type { Served } from './journal.ts'
+import type { Mover, Served } from './journal.ts'
 import { processesIn } from './processes-in-folder.ts'
 import { type HookSettings, releasesFolder } from './settings.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
@@ -145,17 +145,27 @@ export class Releases {
     return release
   }
 
-  /** The release that has a commit's code checked out, complete or not. */
-  findAtHead(commit: string): Release | undefined {
+  /**
+   * The release that has a commit's code checked out, complete or not.
+   *
+   * @param number of several, this one; otherwise one that is complete
+   */
+  findAtHead(commit: string, number?: number): Release | undefined {
     const numbers = this.isInPlace ? [0] : Array.from({ length: this.#count }, (_, index) => index + 1)
-    return numbers.map(number => this.#at(number)).find(({ workTree }) => workTree.isAt(commit))
+    const rank = (each: Release) => (each.number === number ? 2 : each.state.complete === commit ? 1 : 0)
+    return numbers
+      .map(number => this.#at(number))
+      .filter(({ workTree }) => workTree.isAt(commit))
+      .sort((a, b) => rank(b) - rank(a))[0]
   }
 
   /**
    * The release for the next commit: neither the one that the link leads to, nor what served, nor the one to which a
    * rollback would go. Of the others, one from which no process runs, the oldest first.
+   *
+   * @param movers whose releases alone know the way back from where the database is: these are taken last
    */
-  choose(served: Served | undefined): Release {
+  choose(served: Served | undefined, movers: readonly Mover[]): Release {
     if (this.isInPlace) return this.#at(0)
     const numbers = Array.from({ length: this.#count }, (_, index) => index + 1)
     const age = ({ state }: Release) => state.live ?? 0
@@ -166,11 +176,18 @@ export class Releases {
       .filter(({ path }) => !needed.includes(path))
       .sort((a, b) => age(a) - age(b))
     const previous = free.findLast(each => age(each) > 0 && each.state.complete !== served?.commit)
+    const waysBack = movers.map(({ commit, release }) => this.findAtHead(commit, release)?.number)
+    const isWayBack = ({ number }: Release) => waysBack.includes(number)
     // One that cannot be cleaned stops no commit where there is another.
     const others = free
-      .filter(each => each !== previous)
+      .filter(each => each !== previous && !isWayBack(each))
       .sort((a, b) => Number(a.state.isForeign ?? false) - Number(b.state.isForeign ?? false))
-    return others.find(({ path }) => processesIn(path).length === 0) ?? others[0] ?? (previous as Release)
+    const unused = others.find(({ path }) => processesIn(path).length === 0) ?? others[0]
+    const spare = previous && !isWayBack(previous) ? previous : undefined
+    // The newest of those that may have moved the database is the likeliest to have done so.
+    return (
+      unused ?? spare ?? (free.sort((a, b) => waysBack.indexOf(b.number) - waysBack.indexOf(a.number))[0] as Release)
+    )
   }
 
   /**

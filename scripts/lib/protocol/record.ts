@@ -57,6 +57,10 @@ export function parseRecords(bodies: string): DeploymentRecord[] {
   })
 }
 
+/** Where the database was when a commit was live. A rollback without --database does not tell. */
+export const findRevision = (newestFirst: readonly DeploymentRecord[], commit: string): string | undefined =>
+  newestFirst.find(record => record.live && record.database !== undefined && record.commit === commit)?.database
+
 function isRecord(value: unknown): value is DeploymentRecord {
   const record = value as DeploymentRecord | null
   return (

@@ -27,6 +27,18 @@ const digest = (text: string) => `sha256:${createHash('sha256').update(text).dig
 /** Whether it only tells whether two revisions are the same: nothing can be taken back to it. */
 export const isDigest = (revision: string) => /^sha256:[0-9a-f]{64}$/.test(revision)
 
+/** Where a database is and where the code needs it; of long revisions only what they differ in. */
+export function compareRevisions(found: string, wanted: string): string {
+  const [is, needs] = [found, wanted].map(revision => revision.split('\n'))
+  if (!is || !needs || Math.max(is.length, needs.length) <= shownLines) {
+    return `at ${describeRevision(found)}, the code needs ${describeRevision(wanted)}`
+  }
+  const lacks = needs.filter(line => !is.includes(line)).join('\n')
+  const more = is.filter(line => !needs.includes(line)).join('\n')
+  const parts = [lacks && `it lacks ${describeRevision(lacks)}`, more && `it has ${describeRevision(more)}`]
+  return parts.filter(Boolean).join(', and ')
+}
+
 /** For the middle of a sentence. */
 export function describeRevision(revision: string): string {
   if (revision === '') return 'no revision'

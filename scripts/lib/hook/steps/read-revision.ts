@@ -1,7 +1,6 @@
 import { isRollback } from '../../protocol/asks.ts'
-import { parseRevision } from '../../protocol/revision.ts'
 import type { StepContext } from '../context.ts'
-import type { StepsShell } from '../steps-shell.ts'
+import { askRevision } from '../database.ts'
 
 export const name = 'ASKING FOR DATABASE REVISION'
 
@@ -11,11 +10,6 @@ export const isNeeded = ({ settings, deployment, plan }: StepContext) =>
   !plan.isRestore &&
   (plan.database || (plan.code && !isRollback(deployment.entry.verb)))
 
-export async function run({ deployment, settings, shell }: StepContext): Promise<void> {
-  deployment.entry.database = await readRevision(shell, settings.DB_REVISION ?? '')
-}
-
-/** Where DB_REVISION says that the database is. @throws Failure where it fails */
-export async function readRevision(shell: StepsShell, command: string): Promise<string> {
-  return parseRevision(await shell.read(command))
+export async function run({ commit, deployment, settings, shell }: StepContext): Promise<void> {
+  deployment.entry.database = await askRevision(shell, settings.DB_REVISION ?? '', commit, deployment)
 }

@@ -1,6 +1,7 @@
 import { isRollback } from '../../protocol/asks.ts'
 import { describe } from '../../shared/program.ts'
 import type { DeploymentContext, StepContext } from '../context.ts'
+import { noteLive } from '../database.ts'
 
 export const name = 'RECORDING THE DEPLOYMENT'
 
@@ -11,6 +12,7 @@ export const isNeeded = ({ plan }: StepContext) => !plan.isRestore
 export async function run(context: StepContext): Promise<void> {
   const { releases, release, deployment } = context
   const { number, database, verb } = deployment.entry
+  noteLive(deployment, release)
   releases.markLive(release, number, database, isRollback(verb))
   // The deployment is live without it: then what the steps have rewritten counts as edited.
   const settling = release.workTree.settle().catch(error => deployment.log.say(describe(error)))
