@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { isRollback } from '../protocol/asks.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { DeploymentContext, Plan, StepContext } from './context.ts'
@@ -10,6 +8,7 @@ import { inFolder } from './settings.ts'
 import * as installDependencies from './steps/install-dependencies.ts'
 import * as upgradeDatabase from './steps/upgrade-database.ts'
 import { openShell } from './steps-shell.ts'
+import { isUsable, isUsableWithoutPython } from './venv.ts'
 
 /** For a complete release: nothing is done to its files, only to the database and the application. */
 const switchAndUpgrade = {
@@ -92,8 +91,11 @@ async function planSteps(release: Release, context: DeploymentContext): Promise<
   const { INSTALL_DEPS_IF_CHANGED, UPGRADE_DB_IF_CHANGED } = settings
   const { PATH_TO_VENV } = inFolder(settings, release.path)
   const { installed } = release.state
+  const isThere = release.number === 0 ? isUsableWithoutPython : isUsable
   const hasInstalled =
-    installed?.settingsFile === settingsFile && (PATH_TO_VENV === undefined || existsSync(join(PATH_TO_VENV, 'bin')))
+    installed?.settingsFile === settingsFile &&
+    (PATH_TO_VENV === undefined || isThere(PATH_TO_VENV)) &&
+    (release.number === 0 || release.installedPaths !== undefined)
   const hasUpgraded =
     last?.outcome === 'live' && last.commit === previous && !isRollback(last.verb) && last.settingsFile === settingsFile
 

@@ -33,6 +33,8 @@ interface ReleaseState {
   readonly isForeign?: boolean | undefined
   /** Those of SHARED_PATHS that are links here. */
   readonly shared?: readonly string[] | undefined
+  /** Whether nothing lies in the folder that was there before this hook used it. */
+  readonly isOurs?: boolean | undefined
   /** What DB_REVISION printed then. */
   readonly database?: string | undefined
 }
@@ -45,6 +47,7 @@ export class Release {
   readonly path: string
   readonly workTree: WorkTree
   readonly #stateFile: string
+  readonly #installedFile: string
 
   /** @param shared the folder for SHARED_PATHS */
   constructor(number: number, path: string, gitDir: string, shared: string) {
@@ -53,6 +56,20 @@ export class Release {
     const own = ownFolder(gitDir, number)
     this.workTree = new WorkTree(path, gitDir, own, shared, number === 0)
     this.#stateFile = join(own, 'release')
+    this.#installedFile = join(own, 'installed')
+  }
+
+  /** The untracked files and folders that the last install has left, as bytes; undefined where that is not known. */
+  get installedPaths(): readonly string[] | undefined {
+    try {
+      return JSON.parse(readStateFile(this.#installedFile) ?? '')
+    } catch {
+      return undefined
+    }
+  }
+
+  set installedPaths(paths: readonly string[]) {
+    replaceStateFile(this.#installedFile, JSON.stringify(paths))
   }
 
   get state(): ReleaseState {

@@ -49,6 +49,11 @@ const hookSettings = {
     default: ' ',
     read: relativePaths,
   },
+  KEEP_PATHS: {
+    means: 'untracked paths that stay when a release folder is used again, such as `node_modules target`',
+    default: ' ',
+    read: relativePaths,
+  },
   PATH_TO_VENV: {
     means: 'the virtual environment whose bin comes first on PATH, such as /home/seita/venv',
     read: plainPath,

@@ -193,6 +193,11 @@ export class WorkTree {
     return stdout.split('\0').filter(Boolean)
   }
 
+  /** Untracked files, and folders that have no file of git's, as bytes. A folder's path ends with a slash. */
+  async listUntracked(): Promise<string[]> {
+    return readPaths((await this.#git()`git ${listUntracked}`).stdout)
+  }
+
   /** Whether this commit's checkout was the last to be completed. Its files may have been changed since. */
   isAt(commit: string): boolean {
     return this.isLinked() && !existsSync(this.#unfinished) && this.head === commit
@@ -271,6 +276,7 @@ export class WorkTree {
    * this one lacks are removed. Untracked files stay; if they are in the way, nothing is begun. It can run again after it
    * was killed or failed at any point.
    *
+   * @param clear is called with the untracked files and folders before anything is checked out, and may remove them
    * @param findCandidates tells which commits may have been checked out here, the likeliest first, where the state is lost
    * @param onChange is called before the first file is changed
    * @returns messages for the log: changes that were undone, files that were moved
@@ -281,6 +287,7 @@ export class WorkTree {
     findCandidates: () => Promise<readonly string[]>,
     start: Start,
     onChange: () => void,
+    clear?: (untracked: readonly string[]) => string[],
   ): Promise<string[]> {
     try {
       mkdirSync(this.path, { recursive: true })
@@ -294,12 +301,13 @@ export class WorkTree {
       const isSound = this.isLinked() && isCommitId(readStateFile(this.#head)?.trim()) && existsSync(this.#index)
       let recovered =
         isSound && !existsSync(this.#unfinished) ? undefined : await this.#recover(await findCandidates(), onChange)
-      const found = await this.#look(commit, start).catch(async () => {
+      const look = () => this.#look(commit, start, clear !== undefined)
+      const found = await look().catch(async () => {
         recovered = await this.#recover(await findCandidates(), onChange)
-        return this.#look(commit, start)
+        return look()
       })
       const changed = found.changed.map(toText)
-      const notes = this.#clearTheWay(changed, found.diff, recovered)
+      const notes = [...(clear?.(found.untracked) ?? []), ...this.#clearTheWay(changed, found.diff, recovered)]
 
       const edited = this.#findEdited(found.changed, recovered)
       const areSteps = this.#areStepsAtWork
@@ -326,12 +334,17 @@ export class WorkTree {
     }
   }
 
-  /** What differs in the folder from HEAD, and between HEAD and a commit. @throws ProcessOutput where git cannot tell */
-  async #look(commit: string, start: Start): Promise<{ changed: string[]; diff: Difference[] }> {
+  /**
+   * What differs in the folder from HEAD, and between HEAD and a commit.
+   *
+   * @throws ProcessOutput where git cannot tell
+   */
+  async #look(commit: string, start: Start, withUntracked: boolean): Promise<Found> {
     for (let isAgain = false; ; isAgain = true) {
       // Both at the same time: most of the time that they take is their start.
       const reading = this.#git()`
-        git ls-files -z -v; printf '=\\0'; git diff-tree -r -z --no-renames HEAD ${commit}`.nothrow()
+        git ls-files -z -v; printf '=\\0'; git diff-tree -r -z --no-renames HEAD ${commit}
+        ! ${withUntracked} || git ${listUntracked}`.nothrow()
       const looked = await start('git status', this.#gated()`${status}`)
       const read = await reading
       if (!read.ok) throw read
@@ -347,7 +360,11 @@ export class WorkTree {
       // What was staged by hand is taken out of the index: a file that was added is untracked again.
       const isStaged = changes.some(({ letters }) => letters[0] !== ' ')
       if (!isStaged || isAgain) {
-        return { changed: changes.map(({ path }) => path), diff: readDifferences(words.slice(endOfFiles + 1)) }
+        return {
+          changed: changes.map(({ path }) => path),
+          diff: readDifferences(words.slice(endOfFiles + 1)),
+          untracked: readPaths(words.at(-1)),
+        }
       }
       await start('git read-tree', this.#gated()`git read-tree HEAD`)
     }
@@ -594,6 +611,19 @@ function readStatus(output: string): Change[] {
 interface LeftBySteps {
   readonly commit: string
   readonly files?: FileStates
+}
+
+/** Also what is ignored. */
+const listUntracked = 'ls-files --others --directory'.split(' ')
+
+const readPaths = (output = '') => output.split('\n').filter(Boolean).map(unquotePath)
+
+interface Found {
+  /** As bytes. */
+  readonly changed: readonly string[]
+  readonly diff: readonly Difference[]
+  /** As bytes. */
+  readonly untracked: readonly string[]
 }
 
 /** What was found out where the state was lost, or a checkout was not completed. */

@@ -1,8 +1,12 @@
+import { dirname, join } from 'node:path'
 import type { DeploymentContext, StepContext } from '../context.ts'
 import { makeFolderLike, umaskLike } from '../folder-mode.ts'
 import { explainForeignFiles } from '../foreign-files.ts'
+import { toText } from '../git-paths.ts'
+import { Kept, moveLeftovers, pathsThatStay, removeLeftovers } from '../leftovers.ts'
 import { withTimeKept } from '../mtime.ts'
 import { openSharedPaths } from '../shared-paths.ts'
+import { listNames } from '../work-tree.ts'
 
 /** How many recorded commits are looked through where a folder's state is lost: the files of each are listed. */
 const mostRecords = 20
@@ -45,13 +49,39 @@ async function putCode(context: StepContext): Promise<void> {
   const shared = openSharedPaths(context)
   if (!releases.isInPlace) await shared.clear(release)
   const candidates = () => findCandidateCommits(context, complete)
+  const clear = releases.isInPlace ? undefined : (untracked: readonly string[]) => clearRelease(untracked, context)
   const onChange = () => releases.isInPlace && deployment.markChanged('code')
-  const checkOut = () => release.workTree.checkOut(commit, candidates, start, onChange)
+  const checkOut = () => release.workTree.checkOut(commit, candidates, start, onChange, clear)
   // Where no server watches it, it gets a new time: for Python what it compiled of a file of the old time is fresh.
   const isWatched = releases.isInPlace && settings.RESTART === undefined
   const watched = isWatched ? releaseSettings.PATH_TO_WSGI : undefined
   for (const note of await withTimeKept(watched, checkOut)) log.say(note)
+  if (!releases.isInPlace) release.updateState({ isOurs: true })
   await shared.link(release, commit, repository, releases.isInPlace ? [] : releases.serving()?.state.shared)
+}
+
+/**
+ * Removes what the last use of the folder has left there. Users may have had files in a folder that is not known: these
+ * are moved to the side.
+ */
+function clearRelease(untracked: readonly string[], context: StepContext): string[] {
+  const { release, releases, plan, settings, deployment } = context
+  if (untracked.length === 0) return []
+  const installed = plan.dependencies ? [] : release.installedPaths
+  // Only an environment in which an install has ended well is used again.
+  const isVenvKept = release.state.installed !== undefined
+  const kept = new Kept(release.path, pathsThatStay(settings, isVenvKept), installed)
+  const time = new Date(deployment.entry.started).toISOString()
+  const aside = join(dirname(releases.shared), 'replaced', time, `release-${release.number}`)
+  const isOurs = release.state.isOurs === true
+  const gone = isOurs
+    ? removeLeftovers(release.path, untracked, kept)
+    : moveLeftovers(release.path, untracked, kept, aside)
+  const names = gone.filter(path => !path.endsWith('__pycache__')).map(toText)
+  if (names.length === 0) return []
+  return [
+    `${isOurs ? 'REMOVED' : `MOVED TO ${aside}`}, because the last use of this folder left it: ${listNames(names)}`,
+  ]
 }
 
 /**
