@@ -186,8 +186,12 @@ export async function newServer(sshd: Sshd, key: string, setup: Setup = {}) {
     return found.ok ? found.stdout.trim() : undefined
   }
 
+  /** As `post-receive install` does it, which would copy the binary, too. */
   async function renameBranch() {
     await commits.renameBranch()
+    const update = join(repository, 'hooks/update')
+    if (existsSync(update))
+      writeFileSync(update, readFileSync(update, 'utf8').replace(/^branch=.*/m, `branch=${branch()}`))
     place()
   }
   const { branch } = commits
