@@ -104,6 +104,18 @@ describe('State that is lost or damaged stops no good commit', async () => {
     await verifyExact(site, commit, output)
   })
 
+  it('takes a release for no commit whose HEAD and index are lost', async t => {
+    const site = await newSite(t)
+    site.configure({ RELEASES: '3', SMOKE_TEST: '' })
+    const commit = await site.commit()
+    assertExit(await site.deploy(), 0)
+    damages.emptied?.(join(site.repository, 'pushlive/releases/1/HEAD'))
+    rmSync(join(site.repository, 'pushlive/releases/1/index'))
+    const { output } = assertExit(await site.deploy(), 0)
+    assert.match(output, /CHECKING OUT CODE/)
+    await verifyExact(site, commit, output)
+  })
+
   it('where the branch was checked out by hand and a newer commit fails, nothing of that branch is left', async t => {
     const site = await newSite(t)
     site.configure({ RELEASES: '3', RESTART: 'test ! -e bad', SMOKE_TEST: '' })

@@ -91,7 +91,8 @@ export class WorkTree {
     if (!isKnown && existsSync(this.#index)) copyFileSync(this.#index, index)
     const compare = isKnown ? ['read-tree', commit] : ['diff-index', '--cached', '--quiet', commit]
     const looked = await git`
-      git ${compare} && { git update-index -q --ignore-submodules --refresh || true; }
+      git ${compare} || exit
+      git update-index -q --ignore-submodules --refresh || true
       git diff-files -z --name-only --ignore-submodules`.nothrow()
     const changed = looked.stdout.split('\0').filter(Boolean)
     if (!looked.ok || !changed.every(path => this.#isShared(path))) return false
