@@ -44,6 +44,7 @@ const steps: Steps<StepContext> = [
   () => import('./lib/hook/steps/switch-release.ts'),
   () => import('./lib/hook/steps/restart.ts'),
   () => import('./lib/hook/steps/check-health.ts'),
+  () => import('./lib/hook/steps/check-processes.ts'),
   () => import('./lib/hook/steps/verify-unmoved.ts'),
   () => import('./lib/hook/steps/settle.ts'),
   () => import('./lib/hook/steps/record.ts'),

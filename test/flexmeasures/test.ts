@@ -141,7 +141,12 @@ for (const RELEASES of ['1', '3']) {
       await verifyServing(pushed.commit, '1.0.4', 'aaaa00000003')
 
       const { output, ...seen } = assertExit(await watched(url, () => deploy(site, ['rollback'])), 0)
-      assert.deepEqual(stepsIn(output), ['SWITCHING TO RELEASE', 'RESTARTING APPLICATION', 'CHECKING HEALTH'])
+      assert.deepEqual(stepsIn(output), [
+        'SWITCHING TO RELEASE',
+        'RESTARTING APPLICATION',
+        'CHECKING HEALTH',
+        'CHECKING PROCESSES',
+      ])
       verifySeen(seen, ['The fourth release', 'The third release'])
       await verifyServing(third, '1.0.3', 'aaaa00000003')
     })

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
-import { holdPort } from '../lib/ports.ts'
+import { holdPort, listen } from '../lib/ports.ts'
 import { startServer } from '../lib/site.ts'
 import type { CleansUp } from '../lib/sshd.ts'
 import { ask, startWebServer } from '../lib/web-server.ts'
@@ -47,5 +49,96 @@ describe('After the switch to another release', async () => {
     const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, /STILL RUNNING FROM RELEASE 1, WHICH RESTART DOES NOT REACH: process \d+ \(sleep 1000\.25\)/)
     assert.equal((await ask(`${url}page.txt`))?.text, 'two\n')
+  })
+
+  /** A process in the folder of a site that is there now; it ends with the test. */
+  function stay(t: CleansUp, folder: string, ...command: string[]): number {
+    const process = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], { cwd: folder, stdio: 'ignore' })
+    t.after(() => void process.kill('SIGKILL'))
+    return process.pid as number
+  }
+
+  it('a server two releases behind fails it, also without a health check, and through a folder that is a link', async t => {
+    const { site } = await newServedSite(t)
+    const other = join(site.folder, 'other')
+    symlinkSync(site.folder, other)
+    site.configure({ HEALTH_CHECK_TIMEOUT: '1', PATH_TO_GIT_WORK_TREE: join(other, 'www') })
+    const first = realpathSync(site.workTree)
+    for (const number of [2, 3]) {
+      // As if it had not been looked for.
+      await site.commit({ 'page.txt': `${number}\n` })
+      assertExit(await site.deploy(), 1)
+      rmSync(site.workTree)
+      symlinkSync(`www.releases/${number}`, site.workTree)
+      await site.serverGit`git update-ref refs/deploy/main/live main`
+    }
+    site.configure({ HEALTH_CHECK_URL: undefined })
+    await site.commit({ 'page.txt': 'four\n' })
+    const { output } = assertExit(await site.deploy(), 1)
+    assert.match(output, new RegExp(`The application still runs from .*${first.slice(-11)}.*http\\.server`, 's'))
+    assert.equal(site.read('page.txt'), '3\n')
+  })
+
+  it('what listens at the address of the health check decides, whatever else has moved', async t => {
+    const { site } = await newServedSite(t)
+    const start = `cd "$PWD" && { setpriv --pdeathsig KILL python3 -m http.server --bind 127.0.0.1 ${await holdPort()} >/dev/null 2>&1 & }`
+    site.configure({ RESTART: start, HEALTH_CHECK_TIMEOUT: '2' })
+    await site.commit({ 'page.txt': 'two\n' })
+    assert.match(assertExit(await site.deploy(), 1).output, /The application still runs from .*releases\/1\./)
+  })
+
+  it('behind a proxy, any server of the new release does, and what is left is named', async t => {
+    const { site } = await newServedSite(t)
+    const proxy = createServer((_, response) => response.end())
+    t.after(() => void proxy.close())
+    site.configure({ HEALTH_CHECK_URL: `http://127.0.0.1:${await listen(proxy)}/`, HEALTH_CHECK_TIMEOUT: '2' })
+    await site.commit({ 'page.txt': 'two\n' })
+    assert.match(assertExit(await site.deploy(), 1).output, /The application still runs from .*releases\/1\./)
+
+    const port = await holdPort()
+    site.configure({
+      RESTART: `setsid python3 -m http.server --bind 127.0.0.1 ${port} >/dev/null 2>&1 & until (: < /dev/tcp/127.0.0.1/${port}) 2>/dev/null; do sleep 0.1; done`,
+    })
+    await site.commit({ 'page.txt': 'three\n' })
+    assert.match(assertExit(await site.deploy(), 0).output, /STILL RUNNING FROM RELEASE 1, .*http\.server/)
+  })
+
+  it('a release that a process runs from is not used again: the next deployment is refused and changes nothing', async t => {
+    const site = await newSite(t)
+    site.configure({ RELEASES: '3', SMOKE_TEST: '', INSTALL_DEPS: '', UPGRADE_DB: '', RESTART: 'true' })
+    await site.commit()
+    assertExit(await site.deploy(), 0)
+    const pid = stay(t, site.workTree, 'sleep', '1000.75')
+    for (const page of ['two\n', 'three\n']) {
+      await site.commit({ 'page.txt': page })
+      assertExit(await site.deploy(), 0)
+    }
+    await site.commit({ 'page.txt': 'four\n' })
+    const { output } = assertExit(await site.deploy(), 1)
+    assert.match(output, new RegExp(`Release 1 is next, and is in use: process ${pid} \\(sleep 1000\\.75\\)`))
+    assert.match(output, /is live as before: nothing was changed/)
+    assert.equal(readFileSync(`/proc/${pid}/cwd/page.txt`, 'utf8'), 'one\n')
+    process.kill(pid, 'SIGKILL')
+    assertExit(await site.deploy(), 0)
+  })
+
+  it('a shell where somebody stays does not stop the release from being used again', async t => {
+    const site = await newSite(t)
+    site.configure({ RELEASES: '3', SMOKE_TEST: '', INSTALL_DEPS: '', UPGRADE_DB: '', RESTART: 'true' })
+    await site.commit()
+    assertExit(await site.deploy(), 0)
+    const terminal = `
+import os, pty
+pid, descriptor = pty.fork()
+if pid == 0: os.execvp("sh", ["sh", "-c", "read line"])
+os.chdir("/")
+os.waitpid(pid, 0)`
+    stay(t, site.workTree, 'python3', '-c', terminal)
+    let output = ''
+    for (const page of ['two\n', 'three\n', 'four\n']) {
+      await site.commit({ 'page.txt': page })
+      output = assertExit(await site.deploy(), 0).output
+    }
+    assert.match(output, /IN RELEASE 1, WHICH IS USED AGAIN: process \d+ \(sh -c read line\)/)
   })
 })

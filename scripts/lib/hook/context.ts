@@ -53,4 +53,6 @@ export interface StepContext extends DeploymentContext {
   readonly shell: StepsShell
   /** The release that the link led to before. Set by the switch. */
   replaced?: Release | undefined
+  /** Whether a server of the release was seen to listen. */
+  isServed?: boolean
 }

@@ -8,6 +8,7 @@ import { inFolder } from './settings.ts'
 import * as installDependencies from './steps/install-dependencies.ts'
 import * as upgradeDatabase from './steps/upgrade-database.ts'
 import { openShell } from './steps-shell.ts'
+import { verifyUnused } from './taking-over.ts'
 import { isUsable, isUsableWithoutPython } from './venv.ts'
 
 /** For a complete release: nothing is done to its files, only to the database and the application. */
@@ -28,7 +29,9 @@ export async function planDeployment(context: DeploymentContext): Promise<StepCo
   const isBehind = commit === previous && isConsistent(touched) && mayBeBehind(deployment.entry, previous)
   const mayBeComplete = isRollback(verb) || (isBehind && verb === 'deploy')
   const intact = mayBeComplete ? await releases.findIntact(commit, served) : undefined
-  const release = intact ?? releases.choose(served, await findNeeded(context))
+  const processes = intact ? [] : releases.processes()
+  const release = intact ?? releases.choose(served, await findNeeded(context), processes)
+  if (!intact) await verifyUnused(release, processes, context)
   const plan = intact ? switchAndUpgrade : await planSteps(release, context)
   // Older code cannot upgrade a newer database. A rollback that goes forward again can.
   const isBackwards = isRollback(verb) && !isBehind && previous && (await repository.contains(previous, commit))

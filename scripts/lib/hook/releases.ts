@@ -15,7 +15,7 @@ import { exitCode, Failure } from '../shared/program.ts'
 import { sync } from '../shared/replace-file.ts'
 import { openFolderLike } from './folder-mode.ts'
 import type { Mover, Served } from './journal.ts'
-import { processesIn } from './processes-in-folder.ts'
+import { isBystander, type ReleaseProcess, ReleaseProcesses } from './release-processes.ts'
 import { type HookSettings, releasesFolder } from './settings.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
 import { swap } from './swap.ts'
@@ -100,6 +100,7 @@ export class Releases {
   readonly #folder: string
   /** The folder for SHARED_PATHS. */
   readonly shared: string
+  readonly #processes: ReleaseProcesses
 
   constructor({ RELEASES, PATH_TO_GIT_WORK_TREE }: HookSettings, gitDir: string) {
     this.isInPlace = RELEASES === 1
@@ -108,6 +109,7 @@ export class Releases {
     this.#gitDir = gitDir
     this.#folder = releasesFolder(PATH_TO_GIT_WORK_TREE)
     this.shared = join(this.#folder, 'shared')
+    this.#processes = new ReleaseProcesses(this.#folder)
   }
 
   /** Where PATH_TO_GIT_WORK_TREE leads; undefined where it is not there, or leads to no release. */
@@ -182,7 +184,7 @@ export class Releases {
    *
    * @param movers whose releases alone know the way back from where the database is: these are taken last
    */
-  choose(served: Served | undefined, movers: readonly Mover[]): Release {
+  choose(served: Served | undefined, movers: readonly Mover[], processes = this.processes()): Release {
     if (this.isInPlace) return this.#at(0)
     const numbers = Array.from({ length: this.#count }, (_, index) => index + 1)
     const age = ({ state }: Release) => state.live ?? 0
@@ -199,12 +201,17 @@ export class Releases {
     const others = free
       .filter(each => each !== previous && !isWayBack(each))
       .sort((a, b) => Number(a.state.isForeign ?? false) - Number(b.state.isForeign ?? false))
-    const unused = others.find(({ path }) => processesIn(path).length === 0) ?? others[0]
+    const unused = others.find(each => !isInUse(each, processes)) ?? others[0]
     const spare = previous && !isWayBack(previous) ? previous : undefined
     // The newest of those that may have moved the database is the likeliest to have done so.
     return (
       unused ?? spare ?? (free.sort((a, b) => waysBack.indexOf(b.number) - waysBack.indexOf(a.number))[0] as Release)
     )
+  }
+
+  /** The processes that run from any of the releases. In place none can be told from others. */
+  processes(): ReleaseProcess[] {
+    return this.isInPlace ? [] : this.#processes.find()
   }
 
   /**
@@ -316,6 +323,10 @@ export class Releases {
     return dirname(target) === this.#folder && /^[1-9]\d*$/.test(name) ? Number(name) : undefined
   }
 }
+
+/** Whether a process runs from a release, and not only stands there. */
+export const isInUse = ({ number }: Release, processes: readonly ReleaseProcess[]) =>
+  processes.some(each => each.releases.has(number) && !isBystander(each))
 
 function listFolder(folder: string): string[] {
   try {
