@@ -112,9 +112,8 @@ async function answer(asked: Asked): Promise<Verdict> {
   if ('verdict' in found) return found.verdict
   const deployment = await beginDeployment(found.deploy, context)
   const { entry, log } = deployment
-  if (found.healthProblem) {
-    const problem = flatten(found.healthProblem)
-    log.say(`${context.refs.live} IS IN PLACE, BUT THE APPLICATION DOES NOT ANSWER 2xx: ${problem}`)
+  if (found.problem) {
+    log.say(`${context.refs.live} IS IN PLACE, BUT NOT LIVE: ${flatten(found.problem)}`)
   }
   const deploying = { ...context, deployment }
   try {

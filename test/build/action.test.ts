@@ -48,7 +48,7 @@ describe('The action', async () => {
     const site = await newSite(t)
     const commit = await site.commit()
     const { output } = assertExit(await runAction(site, inputsOf(site)), 0)
-    assert.match(output, new RegExp(`^${commit} IS LIVE`, 'm'))
+    assert.match(output, new RegExp(`^${commit} IS IN PLACE`, 'm'))
   })
 
   it('takes the command and its arguments from one input', async t => {

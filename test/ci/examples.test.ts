@@ -46,7 +46,7 @@ describe('The example for', { concurrency: 2 }, async () => {
         const { site, commit } = await newRepository(t, runner)
         const { output } = assertExit(await runPipeline(site, runner), 0)
         assert.equal(await site.live(), commit, output)
-        assert.match(output, new RegExp(`${commit} IS LIVE`))
+        assert.match(output, new RegExp(`${commit} IS IN PLACE`))
         if (runner.hasOutputs) assert.match(output, new RegExp(`${commit} is live at ${appUrl} after [\\d.]+ s`))
         const { by, run } = await newestOf(site)
         assert.equal(by, runner.origin.by, output)
@@ -73,7 +73,7 @@ describe('The example for', { concurrency: 2 }, async () => {
         assertExit(await site.deploy(), 0)
         await site.git`git reset --quiet --hard ${commit}`
         const { output } = assertExit(await runPipeline(site, runner), 0)
-        assert.match(output, new RegExp(`IS LIVE.*part of ${newer}`))
+        assert.match(output, new RegExp(`IS IN PLACE.*part of ${newer}`))
         assert.equal(await site.live(), newer)
       })
 
@@ -89,7 +89,7 @@ describe('The example for', { concurrency: 2 }, async () => {
         letGo(site)
         await waitFor('it is live', async () => (await site.live()) === commit)
         const { output } = assertExit(await runPipeline(site, runner), 0)
-        assert.match(output, new RegExp(`${commit} IS LIVE`))
+        assert.match(output, new RegExp(`${commit} IS IN PLACE`))
       })
 
       if (runner.language !== 'github') return

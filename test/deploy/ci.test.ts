@@ -68,14 +68,23 @@ describe('In a CI deploy', async () => {
     assert.ok(token, deployed.output)
     const group = `::${token}::\n::group::INSTALLING DEPENDENCIES\n::stop-commands::${token}\nremote: INSTALLING DEPENDENCIES ...\nremote:     installing\n::${token}::\n::endgroup::`
     assert.ok(deployed.output.includes(group), deployed.output)
-    assert.match(deployed.output, new RegExp(`^::${token}::\\n::notice title=Live::${commit} IS LIVE\\.$`, 'm'))
-    assert.match(deployed.summary, new RegExp(`^### 🟢 ${commit} IS LIVE\\\\?\\.`))
+    assert.match(
+      deployed.output,
+      new RegExp(
+        `^::${token}::\\n::notice title=Live::${commit} IS IN PLACE \\(not checked: HEALTH_CHECK_URL is empty\\)\\.$`,
+        'm',
+      ),
+    )
+    assert.match(
+      deployed.summary,
+      new RegExp(`^### 🟢 ${commit} IS IN PLACE \\\\\\(not checked: HEALTH\\\\_CHECK\\\\_URL is empty\\\\\\)\\.`),
+    )
     assert.match(deployed.summary, /^\| INSTALLING DEPENDENCIES \| \d+\.\d s \|$/m)
     assert.match(deployed.summary, /^```mermaid\ngantt\n[\s\S]*^ {2}INSTALLING DEPENDENCIES : \d+, \d+$/m)
     assert.match(
       deployed.outputs,
       new RegExp(
-        `^live=true\\ncommit=${commit}\\nverdict=${commit} IS LIVE\\.\\nurl=https://app\\.example\\nseconds=[\\d.]+\\n$`,
+        `^live=true\\ncommit=${commit}\\nverdict=${commit} IS IN PLACE \\(not checked: HEALTH_CHECK_URL is empty\\)\\.\\nurl=https://app\\.example\\nseconds=[\\d.]+\\n$`,
       ),
     )
   })
@@ -103,7 +112,7 @@ describe('In a CI deploy', async () => {
     assert.match(outputs, /^live=false$/m)
     assert.match(output, new RegExp(`^::warning title=Not verified::${commit} was pushed`, 'm'))
     assert.match(summary, /^### 🟡 /)
-    assert.doesNotMatch(output + summary + outputs, /IS LIVE/)
+    assert.doesNotMatch(output + summary + outputs, /IS (LIVE|IN PLACE)/)
   })
 
   it('never treats what a recipe prints as a command of the CI', async t => {

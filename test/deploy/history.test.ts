@@ -26,7 +26,10 @@ describe('deploy rollback', async () => {
     const [first, second, third] = await deployCommits(site, 3)
     for (const expected of [second, first]) {
       const { output } = assertExit(await site.deploy(['rollback']), 0)
-      assert.match(output, new RegExp(`^ROLLING BACK main TO WHAT WAS LIVE BEFORE[\\s\\S]*^${expected} IS LIVE`, 'm'))
+      assert.match(
+        output,
+        new RegExp(`^ROLLING BACK main TO WHAT WAS LIVE BEFORE[\\s\\S]*^${expected} IS IN PLACE`, 'm'),
+      )
       assert.equal(await site.live(), expected)
     }
     assertExit(await site.deploy(['rollback']), 1)

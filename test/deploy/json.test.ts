@@ -22,7 +22,7 @@ describe('deploy --json', async () => {
     assert.deepEqual(rest, { commit: first, live: true, changed: true })
     assert.match(explanation, /^in [\d.]+ s$/)
     assert.match(stderr, /^PUSHING /m)
-    assert.match(stderr, new RegExp(`^${first} IS LIVE`, 'm'))
+    assert.match(stderr, new RegExp(`^${first} IS IN PLACE`, 'm'))
 
     const already = { commit: first, live: true, changed: false, explanation: 'already live' }
     assert.deepEqual((await deployForJson(site)).result, already)

@@ -32,7 +32,10 @@ describe('A push', async () => {
       announcements.map(() => true),
       output,
     )
-    assert.match(output, new RegExp(`^${commit} IS LIVE`, 'm'))
+    assert.match(
+      output,
+      new RegExp(`^${commit} IS IN PLACE \\(not checked: HEALTH_CHECK_URL is empty\\), in [\\d.]+ s\\.$`, 'm'),
+    )
   })
 
   it('writes the log file, for its owner alone', async t => {

@@ -66,7 +66,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
         for (const name of ['emptied', 'garbled', 'removed']) {
           damages[name]?.(join(gitDir, file))
           const { output } = assertExit(await site.deploy(), 0, `${file} ${name}`)
-          assert.match(output, /IS LIVE \(already live\)/)
+          assert.match(output, /IS IN PLACE .*, as before/)
           await verifyExact(site, good, `${file} ${name}\n${output}`)
         }
       }

@@ -8,7 +8,7 @@ import { assertExit } from '../lib/exit.ts'
 import { holdPort, listen } from '../lib/ports.ts'
 import { startServer } from '../lib/site.ts'
 import type { CleansUp } from '../lib/sshd.ts'
-import { ask, startWebServer } from '../lib/web-server.ts'
+import { ask, startWebServer, waitForPage } from '../lib/web-server.ts'
 
 describe('After the switch to another release', async () => {
   const { newSite } = await startServer({ after })
@@ -51,6 +51,13 @@ describe('After the switch to another release', async () => {
     assert.equal((await ask(`${url}page.txt`))?.text, 'two\n')
   })
 
+  /** Starts another server in the release, which ends with the site. */
+  async function another(): Promise<string> {
+    const port = await holdPort()
+    const listening = `until (: < /dev/tcp/127.0.0.1/${port}) 2>/dev/null; do sleep 0.1; done`
+    return `setsid python3 -m http.server --bind 127.0.0.1 ${port} >/dev/null 2>&1 & ${listening}`
+  }
+
   /** A process in the folder of a site that is there now; it ends with the test. */
   function stay(t: CleansUp, folder: string, ...command: string[]): number {
     const process = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], { cwd: folder, stdio: 'ignore' })
@@ -81,10 +88,9 @@ describe('After the switch to another release', async () => {
 
   it('what listens at the address of the health check decides, whatever else has moved', async t => {
     const { site } = await newServedSite(t)
-    const start = `cd "$PWD" && { setpriv --pdeathsig KILL python3 -m http.server --bind 127.0.0.1 ${await holdPort()} >/dev/null 2>&1 & }`
-    site.configure({ RESTART: start, HEALTH_CHECK_TIMEOUT: '2' })
+    site.configure({ RESTART: await another(), HEALTH_CHECK_TIMEOUT: '2' })
     await site.commit({ 'page.txt': 'two\n' })
-    assert.match(assertExit(await site.deploy(), 1).output, /The application still runs from .*releases\/1\./)
+    assert.match(assertExit(await site.deploy(), 1).output, /The application still runs from .*releases\/1:/)
   })
 
   it('behind a proxy, any server of the new release does, and what is left is named', async t => {
@@ -93,12 +99,9 @@ describe('After the switch to another release', async () => {
     t.after(() => void proxy.close())
     site.configure({ HEALTH_CHECK_URL: `http://127.0.0.1:${await listen(proxy)}/`, HEALTH_CHECK_TIMEOUT: '2' })
     await site.commit({ 'page.txt': 'two\n' })
-    assert.match(assertExit(await site.deploy(), 1).output, /The application still runs from .*releases\/1\./)
+    assert.match(assertExit(await site.deploy(), 1).output, /The application still runs from .*releases\/1:/)
 
-    const port = await holdPort()
-    site.configure({
-      RESTART: `setsid python3 -m http.server --bind 127.0.0.1 ${port} >/dev/null 2>&1 & until (: < /dev/tcp/127.0.0.1/${port}) 2>/dev/null; do sleep 0.1; done`,
-    })
+    site.configure({ RESTART: await another() })
     await site.commit({ 'page.txt': 'three\n' })
     assert.match(assertExit(await site.deploy(), 0).output, /STILL RUNNING FROM RELEASE 1, .*http\.server/)
   })
@@ -140,5 +143,43 @@ os.waitpid(pid, 0)`
       output = assertExit(await site.deploy(), 0).output
     }
     assert.match(output, /IN RELEASE 1, WHICH IS USED AGAIN: process \d+ \(sh -c read line\)/)
+  })
+
+  it('is live without a health check where a server listens from it, and only in place where none does', async t => {
+    const site = await newSite(t)
+    site.configure({ RELEASES: '3', SMOKE_TEST: '', INSTALL_DEPS: '', UPGRADE_DB: '', RESTART: '' })
+    const first = await site.commit()
+    const inPlace = (commit: string) =>
+      new RegExp(`^${commit} IS IN PLACE \\(not checked: HEALTH_CHECK_URL is empty\\)`, 'm')
+    assert.match(assertExit(await site.deploy(), 0).output, inPlace(first))
+    assert.match(assertExit(await site.deploy(), 0).output, inPlace(first))
+
+    site.configure({ RESTART: await another(), HEALTH_CHECK_URL: '' })
+    const second = await site.commit({ 'page.txt': 'two\n' })
+    assert.match(assertExit(await site.deploy(), 0).output, new RegExp(`^${second} IS LIVE \\(in `, 'm'))
+    assert.match(assertExit(await site.deploy(), 0).output, new RegExp(`^${second} IS LIVE \\(already live\\)`, 'm'))
+    const { output } = assertExit(await site.deploy(['history']), 0)
+    assert.equal(output.match(/not checked: HEALTH_CHECK_URL is empty/g)?.length, 1)
+  })
+
+  it('a commit is not already live whose application runs from another release: it is deployed again', async t => {
+    const { site, url, restart } = await newServedSite(t)
+    site.configure({ RESTART: restart, HEALTH_CHECK_URL: undefined })
+    const commit = await site.commit({ 'page.txt': 'two\n' })
+    assertExit(await site.deploy(), 0)
+    const lead = (number: number) => {
+      rmSync(site.workTree)
+      symlinkSync(`www.releases/${number}`, site.workTree)
+    }
+    lead(1)
+    process.kill(Number(readFileSync(join(site.folder, 'service.pid'), 'utf8')), 'SIGHUP')
+    await waitForPage(`${url}page.txt`, 'one\n')
+    lead(2)
+    const { output } = assertExit(await site.deploy(), 0)
+    assert.match(
+      output,
+      new RegExp(`${commit} IS IN PLACE, BUT NOT LIVE: The application still runs from .*/1: process`),
+    )
+    await waitForPage(`${url}page.txt`, 'two\n')
   })
 })

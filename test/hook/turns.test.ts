@@ -34,7 +34,7 @@ describe('Deployments of one work tree', async () => {
       results[1]?.stderr ?? '',
       new RegExp(`WAITING FOR THE DEPLOYMENT OF ${first} \\(running since .*, process \\d+\\)`),
     )
-    assert.match(results[1]?.stdout ?? '', new RegExp(`IS LIVE \\(as part of ${newest}`))
+    assert.match(results[1]?.stdout ?? '', new RegExp(`IS IN PLACE .*as part of ${newest}`))
   })
 
   it('wait until the step that a killed hook has left ends', async t => {

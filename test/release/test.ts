@@ -189,7 +189,7 @@ describe('On a Debian that has nothing but git and openssh', { concurrency: 2, s
         )
         const said = `${stdout}${stderr}`
         console.log(said)
-        assert.match(said, /^[0-9a-f]{40} IS LIVE.*\nexit code 0, page: good, installed: good$/m)
+        assert.match(said, /^[0-9a-f]{40} IS IN PLACE.*\nexit code 0, page: good, installed: good$/m)
         assert.match(said, /^remote: UPGRADING DATABASE STRUCTURE failed/m)
         assert.match(said, /^exit code 1, page: good, installed: good$/m)
       }

@@ -112,7 +112,7 @@ describe(`${pushers} pushers at once, ${rounds} rounds each`, async () => {
         // There is nothing left to go back to.
         if (code === 1) continue
         assert.equal(code, 0, said)
-        const [, id] = /^([0-9a-f]{40,64}) IS LIVE/m.exec(output) ?? []
+        const [, id] = /^([0-9a-f]{40,64}) IS (?:LIVE|IN PLACE)/m.exec(output) ?? []
         assert.ok(
           servedMeanwhile.some(commit => commit.id === id),
           `${id}\n${said}`,

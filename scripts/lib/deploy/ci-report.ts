@@ -4,6 +4,7 @@ import { flatten, harmless } from '../shared/foreign-text.ts'
 import { Failure } from '../shared/program.ts'
 import type { Ci } from './ci/ci.ts'
 import type { Result } from './json.ts'
+import { formatLive } from './outcome.ts'
 import { type Listener, terminal } from './push.ts'
 import { formatDuration } from './times.ts'
 
@@ -50,7 +51,7 @@ export class CiReport implements Listener {
     const isLive = found?.live === true
     const failure = outcome instanceof Failure ? outcome : undefined
     const verdict = isLive
-      ? `${commit} IS LIVE.`
+      ? `${formatLive(found)}.`
       : outcome === 0
         ? `${commit} was pushed. Whether it is live is not known.`
         : flatten(failure ? `${failure.message} ${failure.why}` : String(outcome))

@@ -24,7 +24,8 @@ export function formatLines(
 ): string {
   const rows = records.map(record => {
     const { commit, ended, started, request, who, by } = record
-    const outcome = record === live ? '● live' : record.live ? '○ was live' : '✗ failed'
+    const outcome =
+      record === live ? (record.notChecked ? '● in place' : '● live') : record.live ? '○ was live' : '✗ failed'
     const cells = [
       `${outcome}${isRollback(request) ? ', rolled back' : ''}`,
       formatAge(now - ended),

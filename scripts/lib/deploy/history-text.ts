@@ -43,6 +43,7 @@ function formatDeployment({
   steps,
   request,
   explanation,
+  notChecked,
   live,
 }: DeploymentRecord): string {
   const how = isRollback(request) ? ', rolled back' : ''
@@ -51,6 +52,7 @@ function formatDeployment({
     ...(run ? [flatten(String(run))] : []),
     ...steps.map(step => `${flatten(String(step?.name))} ${formatSeconds(step?.seconds)}`),
     ...(live || !explanation ? [] : [flatten(String(explanation))]),
+    ...(notChecked ? [`not checked: ${flatten(String(notChecked))}`] : []),
   ].join('\n          ')
 }
 

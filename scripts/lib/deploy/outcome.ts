@@ -1,5 +1,5 @@
 import { isRollback } from '../protocol/asks.ts'
-import { protocol } from '../protocol/verdict.ts'
+import { alreadyLive, protocol, type Verdict } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure, version } from '../shared/program.ts'
 import { explainBrokenPush, explainRejection } from '../ssh/explain-failure.ts'
@@ -18,7 +18,7 @@ export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
   const goesBack = isRollback(push.ask?.verb)
   // The branch may have been refused because it was overtaken by what serves now.
   if (verdict?.live) {
-    console.log(`${verdict.commit} IS LIVE${verdict.explanation && ` (${flatten(verdict.explanation)})`}.`)
+    console.log(sayLive(verdict))
     return exitCode.live
   }
   // Of a clone that is behind, git refuses the branch, too; what the hook does and says is of the commit all the same.
@@ -48,6 +48,16 @@ export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
     fix: `install the hook (setup-ssh --hook SERVER_ENV), or set ACCEPT_NO_VERDICT=yes for as long as another hook deploys there; ${kept}`,
   })
 }
+
+function sayLive(verdict: Verdict): string {
+  const explanation = flatten(verdict.explanation)
+  if (verdict.notChecked === undefined) return `${formatLive(verdict)}${explanation && ` (${explanation})`}.`
+  return `${formatLive(verdict)}, ${explanation.replace(alreadyLive, 'as before')}.`
+}
+
+/** That a commit is live, or, where nobody has asked the application, that it is in place. */
+export const formatLive = ({ commit, notChecked }: Verdict) =>
+  notChecked === undefined ? `${commit} IS LIVE` : `${commit} IS IN PLACE (not checked: ${flatten(notChecked)})`
 
 /** @throws Failure (unknown) where the hook and this deploy would misunderstand each other */
 export function misunderstanding(hook: NonNullable<Pushed['greeting']>): Failure {

@@ -9,7 +9,14 @@ import { logFolder } from './log.ts'
 import { go } from './processes.ts'
 import type { Relay } from './relay.ts'
 import { Releases } from './releases.ts'
-import { type HookSettings, inFolder, lockedFolder, readHookSettings, releasesFolder } from './settings.ts'
+import {
+  askForHealthCheck,
+  type HookSettings,
+  inFolder,
+  lockedFolder,
+  readHookSettings,
+  releasesFolder,
+} from './settings.ts'
 import { activate } from './steps-shell.ts'
 
 /** Says what a deployment would find here, and deploys nothing. */
@@ -31,7 +38,8 @@ async function* checkServer(gitDir: string): AsyncGenerator<Check> {
   const { PATH_TO_GIT_WORK_TREE, RELEASES, ACTIVATE_VENV, RESTART } = settings
   const serving = RELEASES === 1 ? PATH_TO_GIT_WORK_TREE : new Releases(settings, gitDir).serving()?.path
   const { PATH_TO_VENV, PATH_TO_WSGI } = inFolder(settings, serving ?? PATH_TO_GIT_WORK_TREE)
-  yield { what: 'settings of the hook', isOk: true, found: join(gitDir, '.env') }
+  const unasked = process.env.HEALTH_CHECK_URL === undefined ? `; ${askForHealthCheck}` : ''
+  yield { what: 'settings of the hook', isOk: true, found: join(gitDir, '.env') + unasked }
   yield checkProtection(gitDir)
   yield checkPath('log folder', logFolder(gitDir), verifyCanBeMade)
   yield await checkLock([ownFolder, lockedFolder(settings)], new Journal(join(ownFolder, 'journal')))

@@ -87,10 +87,10 @@ export class Deployment {
   }
 
   toRecord(live: boolean): DeploymentRecord {
-    const { commit, previous, verb, who, by, run, started, steps, explanation, database } = this.entry
+    const { commit, previous, verb, who, by, run, started, steps, explanation, notChecked, database } = this.entry
     const request = verb === 'deploy' ? undefined : verb
     const ended = started + this.seconds * 1000
-    return { commit, previous, live, request, who, by, run, started, ended, steps, explanation, database }
+    return { commit, previous, live, request, who, by, run, started, ended, steps, explanation, notChecked, database }
   }
 
   end(outcome: 'live' | 'failed'): void {

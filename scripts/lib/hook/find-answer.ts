@@ -1,13 +1,11 @@
 import { isRollback } from '../protocol/asks.ts'
 import { findPrevious } from '../protocol/record.ts'
-import type { Verdict } from '../protocol/verdict.ts'
+import { alreadyLive, type Verdict } from '../protocol/verdict.ts'
 import type { Context } from './context.ts'
 import { isConsistent, type JournalEntry, mayBeBehind } from './journal.ts'
 
 /** What an ask needs: the deployment of a commit, or only a verdict. */
-export type Answer =
-  | { readonly deploy: string; readonly healthProblem?: string | undefined }
-  | { readonly verdict: Verdict }
+export type Answer = { readonly deploy: string; readonly problem?: string | undefined } | { readonly verdict: Verdict }
 
 /**
  * Checks whether the ask is already answered: by a deployment that began after it arrived, by one of the same commit
@@ -44,8 +42,8 @@ export async function findAnswer(context: Context): Promise<Answer> {
     }
     if (hasBegunSince && last.outcome && last.commit === commit) return { verdict: await verdict(last) }
     const mayServe = isAtRest && ask.verb === 'rollback' && commit === refs.live
-    const { serves, healthProblem } = mayServe ? await checkServing(commit, context) : unchecked
-    return serves ? { verdict: already(commit, last) } : { deploy: commit, healthProblem }
+    const { serves, problem, notChecked } = mayServe ? await checkServing(commit, context) : unknown
+    return serves ? { verdict: already(commit, last, notChecked) } : { deploy: commit, problem }
   }
 
   const asked = ask.commit as string
@@ -56,10 +54,10 @@ export async function findAnswer(context: Context): Promise<Answer> {
   }
   // The newest commit can be a part of nothing that serves already: most pushes need no check here.
   const mayServe = isAtRest && ask.verb === 'deploy' && refs.live && (asked === refs.live || asked !== refs.tip)
-  const { serves, healthProblem } = mayServe ? await checkServing(refs.live, context) : unchecked
+  const { serves, problem, notChecked } = mayServe ? await checkServing(refs.live, context) : unknown
   if (mayServe && serves) {
-    if (asked === refs.live) return { verdict: already(asked, last) }
-    if (await repository.contains(refs.live, asked)) return { verdict: partOf(asked, refs.live) }
+    if (asked === refs.live) return { verdict: already(asked, last, notChecked) }
+    if (await repository.contains(refs.live, asked)) return { verdict: partOf(asked, refs.live, notChecked) }
   }
   // What serves upgrades the database, which was taken back and did not get where it should.
   const mayUpgrade = isBehind && isConsistent(last.touched) && ask.verb === 'deploy' && asked !== refs.tip
@@ -71,19 +69,19 @@ export async function findAnswer(context: Context): Promise<Answer> {
     const explanation = `${branch} on the server does not contain it; ${live}`
     return { verdict: { commit: asked, live: false, isElsewhere: true, explanation } }
   }
-  return { deploy: refs.tip, healthProblem }
+  return { deploy: refs.tip, problem }
 }
 
 /** The verdict on an ask by a deployment, which may have been of another commit. */
 export async function verdictOn(deployed: JournalEntry, context: Context): Promise<Verdict> {
   const { ask, repository } = context
-  const { commit: done, previous, touched, explanation = '' } = deployed
+  const { commit: done, previous, touched, explanation = '', notChecked } = deployed
   const commit = ask.commit !== undefined && !isRollback(ask.verb) ? ask.commit : done
   const live = deployed.outcome === 'live'
-  if (commit === done) return { commit, live, explanation }
+  if (commit === done) return { commit, live, explanation, notChecked: live ? notChecked : undefined }
   if (live) {
     return (await repository.contains(done, commit))
-      ? partOf(commit, done)
+      ? partOf(commit, done, notChecked)
       : { commit, live: false, explanation: `overtaken by ${done}, which is live and does not contain it` }
   }
   const isPart =
@@ -91,35 +89,47 @@ export async function verdictOn(deployed: JournalEntry, context: Context): Promi
     isConsistent(touched) &&
     !mayBeBehind(deployed, previous) &&
     (previous === commit || (await repository.contains(previous, commit)))
-  if (isPart && (await checkServing(previous, context)).serves) return partOf(commit, previous)
+  if (isPart) {
+    const found = await checkServing(previous, context)
+    if (found.serves) return partOf(commit, previous, found.notChecked)
+  }
   return { commit, live: false, explanation: `overtaken by ${done}, which failed: ${explanation}` }
 }
 
 interface Serving {
   readonly serves: boolean
-  /** What the health check says, where all else is in order. */
-  readonly healthProblem?: string | undefined
+  /** Why it does not, where its files are there. */
+  readonly problem?: string | undefined
+  /** Why nobody has asked whether the application answers. */
+  readonly notChecked?: string | undefined
 }
 
-const unchecked: Serving = { serves: false }
+const unknown: Serving = { serves: false }
 
-/** Whether a commit serves: its files are there, and the application answers. */
-async function checkServing(commit: string, { releases, repository, settings }: Context): Promise<Serving> {
-  const isThere = await releases.serves(commit)
-  const { HEALTH_CHECK_URL, HEALTH_CHECK_TIMEOUT } = settings
-  if (!isThere || HEALTH_CHECK_URL === undefined) return { serves: isThere }
-  const { findHealthProblem } = await import('./health.ts')
-  const healthProblem = await findHealthProblem({ url: HEALTH_CHECK_URL, commit, repository }, HEALTH_CHECK_TIMEOUT)
-  return { serves: healthProblem === undefined, healthProblem }
+/** Whether a commit serves: its files are there, and the application runs from there and answers. */
+async function checkServing(commit: string, context: Context): Promise<Serving> {
+  const { releases, repository, settings } = context
+  const { HEALTH_CHECK_URL: url, HEALTH_CHECK_TIMEOUT } = settings
+  const release = releases.serving()
+  if (!release || !(await releases.serves(commit))) return unknown
+  const problem =
+    url && (await (await import('./health.ts')).findHealthProblem({ url, commit, repository }, HEALTH_CHECK_TIMEOUT))
+  if (problem) return { serves: false, problem: `the application does not answer 2xx: ${problem}` }
+  const { describeStaying, findNotChecked, findRunning } = await import('./taking-over.ts')
+  const { staying, isServed } = await findRunning(release, context)
+  if (staying.length > 0) return { serves: false, problem: describeStaying(staying, release) }
+  return { serves: true, notChecked: findNotChecked(settings, isServed) }
 }
 
-function already(commit: string, last: JournalEntry | undefined): Verdict {
+function already(commit: string, last: JournalEntry | undefined, notChecked: string | undefined): Verdict {
   const problem = last?.touched.database ? last.databaseProblem : undefined
-  return { commit, live: true, explanation: problem ? `already live. ${problem}` : 'already live' }
+  return { commit, live: true, explanation: problem ? `${alreadyLive}. ${problem}` : alreadyLive, notChecked }
 }
 
-const partOf = (commit: string, newer: string): Verdict => ({
+/** The verdict on a commit that a live one is or contains. */
+const partOf = (commit: string, live: string, notChecked: string | undefined): Verdict => ({
   commit,
   live: true,
-  explanation: commit === newer ? 'already live' : `as part of ${newer}, which is newer`,
+  explanation: commit === live ? alreadyLive : `as part of ${live}, which is newer`,
+  notChecked,
 })

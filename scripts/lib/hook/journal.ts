@@ -77,6 +77,8 @@ export interface JournalEntry extends Origin {
   /** Absent while the deployment runs, and for ever where it was killed. */
   outcome?: 'live' | 'failed'
   explanation?: string
+  /** Why nobody has asked whether the application answers. */
+  notChecked?: string | undefined
   /** Where the database was after this deployment, as DB_REVISION prints it. */
   database?: string | undefined
   /** What is known of the database. It is carried from one deployment to the next. */

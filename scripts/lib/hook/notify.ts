@@ -1,4 +1,5 @@
 import { type SpawnOptions, spawn } from 'node:child_process'
+import { explain } from '../protocol/verdict.ts'
 import type { Deployment } from './deployment.ts'
 
 const limitSeconds = 60
@@ -10,7 +11,7 @@ export function notify(command: string, cwd: string, { entry, log }: Deployment,
     DEPLOY_COMMIT: entry.commit,
     DEPLOY_PREVIOUS_COMMIT: entry.previous ?? '',
     DEPLOY_OUTCOME: entry.outcome ?? 'failed',
-    DEPLOY_EXPLANATION: entry.explanation ?? '',
+    DEPLOY_EXPLANATION: explain({ explanation: entry.explanation ?? '', notChecked: entry.notChecked }),
     DEPLOY_VERB: entry.verb,
     DEPLOY_WHO: entry.who,
     DEPLOY_LOG: entry.log,

@@ -22,11 +22,11 @@ export interface ReleaseProcess extends Process {
 const shownProcesses = 5
 
 /** Processes in words, for a message. */
-export const describeProcesses = (processes: readonly ReleaseProcess[], separator = ', ') =>
+export const describeProcesses = (processes: readonly ReleaseProcess[]) =>
   processes
     .slice(0, shownProcesses)
     .map(({ pid, command }) => `process ${pid} (${command})`)
-    .join(separator)
+    .join(', ')
 
 /** A shell at a terminal: somebody stays there. */
 export const isShell = ({ hasTerminal, session, pid }: Process) => hasTerminal && session === pid

@@ -78,8 +78,11 @@ const hookSettings = {
   NOTIFY: { means: 'a command after the verdict, which $DEPLOY_OUTCOME tells' },
   RESTART: { means: 'a command in place of touching PATH_TO_WSGI', mayBeEmpty: true },
   HEALTH_CHECK_URL: {
-    means: 'what answers 2xx when the application serves, such as http://127.0.0.1:8000/ping',
+    means:
+      'what answers 2xx when the application serves, such as http://127.0.0.1:8000/ping; empty if nothing is to be asked',
+    mayBeEmpty: true,
     read: (text: string) => {
+      if (text.trim() === '') return undefined
       const url = URL.parse(text)
       if (!url || !/^https?:$/.test(url.protocol)) throw new Error('is not an http URL')
       return url
@@ -88,6 +91,10 @@ const hookSettings = {
   HEALTH_CHECK_TIMEOUT: { means: 'seconds, 60 by default', default: '60', read: seconds },
   STEP_TIMEOUT: { means: 'seconds that a step may take, without limit by default', read: seconds },
 } as const
+
+/** For whoever installs the hook: the one setting that nothing can stand in for. */
+export const askForHealthCheck =
+  'HEALTH_CHECK_URL is not set: set it, so that a deployment is live only if the application answers, or set it empty'
 
 /** Names that only `.env` may set. */
 export const settingNames: ReadonlySet<string> = new Set(Object.keys(hookSettings))

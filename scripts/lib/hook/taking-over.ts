@@ -5,6 +5,7 @@ import type { Context, DeploymentContext } from './context.ts'
 import { socketsAt } from './listening-sockets.ts'
 import { describeProcesses, isBystander, isProxy, isShell, type ReleaseProcess } from './release-processes.ts'
 import { isInUse, type Release } from './releases.ts'
+import type { HookSettings } from './settings.ts'
 
 /** For a server that finishes its requests. */
 const graceSeconds = 5
@@ -38,8 +39,9 @@ export async function verifyUnused(
     }
     end()
   }
-  const there = found.filter(each => each.releases.has(number))
-  if (there.length > 0) deployment.log.say(`IN RELEASE ${number}, WHICH IS USED AGAIN: ${describeProcesses(there)}`)
+  const bystanders = found.filter(each => each.releases.has(number))
+  if (bystanders.length > 0)
+    deployment.log.say(`IN RELEASE ${number}, WHICH IS USED AGAIN: ${describeProcesses(bystanders)}`)
 }
 
 /** Who runs, and who of them serves, once the application was told to restart. */
@@ -104,8 +106,7 @@ export async function verifyTakenOver(
     const seconds = process.uptime() - began
     if (hasMoved && (running.otherServers.length === 0 || seconds > Math.min(graceSeconds, timeout))) return running
     if (!hasMoved && seconds > timeout) {
-      throw new Failure(exitCode.failed, explainStaying(staying, release), {
-        why: describeProcesses(staying, '\n'),
+      throw new Failure(exitCode.failed, describeStaying(staying, release), {
         fix: 'let RESTART end it and start a new one; examples/ has servers that follow the link',
       })
     }
@@ -117,8 +118,13 @@ export async function verifyTakenOver(
   }
 }
 
-/** That the application runs from others than this release. */
-export function explainStaying(staying: readonly ReleaseProcess[], { number, path }: Release): string {
+/** That the application runs from others than this release, and which processes it is. */
+export function describeStaying(staying: readonly ReleaseProcess[], { number, path }: Release): string {
   const others = new Set(staying.flatMap(({ releases }) => [...releases]).filter(each => each !== number))
-  return `The application still runs from ${[...others].map(each => join(dirname(path), `${each}`)).join(' and ')}.`
+  const folders = [...others].map(each => join(dirname(path), `${each}`)).join(' and ')
+  return `The application still runs from ${folders}: ${describeProcesses(staying)}.`
 }
+
+/** Why nobody has asked whether the application answers. @param isServed whether a server of the release listens */
+export const findNotChecked = ({ HEALTH_CHECK_URL }: HookSettings, isServed = false) =>
+  HEALTH_CHECK_URL || isServed ? undefined : 'HEALTH_CHECK_URL is empty'

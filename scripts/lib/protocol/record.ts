@@ -30,6 +30,8 @@ export interface DeploymentRecord extends Origin {
   readonly ended: number
   readonly steps: readonly StepRecord[]
   readonly explanation?: string | undefined
+  /** Why nobody has asked whether the application answers, where it is live and nobody has. */
+  readonly notChecked?: string | undefined
   /** Where DB_REVISION said that the database was once it was live; empty where it had no revision yet. */
   readonly database?: string | undefined
   /** The complete releases, to which a rollback can switch. */

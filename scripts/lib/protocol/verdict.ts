@@ -11,11 +11,15 @@ export interface Verdict {
   /** Set where it could not even be tried: the branch on the server does not contain the commit. */
   readonly isElsewhere?: boolean
   readonly explanation: string
+  /** Why it is only in place: nobody has asked whether the application answers. Only where it is live. */
+  readonly notChecked?: string | undefined
 }
 
 const form = new RegExp(`^pushlive: (${partOfId}|previous) (is live|is not live|is not on the branch)(?:: (.*))?$`)
 
-export function formatVerdict({ commit, live, isElsewhere, explanation }: Verdict): string {
+export function formatVerdict(verdict: Verdict): string {
+  const { commit, live, isElsewhere } = verdict
+  const explanation = explain(verdict)
   const word = live ? 'is live' : isElsewhere ? 'is not on the branch' : 'is not live'
   return `pushlive: ${commit} ${word}${explanation && `: ${flatten(explanation)}`}`
 }
@@ -23,10 +27,18 @@ export function formatVerdict({ commit, live, isElsewhere, explanation }: Verdic
 export function parseVerdict(line: string): Verdict | undefined {
   const [, commit, word, explanation = ''] = form.exec(line) ?? []
   if (commit === undefined) return undefined
-  return { commit, live: word === 'is live', isElsewhere: word === 'is not on the branch', explanation }
+  const live = word === 'is live'
+  const [, before = explanation, notChecked] = (live && /^(?:(.*?), )?not checked: (.*)$/.exec(explanation)) || []
+  return { commit, live, isElsewhere: word === 'is not on the branch', explanation: before, notChecked }
 }
 
-/** The explanation of a commit that went live now. One that was live already has another. */
+/** The explanation with what was not checked, which an older deploy shows as a part of it. */
+export const explain = ({ explanation, notChecked }: Pick<Verdict, 'explanation' | 'notChecked'>) =>
+  [explanation, notChecked && `not checked: ${notChecked}`].filter(Boolean).join(', ')
+
+export const alreadyLive = 'already live'
+
+/** The explanation of a commit that went live now. */
 export const explainDeployed = (seconds: number) => `in ${seconds} s`
 export const isDeployed = ({ live, explanation }: Verdict) => live && /^in [\d.]+ s$/.test(explanation)
 

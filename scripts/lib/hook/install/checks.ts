@@ -88,7 +88,14 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
     const what = 'Nothing was installed, and nothing was changed.'
     throw new Failure(exitCode.usage, what, { why: problems.join('\n'), fix: 'correct this, and install again' })
   }
-  return { repository, isNew, settings: text, branch, workTree }
+  return {
+    repository,
+    isNew,
+    settings: text,
+    branch,
+    workTree,
+    lacksHealthCheck: settings.HEALTH_CHECK_URL === undefined,
+  }
 }
 
 async function checkRepository(repository: string, addProblem: (what: string, fix: string) => void): Promise<void> {

@@ -6,7 +6,7 @@ import { readArguments } from '../../shared/arguments.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { replaceFile } from '../../shared/replace-file.ts'
 import { findForeignFilesIn } from '../foreign-files.ts'
-import { releasesFolder } from '../settings.ts'
+import { askForHealthCheck, releasesFolder } from '../settings.ts'
 import { gitIn, verifyInstallable, type Wanted } from './checks.ts'
 import {
   hasContent,
@@ -35,7 +35,7 @@ anything, can run any number of times, and replaces the hook in one step, even w
 export async function install(args: readonly string[]): Promise<number> {
   const given = readInstallArguments(args)
   if (given === undefined) return 0
-  const { repository, isNew, settings, branch, workTree } = await verifyInstallable(given)
+  const { repository, isNew, settings, branch, workTree, lacksHealthCheck } = await verifyInstallable(given)
   const git = gitIn(repository)
   const env = join(repository, '.env')
   const hook = join(repository, 'hooks/post-receive')
@@ -74,6 +74,7 @@ export async function install(args: readonly string[]): Promise<number> {
   const { stdout: empty } = await git`git hash-object -w --stdin`
   await git`git update-ref ${deployRefs(branch).hook} ${empty.trim()}`
   for (const found of findForeignFilesIn(releasesFolder(workTree))) console.log(`  ${found}`)
+  if (lacksHealthCheck) console.log(`TO DO in ${env}: ${askForHealthCheck}.`)
   console.log(`A push of ${branch} is deployed to ${workTree} now.`)
   return 0
 }

@@ -2,6 +2,7 @@ import { isRollback } from '../../protocol/asks.ts'
 import { describe } from '../../shared/program.ts'
 import type { DeploymentContext, StepContext } from '../context.ts'
 import { noteLive } from '../database.ts'
+import { findNotChecked } from '../taking-over.ts'
 
 export const name = 'RECORDING THE DEPLOYMENT'
 
@@ -10,9 +11,10 @@ export const isRecorded = false
 export const isNeeded = ({ plan }: StepContext) => !plan.isRestore
 
 export async function run(context: StepContext): Promise<void> {
-  const { releases, release, deployment } = context
+  const { releases, release, deployment, settings, isServed } = context
   const { number, database, verb } = deployment.entry
   noteLive(deployment, release)
+  deployment.entry.notChecked = findNotChecked(settings, isServed)
   releases.markLive(release, number, database, isRollback(verb))
   // The deployment is live without it: then what the steps have rewritten counts as edited.
   const settling = release.workTree.settle().catch(error => deployment.log.say(describe(error)))
