@@ -212,14 +212,14 @@ describe('At a terminal', async () => {
     ]
     const lines = await show(site, ['history'], { TERM: 'xterm', NO_COLOR: '1' })
     assert.match(lines[0] ?? '', new RegExp(`^✗ failed    \\d+ s ago +${ids[2]}  ada  \\d+\\.\\d s  The third.*…$`))
-    assert.match(lines[1] ?? '', new RegExp(`^● live      \\d+ s ago +${ids[1]}  ada  \\d+\\.\\d s  Second`))
+    assert.match(lines[1] ?? '', new RegExp(`^● in place  \\d+ s ago +${ids[1]}  ada  \\d+\\.\\d s  Second`))
     assert.match(lines[2] ?? '', new RegExp(`^○ was live  \\d+ s ago +${ids[0]}  ada  \\d+\\.\\d s  First$`))
     assert.equal(lines.length, 3)
     assert.ok(lines.every(line => [...line].length <= 70))
     assert.doesNotMatch(lines.join('\n'), /[^\P{Cc}\n]/u)
     assert.doesNotMatch((await show(site, ['history'], { TERM: 'dumb' })).join('\n'), /[^\P{Cc}\n]/u)
     const [live = '', failed = ''] = await show(site, ['status'], { TERM: 'xterm' })
-    assert.ok(live.startsWith('\u001b[32m● live ') && live.endsWith('\u001b[39m'), JSON.stringify(live))
+    assert.ok(live.startsWith('\u001b[32m● in place ') && live.endsWith('\u001b[39m'), JSON.stringify(live))
     assert.ok(failed.startsWith('\u001b[31m✗ failed '), JSON.stringify(failed))
   })
 
