@@ -27,11 +27,11 @@ type Steps<C extends DeploymentContext> = readonly (() => Promise<Step<C>>)[]
 const preparation: Steps<DeploymentContext> = [
   () => import('./lib/hook/steps/verify.ts'),
   () => import('./lib/hook/steps/convert-layout.ts'),
-  () => import('./lib/hook/steps/take-database-back.ts'),
 ]
 
 /** The bash hook, in its order. Each is loaded when it is its turn, because most pushes deploy nothing. */
 const steps: Steps<StepContext> = [
+  () => import('./lib/hook/steps/take-database-back.ts'),
   () => import('./lib/hook/steps/check-out.ts'),
   () => import('./lib/hook/steps/activate-environment.ts'),
   () => import('./lib/hook/steps/make-environment.ts'),

@@ -1,12 +1,13 @@
 import { findRevision } from '../../protocol/record.ts'
 import { describeRevision, isDigest } from '../../protocol/revision.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
-import type { DeploymentContext } from '../context.ts'
+import type { DeploymentContext, StepContext } from '../context.ts'
 import { askRevision, findWaysBack, noteMove, openShellIn } from '../database.ts'
 import type { StepsShell } from '../steps-shell.ts'
 import * as readRevision from './read-revision.ts'
 
-export const isNeeded = ({ deployment }: DeploymentContext) => deployment.entry.verb === 'downgrade'
+export const isNeeded = ({ deployment, plan }: StepContext) =>
+  deployment.entry.verb === 'downgrade' && !plan.isRestore
 
 /**
  * Takes the database back to where it was when the commit was live, in the release that has the scripts for it. It is
