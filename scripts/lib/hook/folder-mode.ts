@@ -9,7 +9,6 @@ import {
   type Stats,
   statSync,
 } from 'node:fs'
-import { join } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
 
 /** What a mode permits to a file's group and to others, to read it or to enter it. */
@@ -61,11 +60,12 @@ function isAsOpenAs(found: Stats, wanted: Stats): boolean {
  */
 export function umaskLike(serving: string): number {
   const umask = process.umask()
-  const names = readdirSync(serving).filter(name => !name.startsWith('.'))
+  // Names are bytes; and the application may remove a file meanwhile.
+  const names = readdirSync(serving, { encoding: 'buffer' }).filter(name => name.at(0) !== 0x2e)
   const modes = names
-    .map(name => lstatSync(join(serving, name)))
-    .filter(each => each.isFile())
-    .map(({ mode }) => mode)
+    .map(name => lstatSync(Buffer.concat([Buffer.from(`${serving}/`), name]), { throwIfNoEntry: false }))
+    .filter(each => each?.isFile())
+    .map(each => each?.mode ?? 0)
   const isUsual = (bit: number) => modes.filter(mode => mode & bit).length * 2 > modes.length
   // Who can read a file has to be able to enter its folder.
   const usual = (isUsual(0o040) ? group : 0) | (isUsual(0o004) ? others : 0)

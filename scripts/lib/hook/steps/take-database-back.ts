@@ -6,8 +6,7 @@ import { askRevision, findWaysBack, noteMove, openShellIn } from '../database.ts
 import type { StepsShell } from '../steps-shell.ts'
 import * as readRevision from './read-revision.ts'
 
-export const isNeeded = ({ deployment, plan }: StepContext) =>
-  deployment.entry.verb === 'downgrade' && !plan.isRestore
+export const isNeeded = ({ deployment, plan }: StepContext) => deployment.entry.verb === 'downgrade' && !plan.isRestore
 
 /**
  * Takes the database back to where it was when the commit was live, in the release that has the scripts for it. It is
