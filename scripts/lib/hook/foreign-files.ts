@@ -11,7 +11,7 @@ const foreignFilesFix =
   'which that user can write there, too. Remove them once, as root'
 
 /** Files of a release that this user cannot remove, in a sentence: they lie in folders of other users. */
-export function findForeignFiles(release: string): string | undefined {
+function findForeignFiles(release: string): string | undefined {
   const files = list(release)
   if (files.length === 0) return undefined
   const owners = new Set(files.map(file => userName(lstatSync(file).uid)))

@@ -23,6 +23,12 @@ export function unquotePath(printed: string): string {
     )
 }
 
+/** The folders that a path lies in, the outermost first; of one that ends with a slash that folder, too. */
+export function foldersAbove(path: string): string[] {
+  const words = path.split('/')
+  return words.slice(1).map((_, index) => words.slice(0, index + 1).join('/'))
+}
+
 export const toBytes = (path: string) => Buffer.from(path, 'latin1')
 export const toText = (path: string) => toBytes(path).toString()
 export const fromText = (text: string) => Buffer.from(text).toString('latin1')

@@ -1,18 +1,9 @@
-import {
-  chmodSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmdirSync,
-  unlinkSync,
-} from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync, unlinkSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import { fromText, toBytes, toText } from './git-paths.ts'
+import { foldersAbove, fromText, toBytes, toText } from './git-paths.ts'
+import { mountPoints } from './mount-points.ts'
 import type { HookSettings } from './settings.ts'
 
 /*
@@ -55,13 +46,6 @@ export class Kept {
   hasPartOf(path: string): boolean {
     return this.#folders.has(path)
   }
-}
-
-/** The folders that a path lies in; of one that ends with a slash that folder, too. */
-function foldersAbove(path: string): string[] {
-  const folders: string[] = []
-  for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) folders.push(path.slice(0, at))
-  return folders
 }
 
 /**
@@ -165,17 +149,11 @@ const namesIn = (path: string) => readdirSync(toBytes(path), { encoding: 'latin1
 
 const isRealFolder = (path: string) => lstatSync(toBytes(path), { throwIfNoEntry: false })?.isDirectory() ?? false
 
-/** proc_pid_mountinfo(5): the fifth word is where something is mounted, with blanks and such in octal. */
 function mountPointsIn(folder: string): string[] {
-  let mounts = ''
-  if (!isDefined(() => (mounts = readFileSync('/proc/self/mountinfo', 'latin1')))) return []
+  let mounts: string[] = []
+  if (!isDefined(() => (mounts = mountPoints()))) return []
   const real = `${fromText(realpathSync(folder))}/`
-  return mounts
-    .split('\n')
-    .map(line =>
-      line.split(' ')[4]?.replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
-    )
-    .flatMap(path => (path?.startsWith(real) ? [path.slice(real.length)] : []))
+  return mounts.filter(path => path.startsWith(real)).map(path => path.slice(real.length))
 }
 
 function isDefined(action: () => unknown): boolean {

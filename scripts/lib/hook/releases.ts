@@ -153,9 +153,7 @@ export class Releases {
     return (await release?.workTree.holds(commit)) ? release : undefined
   }
 
-  /**
-   * The release that the link led to, where it is there and there is still a link, which one rename leads back.
-   */
+  /** The release that the link led to, where it is there and there is still a link, which one rename leads back. */
   findLeft(served: Served | undefined): Release | undefined {
     const number = served?.folder && this.#numberOf(served.folder)
     if (!number || !lstatSync(this.#link, { throwIfNoEntry: false })?.isSymbolicLink()) return undefined

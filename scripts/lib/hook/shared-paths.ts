@@ -3,7 +3,6 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   realpathSync,
   rmSync,
@@ -14,7 +13,9 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { DeploymentContext } from './context.ts'
+import { foldersAbove, fromText } from './git-paths.ts'
 import { isSame, mergeFolders } from './merge-folders.ts'
+import { mountPoints } from './mount-points.ts'
 import type { Release } from './releases.ts'
 import { Replaced } from './replaced.ts'
 import type { Repository } from './repository.ts'
@@ -395,11 +396,6 @@ export class SharedPaths {
   }
 }
 
-function foldersAbove(path: string): string[] {
-  const words = path.split('/')
-  return words.slice(1).map((_, index) => words.slice(0, index + 1).join('/'))
-}
-
 /** What is there, if it is only a link. */
 function look(path: string | Buffer): Stats | undefined {
   try {
@@ -440,8 +436,4 @@ function isEmptyFolder(path: string): boolean {
   )
 }
 
-/** Also where the same file system is mounted twice. */
-function isMountPoint(path: string): boolean {
-  const place = realpathSync(path).replace(/[ \\]/g, character => `\\0${character.charCodeAt(0).toString(8)}`)
-  return readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${place} `)
-}
+const isMountPoint = (path: string) => mountPoints().includes(fromText(realpathSync(path)))

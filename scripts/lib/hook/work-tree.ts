@@ -17,7 +17,7 @@ import { isCommitId } from '../protocol/ids.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { type FileStates, isSame, readFileStates } from './file-states.ts'
-import { toText, unquotePath } from './git-paths.ts'
+import { foldersAbove, toText, unquotePath } from './git-paths.ts'
 import { waitForNextSecond } from './mtime.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
 import { identity } from './repository.ts'
@@ -153,8 +153,7 @@ export class WorkTree {
 
   /** Whether a link to the shared folder is in the place of one of a file's folders. */
   #isShared(file: string): boolean {
-    const words = file.split('/')
-    return words.slice(1).some((_, index) => this.#isSharedLink(words.slice(0, index + 1).join('/')))
+    return foldersAbove(file).some(folder => this.#isSharedLink(folder))
   }
 
   #isSharedLink(path: string): boolean {
@@ -219,7 +218,7 @@ export class WorkTree {
   isLinked(): boolean {
     return (
       this.isOurs() &&
-      readStateFile(join(this.#gitDir, 'gitdir')) === `${join(this.path, '.git')}\n` &&
+      readStateFile(join(this.#gitDir, 'gitdir')) === this.#wayBack &&
       readStateFile(join(this.#gitDir, 'commondir')) === this.#commonDir
     )
   }
@@ -249,7 +248,7 @@ export class WorkTree {
   /** The state is another folder's where PATH_TO_GIT_WORK_TREE was changed. */
   get #isOfOther(): boolean {
     const dotGit = readStateFile(join(this.#gitDir, 'gitdir'))
-    return dotGit !== undefined && /^\/.*\/\.git\n$/.test(dotGit) && dotGit !== `${join(this.path, '.git')}\n`
+    return dotGit !== undefined && /^\/.*\/\.git\n$/.test(dotGit) && dotGit !== this.#wayBack
   }
 
   /** Moves the state to where the folder was moved. A kill meanwhile leaves the state unknown. */
@@ -265,7 +264,7 @@ export class WorkTree {
   #link(): void {
     mkdirSync(this.#gitDir, { recursive: true })
     replaceStateFile(join(this.#gitDir, 'commondir'), this.#commonDir)
-    replaceStateFile(join(this.#gitDir, 'gitdir'), `${join(this.path, '.git')}\n`)
+    replaceStateFile(join(this.#gitDir, 'gitdir'), this.#wayBack)
   }
 
   get #commonDir() {
@@ -563,6 +562,11 @@ export class WorkTree {
     throw new Failure(exitCode.failed, `${this.path} belongs to another repository, ${join(other, '../..')}.`, {
       fix: `give each repository a PATH_TO_GIT_WORK_TREE of its own; to let this one take over: rm ${dotGit}`,
     })
+  }
+
+  /** What `gitdir` in the state holds (gitrepository-layout(5)): where the folder names the state. */
+  get #wayBack() {
+    return `${join(this.path, '.git')}\n`
   }
 
   get #dotGit() {
