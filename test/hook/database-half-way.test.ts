@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { database, deployPage, knows, makeDatabase } from '../lib/database-file.ts'
 import { assertExit } from '../lib/exit.ts'
 import { kills } from '../lib/kills.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { letGo, waitForStep, waitingCommand } from '../lib/waiting-step.ts'
 
-/**
- * A database that is a file with its revision. A commit's file `migrations` lists the revisions that it knows, in their
- * order; from any other its commands fail, as Alembic's do. Each migration is undone by itself, and where a file says so,
- * one cannot be.
- */
-const knows = 'grep -qx "$(cat "$STEPS.database")" migrations || { echo "Can\'t locate revision" >&2; exit 1; }'
+/** Each migration is undone by itself, and where a file says so, one cannot be. */
 const undoOne =
   'grep -x -B 1 "$(cat "$STEPS.database")" migrations | head -n 1 > "$STEPS.new"; mv "$STEPS.new" "$STEPS.database"'
 const settings = {
@@ -24,7 +20,6 @@ const settings = {
   DOWNGRADE_DB: `echo "downgrade by $(cat page.txt) to $DEPLOY_DB_REVISION" >> "$STEPS"; ${knows}; while ! grep -qx "$DEPLOY_DB_REVISION" "$STEPS.database"; do test ! -e "$STEPS.stuck-$(cat "$STEPS.database")"; ${undoOne}; done`,
   RESTART: '! grep -q restart page.txt',
 }
-const database = (site: Site) => readFileSync(join(site.folder, 'steps.database'), 'utf8').trim()
 const stick = (site: Site, what: string) => writeFileSync(join(site.folder, `steps.stuck-${what}`), '')
 const loosen = (site: Site, what: string) => rmSync(join(site.folder, `steps.stuck-${what}`))
 
@@ -35,17 +30,11 @@ describe('A database that is not where the code needs it', async () => {
   async function newSiteAtThree(t: Parameters<typeof newSite>[0], changes: Record<string, string> = {}) {
     const site = await newSite(t)
     site.configure({ ...settings, ...changes })
-    writeFileSync(join(site.folder, 'steps.database'), 'r0\n')
+    makeDatabase(site)
     const first = await deployPage(site, 'one', 'r0 r1')
     const second = await deployPage(site, 'two', 'r0 r1 r2 r3')
     site.steps()
     return { site, first: first.commit, second: second.commit }
-  }
-
-  async function deployPage(site: Site, page: string, migrations: string, expected = 0) {
-    const commit = await site.commit({ 'page.txt': page, migrations: migrations.replaceAll(' ', '\n').concat('\n') })
-    const { output } = assertExit(await site.deploy(), expected)
-    return { commit, output }
   }
 
   for (const RELEASES of ['3', '1']) {

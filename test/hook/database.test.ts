@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { database, deployPage, knows, makeDatabase } from '../lib/database-file.ts'
 import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
-/**
- * A database that is a file with its revision. A commit knows the way up to its own revision from those that it has
- * scripts for, and the way back to them; from any other it fails, as Alembic does ("Can't locate revision").
- */
-const knows = 'grep -qx "$(cat "$STEPS.database")" migrations || { echo "Can\'t locate revision" >&2; exit 1; }'
 const settings = {
   RELEASES: '3',
   SMOKE_TEST: '',
@@ -19,7 +13,6 @@ const settings = {
   DOWNGRADE_DB: `echo "downgrade $PWD to $DEPLOY_DB_REVISION" >> "$STEPS"; ${knows}; if grep -q no-way-back page.txt; then exit 1; fi; echo "$DEPLOY_DB_REVISION" > "$STEPS.database"`,
   RESTART: '! grep -q restart-fails page.txt',
 }
-const database = (site: Site) => readFileSync(join(site.folder, 'steps.database'), 'utf8').trim()
 
 describe('The database', async () => {
   const { newSite } = await startServer({ after })
@@ -27,14 +20,8 @@ describe('The database', async () => {
   async function newSiteWithDatabase(t: Parameters<typeof newSite>[0], changes: Record<string, string> = {}) {
     const site = await newSite(t)
     site.configure({ ...settings, ...changes })
-    writeFileSync(join(site.folder, 'steps.database'), 'r0\n')
+    makeDatabase(site)
     return site
-  }
-
-  async function deployPage(site: Site, page: string, migrations: string, expected = 0) {
-    const commit = await site.commit({ 'page.txt': page, migrations: migrations.replaceAll(' ', '\n').concat('\n') })
-    const { output } = assertExit(await site.deploy(), expected)
-    return { commit, output }
   }
 
   for (const RELEASES of ['3', '1']) {
