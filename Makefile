@@ -4,7 +4,7 @@ SHELL := /bin/bash
 platform := $(shell uname -s | tr A-Z a-z)-$(patsubst aarch64,arm64,$(patsubst x86_64,x64,$(shell uname -m)))
 programs := dist/$(platform)
 # The Debian packages that the tests need.
-test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3 nginx-light e2fsprogs
+test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 python3-venv uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3 nginx-light e2fsprogs
 # Each strip handles one kind of machine.
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3-venv
 # The torture, the CIs and the fleet have targets of their own.
@@ -60,7 +60,7 @@ $(pm2)/.installed: $(wildcard test/hook/pm2/*)
 	@touch $@
 
 test-sweeps: build $(pm2)/.installed ## run the tests that go through many instants, states, servers and shells
-	build/debian.sh $(test_packages) php-fpm puma chromium python3-venv
+	build/debian.sh $(test_packages) php-fpm puma chromium
 	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(sweeps)
 
 # Only root can mount the full and the read-only disks. They are gone when the namespace is.
