@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor, waitForOutput } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
-import { killHook } from '../lib/kills.ts'
-import { processes, waitingHooks } from '../lib/processes.ts'
-import { startServer } from '../lib/site.ts'
-import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
+import { killHook, leftovers } from '../lib/kills.ts'
+import { kill, processes, waitingHooks } from '../lib/processes.ts'
+import { type Site, startServer } from '../lib/site.ts'
+import { letGo, waitForStep, waitingCommand, waitingMakefile } from '../lib/waiting-step.ts'
 
 describe('Deployments of one work tree', async () => {
   const { newSite } = await startServer({ after })
@@ -54,6 +54,50 @@ describe('Deployments of one work tree', async () => {
     letGo(site)
     assertExit(await next, 0)
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`])
+  })
+
+  const slow = `${waitingCommand}; cat; echo late`
+  const commands: Record<string, (site: Site) => Promise<unknown>> = {
+    'a step': async site => site.configure({ INSTALL_DEPS: `sh -c '${slow} > page.txt' < /dev/null; true` }),
+    'the checkout': site => site.git`git -C ${site.repository} config filter.slow.smudge ${slow}`,
+  }
+  for (const [name, configure] of Object.entries(commands)) {
+    it(`end what is left of ${name} where its first process was killed with the hook`, async t => {
+      const site = await newSite(t)
+      await configure(site)
+      await site.commit({ 'page.txt': 'one\n', '.gitattributes': 'page.txt filter=slow\n' })
+      const deploying = site.startDeploy()
+      await waitForStep(site)
+      const [working] = leftovers(site).filter(
+        ({ cwd, command }) => cwd === site.workTree && /^(\/bin\/)?sh -c/.test(command),
+      )
+      assert.ok(working)
+      const { session } = working
+      killHook(site)
+      kill(session)
+      await deploying
+      site.configure({ INSTALL_DEPS: 'true' })
+      const commit = await site.commit({ 'page.txt': 'two\n', '.gitattributes': '' })
+      const { output } = assertExit(await site.deploy(), 0)
+      letGo(site)
+      await waitFor('nothing of it runs any more', () => !processes().some(process => process.session === session))
+      assert.equal(site.read('page.txt'), 'two\n', output)
+      assert.equal((await site.workTreeGit`git status --porcelain`).stdout, '', output)
+      assert.equal(await site.live(), commit)
+    })
+  }
+
+  it('end what is left of a step that failed, before what was live is put back', async t => {
+    const site = await newSite(t)
+    await site.commit({ 'page.txt': 'one\n' })
+    assertExit(await site.deploy(), 0)
+    const background = `sh -c '${slow} > page.txt' < /dev/null > /dev/null 2>&1 & echo $! > "$STEPS.pid"`
+    site.configure({ INSTALL_DEPS: `test "$(cat page.txt)" = one || { ${background}; exit 1; }` })
+    await site.commit({ 'page.txt': 'two\n' })
+    const { output } = assertExit(await site.deploy(), 1)
+    const pid = Number(readFileSync(join(site.folder, 'steps.pid'), 'utf8'))
+    assert.ok(!processes().some(process => process.pid === pid), output)
+    assert.equal(site.read('page.txt'), 'one\n', output)
   })
 
   it('do not wait for a daemon that a step has started', async t => {

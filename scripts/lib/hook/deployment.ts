@@ -4,7 +4,7 @@ import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Journal, JournalEntry, Part } from './journal.ts'
 import type { DeploymentLog } from './log.ts'
-import { abandon, go, identifyProcess, type Start } from './processes.ts'
+import { abandon, endSession, go, identifyProcess, type Start } from './processes.ts'
 
 /** A deployment that runs. Each of its steps is announced, written down, and then done. */
 export class Deployment {
@@ -67,11 +67,12 @@ export class Deployment {
   }
 
   /**
-   * Writes a command down, which waits for that, and lets it begin.
+   * Writes a command down, which waits for that, and lets it begin. What it leaves in its session when it fails is ended:
+   * it would go on while what served before is put back.
    *
    * @throws Failure where it cannot be written down; the command has done nothing then
    */
-  readonly start: Start = (text, command) => {
+  readonly start: Start = async (text, command) => {
     const { command: before } = this.entry
     const id = identifyProcess(command.pid)
     this.entry.command = id && { ...id, text: flatten(text) }
@@ -83,7 +84,10 @@ export class Deployment {
       abandon(command)
       throw error
     }
-    return go(command)
+    const ending = go(command)
+    const output = await ending.catch(() => undefined)
+    if (id && !output?.ok) await endSession(id)
+    return ending
   }
 
   toRecord(live: boolean): DeploymentRecord {

@@ -4,9 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessOutput, ProcessPromise } from 'zx/core'
 import { type Process, readProcess } from '../shared/process-table.ts'
 import { exitCode, Failure } from '../shared/program.ts'
+import { readStateFile } from './state-file.ts'
 
-/** Identifies a process among all of this machine since its boot. */
-export type ProcessId = Pick<Process, 'pid' | 'started'>
+/** Identifies a process. */
+export interface ProcessId extends Pick<Process, 'pid' | 'started'> {
+  /** Of the machine or the container: the same numbers come again after it. Absent where an older hook wrote this. */
+  readonly boot?: string | undefined
+}
 
 /**
  * The beginning of each command of a deployment: it does nothing before its process is written down in the journal, and
@@ -51,11 +55,22 @@ function goPipeOf(command: ProcessPromise) {
 
 export function identifyProcess(pid: number | undefined): ProcessId | undefined {
   const found = pid === undefined ? undefined : readProcess(pid)
-  return found && { pid: found.pid, started: found.started }
+  return found && { pid: found.pid, started: found.started, boot: identifyBoot() }
 }
 
-export function isRunning({ pid, started }: ProcessId): boolean {
-  return readProcess(pid)?.started === started
+export function isRunning({ pid, started, boot = identifyBoot() }: ProcessId): boolean {
+  return boot === identifyBoot() && readProcess(pid)?.started === started
+}
+
+/** A container has its machine's boot id, but a first process of its own. */
+const identifyBoot = () => `${readStateFile('/proc/sys/kernel/random/boot_id')?.trim()} ${readProcess(1)?.started}`
+
+/**
+ * Ends what a process that has ended has left in its session. What has left the session, as daemons do, goes on.
+ */
+export async function endSession({ pid, boot }: ProcessId): Promise<void> {
+  // No process gets a session's number while the session has one. Where there is such a process, it is a later one.
+  if (boot === identifyBoot() && readProcess(pid) === undefined) await endProcessTree(pid)
 }
 
 /** Milliseconds that processes get between SIGTERM and SIGKILL. */

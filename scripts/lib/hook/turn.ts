@@ -5,12 +5,12 @@ import { formatWaiting } from '../protocol/steps.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import { takeLocks } from './lock.ts'
-import { isRunning } from './processes.ts'
+import { endSession, isRunning } from './processes.ts'
 import type { Quotation, Relay } from './relay.ts'
 
 /**
  * Waits until no other deployment runs in this repository, nor in this work tree from another repository, and until the
- * command has ended that a killed hook may have left. It says what it waits for. If that is a deployment of the same
+ * command has ended that a killed hook may have left; what this has left is ended. It says what it waits for. If that is a deployment of the same
  * commit, it shows its log.
  *
  * @returns what ends the turn
@@ -57,7 +57,10 @@ const describeRunning = ({ commit, started, hook }: JournalEntry) =>
 
 async function waitForOrphan(last: JournalEntry | undefined, relay: Relay) {
   const orphan = last?.outcome === undefined ? last?.command : undefined
-  if (orphan === undefined || !isRunning(orphan)) return
-  relay.say(formatWaiting(`PROCESS ${orphan.pid} (${orphan.text}), WHICH A KILLED DEPLOYMENT HAS LEFT`))
+  if (orphan === undefined) return
+  if (isRunning(orphan)) {
+    relay.say(formatWaiting(`PROCESS ${orphan.pid} (${orphan.text}), WHICH A KILLED DEPLOYMENT HAS LEFT`))
+  }
   while (isRunning(orphan)) await sleep(50)
+  await endSession(orphan)
 }
