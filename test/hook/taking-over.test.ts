@@ -4,10 +4,12 @@ import { readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { waitForOutput } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { holdPort, listen } from '../lib/ports.ts'
 import { startServer } from '../lib/site.ts'
 import type { CleansUp } from '../lib/sshd.ts'
+import { letGo, waitingCommand } from '../lib/waiting-step.ts'
 import { ask, startWebServer, waitForPage } from '../lib/web-server.ts'
 
 describe('After the switch to another release', async () => {
@@ -160,6 +162,21 @@ os.waitpid(pid, 0)`
     assert.match(assertExit(await site.deploy(), 0).output, new RegExp(`^${second} IS LIVE \\(already live\\)`, 'm'))
     const { output } = assertExit(await site.deploy(['history']), 0)
     assert.equal(output.match(/not checked: HEALTH_CHECK_URL is empty/g)?.length, 1)
+  })
+
+  it('a server that starts itself anew, and runs from no release meanwhile, is waited for', async t => {
+    const site = await newSite(t)
+    site.configure({ RELEASES: '3', SMOKE_TEST: '', INSTALL_DEPS: '', UPGRADE_DB: '', HEALTH_CHECK_URL: '' })
+    site.configure({ RESTART: `${await another()}; echo $! > "$STEPS.pid"` })
+    await site.commit()
+    assertExit(await site.deploy(), 0)
+    const restart = `${waitingCommand}; exec python3 -m http.server --bind 127.0.0.1 ${await holdPort()}`
+    site.configure({ RESTART: `kill "$(cat "$STEPS.pid")"; { ${restart}; } >/dev/null 2>&1 &` })
+    const commit = await site.commit({ 'page.txt': 'two\n' })
+    const deploying = site.startDeploy()
+    await waitForOutput(deploying.stderr, 'CHECKING PROCESSES')
+    letGo(site)
+    assert.match(assertExit(await deploying, 0).stdout, new RegExp(`^${commit} IS LIVE \\(in `, 'm'))
   })
 
   it('a commit is not already live whose application runs from another release: it is deployed again', async t => {

@@ -23,13 +23,14 @@ const switchAndUpgrade = {
 
 /** Chooses the release for the deployment's commit, and what of the steps is to be done. */
 export async function planDeployment(context: DeploymentContext): Promise<StepContext> {
-  const { deployment, releases, repository } = context
+  const { deployment, releases, repository, settings } = context
   const { commit, verb, served, previous, touched } = deployment.entry
   // What serves is only to be upgraded.
   const isBehind = commit === previous && isConsistent(touched) && mayBeBehind(deployment.entry, previous)
   const mayBeComplete = isRollback(verb) || (isBehind && verb === 'deploy')
   const intact = mayBeComplete ? await releases.findIntact(commit, served) : undefined
-  const processes = intact ? [] : releases.processes()
+  // Without a health check, it has to be known whether a server is to come back.
+  const processes = intact && settings.HEALTH_CHECK_URL ? [] : releases.processes()
   const release = intact ?? releases.choose(served, await findNeeded(context), processes)
   if (!intact) await verifyUnused(release, processes, context)
   const plan = intact ? switchAndUpgrade : await planSteps(release, context)

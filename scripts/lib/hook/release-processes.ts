@@ -35,6 +35,9 @@ export const isShell = ({ hasTerminal, session, pid }: Process) => hasTerminal &
 export const isProxy = ({ command }: ReleaseProcess) =>
   /^(\S*\/)?(apache2|httpd|nginx|haproxy|caddy|traefik|envoy|lighttpd|varnishd|docker-proxy)\b/.test(command)
 
+/** Leaves its release at the next request: without a health check, nothing makes one. */
+export const followsAtRequest = ({ command }: ReleaseProcess) => /^(\S*\/(apache2|httpd)\b|Passenger )/.test(command)
+
 /** It needs nothing of the release where it is: what mod_wsgi has there it loads anew at the next request. */
 export const isBystander = (each: ReleaseProcess) => isShell(each) || isProxy(each)
 
@@ -43,6 +46,8 @@ export class ReleaseProcesses {
   readonly #folder: string
   /** Processes that ran from no release, each by what would change if it moved to one: the next look is quick. */
   readonly #outside = new Map<string, string>()
+  /** Whether a server of any release was found so far. */
+  hasFoundServer = false
 
   /** @param folder where the releases are, each by its number */
   constructor(folder: string) {
@@ -61,23 +66,27 @@ export class ReleaseProcesses {
     const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
     const found = pids.flatMap(pid => this.#look(pid, folders) ?? [])
     const listening = found.length > 0 ? listeningSockets() : new Set<string>()
-    return found.flatMap(({ pid, ...each }) => {
+    const processes = found.flatMap(({ pid, ...each }) => {
       const known = readProcess(pid)
       return known ? { ...known, ...each, listens: each.sockets.some(inode => listening.has(inode)) } : []
     })
+    this.hasFoundServer ||= processes.some(each => each.listens && !isProxy(each) && !followsAtRequest(each))
+    return processes
   }
 
   #look(pid: string, folders: readonly string[]) {
     const path = `/proc/${pid}`
     const command = tryTo(() => readFileSync(`${path}/cmdline`, 'utf8'))
-    const places = ['cwd', 'exe'].map(name => tryTo(() => readlinkSync(`${path}/${name}`)))
+    const exe = tryTo(() => readlinkSync(`${path}/exe`))
+    // Of another user's process only the command may be read, and each refusal takes its time.
+    const places = exe === '' ? [] : [exe, tryTo(() => readlinkSync(`${path}/cwd`))]
     const signature = [command, ...places].join('\0')
     if (this.#outside.get(pid) === signature) return undefined
-    const open = entriesOf(`${path}/fd`).map(entry => tryTo(() => readlinkSync(entry)))
+    const open = exe === '' ? [] : entriesOf(`${path}/fd`).map(entry => tryTo(() => readlinkSync(entry)))
     const [program = '', script = ''] = command.split('\0')
     const startedFrom = releaseIn(program, folders) ?? releaseIn(script, folders)
     const releases = [startedFrom, ...[...places, ...open].map(place => releaseIn(place, folders))]
-    const maps = tryTo(() => readFileSync(`${path}/maps`, 'utf8'))
+    const maps = exe === '' ? '' : tryTo(() => readFileSync(`${path}/maps`, 'utf8'))
     for (const folder of folders) {
       for (let at = maps.indexOf(` ${folder}`); at !== -1; at = maps.indexOf(` ${folder}`, at + 1))
         releases.push(releaseIn(maps.slice(at + 1, maps.indexOf('\n', at)), folders))

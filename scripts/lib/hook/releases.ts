@@ -212,6 +212,11 @@ export class Releases {
     return this.isInPlace ? [] : this.#processes.find()
   }
 
+  /** Whether any look so far has found a server of a release. */
+  get haveServed(): boolean {
+    return this.#processes.hasFoundServer
+  }
+
   /**
    * Leads the link to a release by one rename: it leads to the old one or the new one, also after a power cut.
    *

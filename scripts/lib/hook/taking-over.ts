@@ -3,7 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Context, DeploymentContext } from './context.ts'
 import { socketsAt } from './listening-sockets.ts'
-import { describeProcesses, isBystander, isProxy, isShell, type ReleaseProcess } from './release-processes.ts'
+import {
+  describeProcesses,
+  followsAtRequest,
+  isBystander,
+  isProxy,
+  isShell,
+  type ReleaseProcess,
+} from './release-processes.ts'
 import { isInUse, type Release } from './releases.ts'
 import type { HookSettings } from './settings.ts'
 
@@ -78,9 +85,6 @@ export async function findRunning({ number }: Release, { releases, settings }: C
   return { others, otherServers, staying: staying.filter(isOther), isServed: staying.length === 0 }
 }
 
-/** Servers that leave their release at the next request: without a health check, nothing makes one. */
-const followsAtRequest = ({ command }: ReleaseProcess) => /^(\S*\/(apache2|httpd)\b|Passenger )/.test(command)
-
 /**
  * Checks that a release has taken over from the others. A web server that was told to restart and silently stays where it
  * was would pass every health check.
@@ -96,7 +100,7 @@ export async function verifyTakenOver(
   isBlamed: (server: ReleaseProcess) => boolean,
   remind: () => Promise<void>,
 ): Promise<Running> {
-  const timeout = context.settings.HEALTH_CHECK_TIMEOUT
+  const { HEALTH_CHECK_URL: url, HEALTH_CHECK_TIMEOUT: timeout } = context.settings
   const began = process.uptime()
   let reminded = 0
   for (;;) {
@@ -104,7 +108,10 @@ export async function verifyTakenOver(
     const staying = running.staying.filter(isBlamed)
     const hasMoved = staying.length === 0
     const seconds = process.uptime() - began
-    if (hasMoved && (running.otherServers.length === 0 || seconds > Math.min(graceSeconds, timeout))) return running
+    // A server that starts itself anew runs from no release for a moment. A health check will wait for it.
+    const isAway = url === undefined && context.releases.haveServed && !running.isServed && seconds <= timeout
+    const mayLeave = running.otherServers.length > 0 && seconds <= Math.min(graceSeconds, timeout)
+    if (hasMoved && !isAway && !mayLeave) return running
     if (!hasMoved && seconds > timeout) {
       throw new Failure(exitCode.failed, describeStaying(staying, release), {
         fix: 'let RESTART end it and start a new one; examples/ has servers that follow the link',
