@@ -3,8 +3,9 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
+import { leftovers } from '../lib/kills.ts'
 import { hookProcesses, processes } from '../lib/processes.ts'
-import { startServer } from '../lib/site.ts'
+import { type Site, startServer } from '../lib/site.ts'
 import { waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
 describe('A step with _IF_CHANGED', async () => {
@@ -64,25 +65,58 @@ describe('A step with _IF_CHANGED', async () => {
   })
 })
 
-describe('A step that hangs', async () => {
+describe('A step that hangs', { concurrency: true }, async () => {
   const { newSite } = await startServer({ after })
 
   it('fails after STEP_TIMEOUT, and is ended with all processes that it started', async t => {
     const site = await newSite(t)
     const pids = join(site.folder, 'pids')
     site.configure({
-      STEP_TIMEOUT: '0.3',
+      STEP_TIMEOUT: '2',
       INSTALL_DEPS: `setsid sleep 300 & echo $! >> ${pids}; echo $$ >> ${pids}; sleep 300`,
     })
     await site.commit()
     const { output } = assertExit(await site.deploy(), 1)
-    assert.match(output, /did not end within 0\.3 s \(STEP_TIMEOUT\)/)
+    assert.match(output, /did not end within 2 s \(STEP_TIMEOUT\)/)
     const started = readFileSync(pids, 'utf8').trim().split('\n').map(Number)
     assert.equal(started.length, 2)
     assert.deepEqual(
       processes().filter(({ pid }) => started.includes(pid)),
       [],
     )
+  })
+
+  const sleeping = 'sleep 300.125'
+  const others: Record<string, (site: Site) => unknown> = {
+    VERIFY: site => site.configure({ VERIFY: sleeping }),
+    ACTIVATE_VENV: site => site.configure({ ACTIVATE_VENV: sleeping }),
+    DB_REVISION: site => site.configure({ DB_REVISION: sleeping }),
+    'A filter of git': site => site.serverGit`git config filter.slow.smudge ${sleeping}`,
+  }
+  for (const [name, configure] of Object.entries(others)) {
+    it(`${name} that hangs is ended, too`, async t => {
+      const site = await newSite(t)
+      site.configure({ STEP_TIMEOUT: '2' })
+      await configure(site)
+      await site.commit({ '.gitattributes': 'page.txt filter=slow\n' })
+      const { output } = assertExit(await site.deploy(), 1)
+      assert.match(output, /did not end within 2 s \(STEP_TIMEOUT\) and was killed/)
+      assert.ok(!leftovers(site).some(({ command }) => command.includes(sleeping)), output)
+    })
+  }
+
+  it('is one whose process has not exited, and not one that has left its output to another', async t => {
+    const site = await newSite(t)
+    const leave = 'setsid sleep 300.25 &'
+    site.configure({
+      ACTIVATE_VENV: `${leave} export LONG="$(seq 20000)"`,
+      INSTALL_DEPS: 'test "$(echo "$LONG" | wc --bytes)" -gt 100000',
+      DB_REVISION: `${leave} echo 1`,
+    })
+    writeFileSync(join(site.repository, 'hooks/post-checkout'), `#!/bin/sh\n${leave}\n`, { mode: 0o755 })
+    await site.commit()
+    assertExit(await site.deploy(), 0)
+    assertExit(await site.deploy(['check']), 0)
   })
 
   it('is ended when the server ends the hook, and the previous code is put back', async t => {

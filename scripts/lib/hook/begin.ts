@@ -15,7 +15,7 @@ import { identifySettings } from './settings.ts'
  * @throws Failure where neither can be written; nothing has begun then
  */
 export async function beginDeployment(commit: string, context: Context): Promise<Deployment> {
-  const { ask, object, last, refs, repository, journal, relay } = context
+  const { ask, object, last, refs, repository, journal, relay, settings } = context
   const served = await findServed(context)
   const previous = served?.commit
   const origin = await repository.origin(object)
@@ -48,7 +48,7 @@ export async function beginDeployment(commit: string, context: Context): Promise
     databaseProblem: last?.databaseProblem,
     touched: last ? { ...last.touched } : unknown,
   }
-  return new Deployment(entry, journal, log, shutdown.signal)
+  return new Deployment(entry, journal, log, shutdown.signal, settings.STEP_TIMEOUT)
 }
 
 /** sshd tells where a login came from, and not which person it was. */

@@ -57,7 +57,7 @@ async function* checkServer(gitDir: string): AsyncGenerator<Check> {
   }
   // With releases, each has its own.
   if (PATH_TO_VENV && RELEASES === 1) yield checkPath('virtual environment', join(PATH_TO_VENV, 'bin'), verifyFolder)
-  if (ACTIVATE_VENV) yield await checkActivation(ACTIVATE_VENV, PATH_TO_GIT_WORK_TREE)
+  if (ACTIVATE_VENV) yield await checkActivation(ACTIVATE_VENV, settings)
   if (RESTART === undefined && PATH_TO_WSGI) {
     yield checkPath('WSGI file', PATH_TO_WSGI, path => verifyCanBeTouched(path, PATH_TO_GIT_WORK_TREE))
   }
@@ -115,11 +115,14 @@ async function checkLock(folders: readonly string[], journal: Journal): Promise<
   return { what, isOk: true, found: 'it is free' }
 }
 
-async function checkActivation(command: string, workTree: string): Promise<Check> {
+async function checkActivation(
+  command: string,
+  { PATH_TO_GIT_WORK_TREE: workTree, STEP_TIMEOUT: timeout = 60 }: HookSettings,
+): Promise<Check> {
   const what = 'ACTIVATE_VENV'
   if (!existsSync(workTree)) return { what, isOk: true, found: 'not tried before there is a work tree' }
   try {
-    await activate(command, workTree, process.env, (_, process) => go(process))
+    await activate(command, workTree, process.env, (text, process) => go(process, { text, timeout }))
     return { what, isOk: true, found: command }
   } catch (error) {
     return { what, isOk: false, found: describe(error) }

@@ -4,13 +4,14 @@ import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Journal, JournalEntry, Part } from './journal.ts'
 import type { DeploymentLog } from './log.ts'
-import { abandon, endSession, go, identifyProcess, type Start } from './processes.ts'
+import { abandon, go, identifyProcess, type Start } from './processes.ts'
 
 /** A deployment that runs. Each of its steps is announced, written down, and then done. */
 export class Deployment {
   readonly entry: JournalEntry
   readonly log: DeploymentLog
   readonly #journal: Journal
+  readonly #timeout: number | undefined
   /** Tells that the hook has to end: no further step begins then. Undefined while the previous code is put back. */
   shutdown: AbortSignal | undefined
   /** The step that runs, or that was the last to run. */
@@ -23,12 +24,22 @@ export class Deployment {
   hasAskedDatabase = false
   readonly #began = process.uptime()
 
-  /** @throws Error of the file system where it cannot be written down: nothing is begun then */
-  constructor(entry: JournalEntry, journal: Journal, log: DeploymentLog, shutdown: AbortSignal) {
+  /**
+   * @param timeout seconds that each of its commands may take
+   * @throws Error of the file system where it cannot be written down: nothing is begun then
+   */
+  constructor(
+    entry: JournalEntry,
+    journal: Journal,
+    log: DeploymentLog,
+    shutdown: AbortSignal,
+    timeout: number | undefined,
+  ) {
     this.entry = entry
     this.log = log
     this.#journal = journal
     this.shutdown = shutdown
+    this.#timeout = timeout
     journal.write(entry, true)
   }
 
@@ -67,12 +78,11 @@ export class Deployment {
   }
 
   /**
-   * Writes a command down, which waits for that, and lets it begin. What it leaves in its session when it fails is ended:
-   * it would go on while what served before is put back.
+   * Writes a command down, which waits for that, and lets it begin.
    *
-   * @throws Failure where it cannot be written down; the command has done nothing then
+   * @throws Failure where it cannot be written down; the command has done nothing then. As `go` does
    */
-  readonly start: Start = async (text, command) => {
+  readonly start: Start = (text, command) => {
     const { command: before } = this.entry
     const id = identifyProcess(command.pid)
     this.entry.command = id && { ...id, text: flatten(text) }
@@ -84,10 +94,7 @@ export class Deployment {
       abandon(command)
       throw error
     }
-    const ending = go(command)
-    const output = await ending.catch(() => undefined)
-    if (id && !output?.ok) await endSession(id)
-    return ending
+    return go(command, { text, timeout: this.#timeout, signal: this.shutdown })
   }
 
   toRecord(live: boolean): DeploymentRecord {

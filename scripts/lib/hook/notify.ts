@@ -23,7 +23,7 @@ export function notify(command: string, cwd: string, { entry, log }: Deployment,
     stdio: ['ignore', log.fd, log.fd],
   }
   try {
-    const notifying = spawn('timeout', [String(limitSeconds), 'bash', '-c', command], options)
+    const notifying = spawn('timeout', ['--kill-after=5', String(limitSeconds), 'bash', '-c', command], options)
     notifying.on('error', () => {})
     notifying.unref()
   } catch {

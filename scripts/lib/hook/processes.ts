@@ -1,7 +1,9 @@
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessOutput, ProcessPromise } from 'zx/core'
+import { flatten } from '../shared/foreign-text.ts'
 import { type Process, readProcess } from '../shared/process-table.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { readStateFile } from './state-file.ts'
@@ -25,18 +27,86 @@ export const goPipe = 'pipe'
 /** Lets a command begin, once it is written down with words for it, and waits for its end. */
 export type Start = (text: string, command: ProcessPromise) => Promise<ProcessOutput>
 
-/** @throws Failure where the command could not be started; ProcessOutput where it has failed, unless it is `nothrow` */
-export async function go(command: ProcessPromise): Promise<ProcessOutput> {
+/** When a command is ended that has not ended by itself. */
+export interface Ends {
+  /** Names the command in the message. */
+  readonly text: string
+  /** Seconds. */
+  readonly timeout?: number | undefined
+  /** Tells that the hook itself has to end. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A command was ended, because it had no time left. */
+export class Killed extends Failure {
+  readonly how: string
+
+  constructor(text: string, how: string) {
+    super(exitCode.failed, `\`${flatten(text)}\` ${how}.`)
+    this.how = how
+  }
+}
+
+/**
+ * Lets a command begin, and waits until it exits: a background process that keeps its output open holds nothing up. What
+ * it leaves in its session when it fails is ended: that would go on while what served before is put back.
+ *
+ * @throws Failure where the command could not be started; Killed; ProcessOutput where it has failed, unless it is `nothrow`
+ */
+export async function go(command: ProcessPromise, { text, timeout, signal }: Ends): Promise<ProcessOutput> {
+  const id = identifyProcess(command.pid)
+  let how = ''
+  let ending: Promise<void> | undefined
+  const end = (why: string) => {
+    how ||= why
+    if (id) ending ??= endProcessTree(id.pid)
+  }
+  const onAbort = () => end('was killed, because the server is shutting the hook down')
+  const timer =
+    timeout && setTimeout(() => end(`did not end within ${timeout} s (STEP_TIMEOUT) and was killed`), timeout * 1000)
+  signal?.addEventListener('abort', onAbort)
+  if (signal?.aborted) onAbort()
+
+  command.child?.once('exit', () => closeOutput(command))
   goPipeOf(command)?.end('\n')
   const output = await command.catch((output: ProcessOutput) => output)
+  clearTimeout(timer)
+  signal?.removeEventListener('abort', onAbort)
+  await ending
+  if (id && !output.ok) await endSession(id)
+
   if (output.cause instanceof Error) {
     const { code, path = '', message } = output.cause as NodeJS.ErrnoException
     // Node blames the program also where it is the folder that is missing.
     const why = code === 'ENOENT' && existsSync(path) ? 'the folder that it was to run in is gone' : message
     throw new Failure(exitCode.failed, `Its process could not be started: ${why}.`)
   }
+  if (how) throw new Killed(text, how)
   if (!output.ok && !command.isNothrow()) throw output
   return output
+}
+
+/** Turns of the event loop in which nothing came: all that a process has written before it exited is read by then. */
+const quietTurns = 2
+/** For a background process that never stops writing. */
+const mostTurns = 1000
+
+/** Closes the pipes from a process that has exited, once they are read. */
+function closeOutput({ child }: ProcessPromise): void {
+  const pipes = [child?.stdout, child?.stderr].filter(pipe => pipe instanceof Socket)
+  const bytes = () => pipes.reduce((sum, { bytesRead }) => sum + bytesRead, 0)
+  let read = bytes()
+  let quiet = 0
+  let turns = 0
+  const look = () => {
+    const isQuiet = bytes() === read
+    read = bytes()
+    quiet = isQuiet ? quiet + 1 : 0
+    turns++
+    if (quiet < quietTurns && turns < mostTurns) setImmediate(look)
+    else for (const pipe of pipes) pipe.destroy()
+  }
+  if (pipes.length > 0) setImmediate(look)
 }
 
 /** Ends a command that still waits for its go. */

@@ -89,7 +89,7 @@ const hookSettings = {
     },
   },
   HEALTH_CHECK_TIMEOUT: { means: 'seconds, 60 by default', default: '60', read: seconds },
-  STEP_TIMEOUT: { means: 'seconds that a step may take, without limit by default', read: seconds },
+  STEP_TIMEOUT: { means: 'seconds that a command may take, without limit by default', read: seconds },
 } as const
 
 /** For whoever installs the hook: the one setting that nothing can stand in for. */

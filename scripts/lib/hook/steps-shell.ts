@@ -1,18 +1,16 @@
 import { join } from 'node:path'
-import { type ProcessOutput, type ProcessPromise, $ as zx } from 'zx/core'
+import { type ProcessPromise, $ as zx } from 'zx/core'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Deployment } from './deployment.ts'
 import type { DeploymentLog } from './log.ts'
-import { endProcessTree, goPipe, type Start, strict, waitForGo } from './processes.ts'
+import { goPipe, Killed, type Start, strict, waitForGo } from './processes.ts'
 import type { HookSettings } from './settings.ts'
 
 interface Options {
   readonly settings: HookSettings
   readonly log: DeploymentLog
   readonly start: Start
-  /** Ends a step, because the hook itself has to end. */
-  readonly signal?: AbortSignal | undefined
 }
 
 /** A shell for a deployment's steps. @param commit the one whose code they find */
@@ -20,10 +18,10 @@ export function openShell(
   cwd: string,
   settings: HookSettings,
   commit: string,
-  { deployment: { entry, log, start, shutdown }, branch }: { deployment: Deployment; branch: string },
+  { deployment: { entry, log, start }, branch }: { deployment: Deployment; branch: string },
 ): StepsShell {
   const variables = { DEPLOY_BRANCH: branch, DEPLOY_COMMIT: commit, DEPLOY_PREVIOUS_COMMIT: entry.previous ?? '' }
-  return new StepsShell(cwd, { ...process.env, ...variables }, { settings, log, start, signal: shutdown })
+  return new StepsShell(cwd, { ...process.env, ...variables }, { settings, log, start })
 }
 
 /**
@@ -68,7 +66,7 @@ export class StepsShell {
   }
 
   async #run(command: string, stdout: number | 'pipe', more: Readonly<Record<string, string>>): Promise<string> {
-    const { log, start, signal, settings } = this.#options
+    const { log, start } = this.#options
     const output = log.startQuote()
     const step = zx({
       cwd: this.#cwd,
@@ -81,32 +79,21 @@ export class StepsShell {
       // The command is the server's own text for a shell: it is not quoted.
       quote: text => text,
     })`${command}`
-    let ended = ''
-    let ending: Promise<void> | undefined
-    const end = (why: string) => {
-      ended ||= why
-      ending ??= endProcessTree(step.pid as number)
-    }
-    const timeout = settings.STEP_TIMEOUT
-    const onAbort = () => end('was killed, because the server is shutting the hook down')
-    const timer =
-      timeout && setTimeout(() => end(`did not end within ${timeout} s (STEP_TIMEOUT) and was killed`), timeout * 1000)
-    signal?.addEventListener('abort', onAbort)
-    if (signal?.aborted) onAbort()
+    let how = ''
+    let printed = ''
     let lastLines = ''
-    let result: ProcessOutput
     try {
-      result = await start(command, step)
-      await ending
+      const { ok, exitCode: code, signal, stdout } = await start(command, step)
+      if (!ok) how = signal ? `was killed by ${signal}` : `exited with ${code}`
+      printed = stdout
+    } catch (error) {
+      if (!(error instanceof Killed)) throw error
+      how = error.how
     } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
       // Nothing else is shown before it, not even the verdict.
       lastLines = output.end()
     }
-    const { exitCode: code, signal: killedBy, stdout: printed } = result
-    if (code === 0 && !ended) return printed
-    const how = ended || (killedBy ? `was killed by ${killedBy}` : `exited with ${code}`)
+    if (how === '') return printed
     throw new Failure(exitCode.failed, `\`${flatten(command)}\` ${how}.`, { why: lastLines })
   }
 
