@@ -169,6 +169,15 @@ describe('With RELEASES=3', async () => {
     assert.equal((await site.workTreeGit`git rev-parse HEAD`).stdout.trim(), commit)
   })
 
+  it('where the live release was removed, and the link leads nowhere, the next commit goes live', async t => {
+    const site = await newSiteWithReleases(t)
+    site.configure({ SHARED_PATHS: 'media' })
+    await deployPage(site, 'a')
+    rmSync(join(releases(site), '1'), { recursive: true })
+    await deployPage(site, 'b')
+    assert.equal(served(site), 'b')
+  })
+
   it('the verdict is about the release that the link leads to, even where the link was changed by hand', async t => {
     const site = await newSiteWithReleases(t)
     await deployPage(site, 'a')

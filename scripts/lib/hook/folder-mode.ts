@@ -15,14 +15,15 @@ import { exitCode, Failure } from '../shared/program.ts'
 const [group, others] = [0o050, 0o005] as const
 
 /**
- * Makes a folder, and gives it owner, group and mode of another one, as far as this user may.
+ * Makes a folder, and gives it owner, group and mode of another one, as far as this user may. That one may be gone.
  *
  * @returns messages for the log, about a folder that is new
  * @throws Failure where those could not enter it who can enter the other one
  */
 export function makeFolderLike(folder: string, model: string): string[] {
   const isNew = mkdirSync(folder, { recursive: true }) !== undefined
-  const wanted = statSync(model)
+  const wanted = statSync(model, { throwIfNoEntry: false })
+  if (wanted === undefined) return []
   const { uid, gid, mode } = statSync(folder)
   if (uid !== wanted.uid) tryTo(() => chownSync(folder, wanted.uid, -1))
   if (gid !== wanted.gid) tryTo(() => chownSync(folder, -1, wanted.gid))
@@ -44,8 +45,8 @@ export function makeFolderLike(folder: string, model: string): string[] {
 
 /** The same for a folder that is there, unless all who can enter the other one can enter it, too. */
 export function openFolderLike(folder: string, model: string): string[] {
-  const isOpen = existsSync(folder) && isAsOpenAs(statSync(folder), statSync(model))
-  return isOpen ? [] : makeFolderLike(folder, model)
+  const [found, wanted] = [folder, model].map(path => statSync(path, { throwIfNoEntry: false }))
+  return found && wanted && isAsOpenAs(found, wanted) ? [] : makeFolderLike(folder, model)
 }
 
 function isAsOpenAs(found: Stats, wanted: Stats): boolean {
@@ -60,6 +61,7 @@ function isAsOpenAs(found: Stats, wanted: Stats): boolean {
  */
 export function umaskLike(serving: string): number {
   const umask = process.umask()
+  if (!existsSync(serving)) return umask
   // Names are bytes; and the application may remove a file meanwhile.
   const names = readdirSync(serving, { encoding: 'buffer' }).filter(name => name.at(0) !== 0x2e)
   const modes = names
