@@ -127,10 +127,15 @@ describe('A web server of another user', { skip: isRoot ? false : 'only root can
     const failed = await deploy(site, deployer, '022', 1)
     assert.match(failed, /nobody cannot remove files of www-data in .*\/1: cache\/\.gitkeep, cache\/page\./)
     assert.match(failed, /To do: put their folders into SHARED_PATHS; or run the web server as the user who deploys/)
+    // As Go does with its modules.
+    const own = join(releases(site), '2/modules')
+    await $`mkdir ${own} && touch ${own}/module && chown -R ${deployer}:${deployer} ${own} && chmod 555 ${own}`
     const check = await deploy(site, deployer, '022', 1, ['check'])
     assert.match(check, /nobody cannot remove files of www-data in .*\/1: /)
+    assert.doesNotMatch(check, /files of nobody/)
     await deploy(site, deployer, '022')
     assert.equal(servedRelease(site), 2)
+    assert.ok(!existsSync(own))
     const install = await $`setpriv ${as(deployer)} ${program('post-receive')} install ${site.repository}`
     assert.match(`${install}`, /nobody cannot remove files of www-data in .*\/1: /)
   })

@@ -37,12 +37,14 @@ export function explainForeignFiles(release: string, error: unknown): unknown {
 }
 
 function list(folder: string): string[] {
+  // Where a tool has taken the permission from a folder of this user, as Go does, it is given back.
+  const isOurs = lstatSync(folder).uid === process.geteuid?.()
   try {
     const entries = readdirSync(folder, { withFileTypes: true })
-    if (!isWritable(folder)) return entries.map(({ name }) => join(folder, name))
+    if (!isOurs && !isWritable(folder)) return entries.map(({ name }) => join(folder, name))
     return entries.filter(each => each.isDirectory()).flatMap(({ name }) => list(join(folder, name)))
   } catch {
-    return [folder]
+    return isOurs ? [] : [folder]
   }
 }
 
