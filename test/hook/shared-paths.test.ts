@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -8,6 +9,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -116,6 +118,17 @@ describe('SHARED_PATHS', async () => {
     assert.equal(readReplaced(site, 'media/before'), '')
     await deploy(site)
     assert.equal(site.read('media/picture'), 'picture')
+
+    rmSync(join(disk, 'picture'))
+    chmodSync(disk, 0o2775)
+    const { ino } = statSync(disk)
+    rmSync(join(site.workTree, 'media'))
+    mkdirSync(join(site.workTree, 'media'))
+    writeFileSync(join(site.workTree, 'media/another'), 'another')
+    await deploy(site)
+    assert.equal(readFileSync(join(disk, 'another'), 'utf8'), 'another')
+    const found = statSync(disk)
+    assert.deepEqual([found.ino, found.mode & 0o7777], [ino, 0o2775], "and the administrator's folder is as it was")
   })
 
   it('links that lead nowhere or in a circle, and what is neither file nor folder, stop no deployment', async t => {
@@ -169,10 +182,12 @@ describe('SHARED_PATHS', async () => {
     const site = await newSharingSite(t, ' ')
     const first = await deploy(site, { 'instance/config.py': 'config' })
     writeFileSync(join(site.workTree, 'instance/app.db'), 'data')
+    await site.git`git init --quiet ${join(site.workTree, 'instance/plugin')}`
     site.configure({ SHARED_PATHS: 'instance' })
     const { output } = await deploy(site, { 'instance/config.py': undefined })
     assert.match(output, /COPIED TO .*\/shared, because the live commit has files there: instance\/app\.db/)
     assert.equal(site.read('instance/app.db'), 'data')
+    assert.match(site.read('instance/plugin/.git/HEAD'), /^ref/)
     assert.ok(!existsSync(join(site.workTree, 'instance/config.py')))
     const back = assertExit(await site.deploy(['rollback']), 0)
     assert.match(back.output, /NOT SHARED IN .*\/1, because .* has files there: instance/)

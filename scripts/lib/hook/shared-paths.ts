@@ -108,7 +108,11 @@ export class SharedPaths {
       if (realPathOf(here) !== undefined && realPathOf(here) === realPathOf(kept)) continue
       if ((await workTree.files(path)).some(file => !isSkeleton(file, path))) {
         const others = found.isDirectory() ? await workTree.others(path) : []
-        this.#guard(path, () => this.#copy(others, serving))
+        this.#guard(path, () => {
+          // git does not look into another repository, such as an installed plugin's.
+          const files = others.flatMap(each => filesAt(serving, each))
+          this.#copy(files, serving)
+        })
         continue
       }
       this.#guard(path, () => {
@@ -274,7 +278,9 @@ export class SharedPaths {
     const place = realPathOf(kept) ?? kept
     const [mine, theirs] = [look(here), look(place)]
     mkdirSync(dirname(place), { recursive: true })
-    if (isEmptyFolder(place) && !isMountPoint(place)) rmSync(place, { recursive: true })
+    // Where the administrator's link leads, owner and mode are the administrator's, too.
+    const isOurs = place === kept
+    if (isOurs && isEmptyFolder(place) && !isMountPoint(place)) rmSync(place, { recursive: true })
     if (!look(place)) {
       this.#exchange(here, kept, place)
       this.#say(`MOVED TO ${this.#folder}, and linked: ${path}`)
@@ -282,7 +288,7 @@ export class SharedPaths {
     }
     if (mine?.isDirectory() && theirs?.isDirectory()) {
       const to = Buffer.from(place)
-      mergeFolders(Buffer.from(here), to, !isFromStep, (mine, theirs) => {
+      mergeFolders(Buffer.from(here), to, isOurs && !isFromStep, (mine, theirs) => {
         const name = Buffer.concat([Buffer.from(path), theirs.subarray(to.length)])
         if (isFromStep && skeleton.test(basename(String(name)))) return
         this.#keepAside(isFromStep ? mine : theirs, name)
@@ -427,6 +433,12 @@ function isLoop(path: string): boolean {
     return (error as NodeJS.ErrnoException).code === 'ELOOP'
   }
 }
+
+/** The files at or below a path in a folder. No link is followed. */
+const filesAt = (folder: string, path: string): string[] =>
+  look(join(folder, path))?.isDirectory()
+    ? readdirSync(join(folder, path)).flatMap(name => filesAt(folder, join(path, name)))
+    : [path]
 
 /** Whether it is a folder in which there are only folders. */
 function isEmptyFolder(path: string): boolean {
