@@ -67,7 +67,7 @@ async function main(): Promise<number> {
   const gitDir = realpathSync(process.env.GIT_DIR ?? '.')
   removeAsks(input, gitDir)
   const isFromStep = process.env.DEPLOY_COMMIT !== undefined && process.env.DEPLOY_BRANCH !== undefined
-  const problem = findProblem(enterEnvironment)
+  const problem = findProblem(() => enterEnvironment(gitDir))
   const BRANCH_NAME = problem ? branchIn(input) : process.env.BRANCH_NAME || 'main'
   const { ask, object, refusals, isAsked } = findAsk(input, BRANCH_NAME)
   if (!isAsked) {
@@ -83,7 +83,7 @@ async function main(): Promise<number> {
   relay.say(formatGreeting(version))
   for (const refusal of refusals) relay.say(refusal)
   let isLive = false
-  if (ask?.verb === 'check' && !problem) {
+  if (ask?.verb === 'check') {
     await (await import('./lib/hook/checks.ts')).reportChecks(gitDir, relay)
     isLive = true
   } else if (ask?.verb === 'log' || ask?.verb === 'logs') {

@@ -62,7 +62,10 @@ describe('deploy check', async () => {
     assert.match(output, /^FAIL {3}settings of the hook: .*STEP_TIMEOUT is not a number/m)
     site.configure({ STEP_TIMEOUT: undefined })
     const settings = assertExit(await site.deploy(['check']), 1)
-    assert.match(settings.output, /^FAIL {3}settings of the hook: .*PATH_TO_VENV.*PATH_TO_WSGI/m)
+    assert.match(
+      settings.output,
+      /^FAIL {3}settings of the hook: PATH_TO_VENV.*\nFAIL {3}settings of the hook: PATH_TO_WSGI/m,
+    )
   })
 
   it('ends with the code and the words of the first that is wrong here', async t => {

@@ -277,7 +277,7 @@ describe('A step that fails', async () => {
     site.configure({ PATH_TO_GIT_WORK_TREE: join(site.folder, 'file/www'), PATH_TO_WSGI: undefined, RESTART: 'true' })
     await site.commit()
     const { output } = assertExit(await site.deploy(), 1)
-    assert.match(output, /The folder .*file\/www cannot be made/)
+    assert.match(output, /PATH_TO_GIT_WORK_TREE cannot be made or written: .*\/file is a file/)
     assert.deepEqual(site.steps(), [])
   })
 

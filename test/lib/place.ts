@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { program } from './programs.ts'
 import { environmentOf } from './site.ts'
+import type { CleansUp } from './sshd.ts'
 
 const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
 /** A folder for a server that is not set up yet, and a clone to push from. */
-export async function newPlace(t: TestContext, name = 'place') {
+export async function newPlace(t: CleansUp, name = 'place') {
   const folder = mkdtempSync(join(tmpdir(), `${name}-`))
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   const repository = join(folder, 'app.git')

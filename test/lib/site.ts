@@ -189,7 +189,10 @@ async function install(branch: string): Promise<string> {
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const settings = join(folder, 'server.env')
   const repository = join(folder, 'app.git')
-  writeFileSync(settings, `BRANCH_NAME=${quoteSetting(branch)}\nPATH_TO_GIT_WORK_TREE=${join(folder, 'www')}\n`)
+  writeFileSync(
+    settings,
+    `BRANCH_NAME=${quoteSetting(branch)}\nPATH_TO_GIT_WORK_TREE=${join(folder, 'www')}\nRESTART=\n`,
+  )
   const $ = zx({ env: { PATH: process.env.PATH, HOME: folder, GIT_CONFIG_NOSYSTEM: '1' }, quiet: true })
   await $`${program('post-receive')} install ${repository} --settings ${settings}`
   // git's own housekeeping runs in the background, and locks what the tests look at.

@@ -99,7 +99,7 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
   test('installs the hook behind the gate', async t => {
     const { site, env } = await startSiteBehindGate(t)
     const file = join(site.folder, 'server.env')
-    writeFileSync(file, `PATH_TO_GIT_WORK_TREE='${site.folder}/www'\n`)
+    writeFileSync(file, `PATH_TO_GIT_WORK_TREE='${site.folder}/www'\nRESTART=\n`)
     const HOOK_BINARY = join(site.folder, 'hook')
     writeFileSync(HOOK_BINARY, `#!/bin/sh\nexec '${program('post-receive').join("' '")}' "$@"\n`, { mode: 0o755 })
     const install = () => site.setupSsh({ env: { ...env, HOOK_BINARY }, args: ['--hook', file] })

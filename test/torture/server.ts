@@ -288,7 +288,7 @@ async function install(): Promise<string> {
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const settings = join(folder, 'server.env')
   const repository = join(folder, 'app.git')
-  writeFileSync(settings, `PATH_TO_GIT_WORK_TREE=${join(folder, 'www')}\n`)
+  writeFileSync(settings, `PATH_TO_GIT_WORK_TREE=${join(folder, 'www')}\nRESTART=\n`)
   const $ = zx({ env: { PATH: process.env.PATH, HOME: folder, GIT_CONFIG_NOSYSTEM: '1' }, quiet: true })
   const hook = program('post-receive')
   // 0.1.0 had no installer of its own: a script of its release installed it.

@@ -1,8 +1,9 @@
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import { type Check, endOfChecks, formatCheck } from '../protocol/checks.ts'
 import { describe } from '../shared/program.ts'
+import { readHookEnvFile } from './env-file.ts'
 import { findForeignFilesIn } from './foreign-files.ts'
 import { Journal } from './journal.ts'
 import { logFolder } from './log.ts'
@@ -14,7 +15,7 @@ import {
   type HookSettings,
   inFolder,
   lockedFolder,
-  readHookSettings,
+  lookAtHookSettings,
   releasesFolder,
 } from './settings.ts'
 import { activate } from './steps-shell.ts'
@@ -28,39 +29,40 @@ export async function reportChecks(gitDir: string, relay: Relay): Promise<void> 
 /** What a deployment needs on the server, in its order. Changes nothing, and holds no lock. */
 async function* checkServer(gitDir: string): AsyncGenerator<Check> {
   const ownFolder = join(gitDir, 'pushlive')
-  let settings: HookSettings
+  const what = 'settings of the hook'
+  let problems: readonly string[]
   try {
-    settings = readHookSettings(gitDir)
+    ;({ problems } = readHookEnvFile())
   } catch (error) {
-    yield { what: 'settings of the hook', isOk: false, found: describe(error) }
+    yield { what, isOk: false, found: describe(error) }
     return
   }
+  const { settings, problems: others } = lookAtHookSettings(gitDir, process.env)
+  const wrong = [...problems, ...others]
+  for (const found of wrong) yield { what, isOk: false, found }
+  if (wrong.length > 0) return
   const { PATH_TO_GIT_WORK_TREE, RELEASES, ACTIVATE_VENV, RESTART } = settings
   const serving = RELEASES === 1 ? PATH_TO_GIT_WORK_TREE : new Releases(settings, gitDir).serving()?.path
   const { PATH_TO_VENV, PATH_TO_WSGI } = inFolder(settings, serving ?? PATH_TO_GIT_WORK_TREE)
   const unasked = process.env.HEALTH_CHECK_URL === undefined ? `; ${askForHealthCheck}` : ''
-  yield { what: 'settings of the hook', isOk: true, found: join(gitDir, '.env') + unasked }
+  yield { what, isOk: true, found: join(gitDir, '.env') + unasked }
   yield checkProtection(gitDir)
-  yield checkPath('log folder', logFolder(gitDir), verifyCanBeMade)
+  yield { what: 'log folder', isOk: true, found: logFolder(gitDir) }
   yield await checkLock([ownFolder, lockedFolder(settings)], new Journal(join(ownFolder, 'journal')))
-  yield checkPath('work tree', PATH_TO_GIT_WORK_TREE, path => {
-    if (statSync(join(path, '.git'), { throwIfNoEntry: false })?.isDirectory()) {
-      throw new Error(`${path} is a repository of its own`)
-    }
-    verifyCanBeMade(path)
-  })
+  yield { what: 'work tree', isOk: true, found: PATH_TO_GIT_WORK_TREE }
   if (RELEASES > 1) {
-    yield checkPath('releases', dirname(PATH_TO_GIT_WORK_TREE), verifyCanBeMade)
+    yield { what: 'releases', isOk: true, found: releasesFolder(PATH_TO_GIT_WORK_TREE) }
     for (const found of findForeignFilesIn(releasesFolder(PATH_TO_GIT_WORK_TREE))) {
       yield { what: 'files of the releases', isOk: false, found }
     }
   }
   // With releases, each has its own.
-  if (PATH_TO_VENV && RELEASES === 1) yield checkPath('virtual environment', join(PATH_TO_VENV, 'bin'), verifyFolder)
-  if (ACTIVATE_VENV) yield await checkActivation(ACTIVATE_VENV, settings)
-  if (RESTART === undefined && PATH_TO_WSGI) {
-    yield checkPath('WSGI file', PATH_TO_WSGI, path => verifyCanBeTouched(path, PATH_TO_GIT_WORK_TREE))
+  if (PATH_TO_VENV && RELEASES === 1) {
+    const bin = join(PATH_TO_VENV, 'bin')
+    yield { what: 'virtual environment', isOk: true, found: existsSync(bin) ? bin : `${bin} comes with the install` }
   }
+  if (ACTIVATE_VENV) yield await checkActivation(ACTIVATE_VENV, settings)
+  if (RESTART === undefined && PATH_TO_WSGI) yield { what: 'WSGI file', isOk: true, found: PATH_TO_WSGI }
 }
 
 /** Without hooks/update everything works, but a user who may push may push anything. */
@@ -72,32 +74,6 @@ function checkProtection(gitDir: string): Check {
     ? 'hooks/update lets in the branch forward, new tags and asks, and nothing else'
     : 'none: hooks/update is not there, so a user who may push can move tags and push other branches, too; `post-receive install` puts it there'
   return { what, isOk: true, found }
-}
-
-function checkPath(what: string, path: string, verify: (path: string) => void): Check {
-  try {
-    verify(path)
-    return { what, isOk: true, found: path }
-  } catch (error) {
-    return { what, isOk: false, found: (error as Error).message }
-  }
-}
-
-function verifyFolder(path: string): void {
-  if (!statSync(path).isDirectory()) throw new Error(`${path} is no folder`)
-}
-
-/** A folder has to be writable; for one that is not there yet, the folder where it would be made. */
-function verifyCanBeMade(path: string): void {
-  let folder = path
-  while (!existsSync(folder)) folder = dirname(folder)
-  verifyFolder(folder)
-  accessSync(folder, constants.W_OK | constants.X_OK)
-}
-
-function verifyCanBeTouched(file: string, workTree: string): void {
-  // What is in the work tree comes with the code.
-  if (existsSync(file) || !file.startsWith(`${workTree}/`)) accessSync(file, constants.W_OK)
 }
 
 async function checkLock(folders: readonly string[], journal: Journal): Promise<Check> {

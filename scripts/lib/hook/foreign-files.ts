@@ -1,8 +1,9 @@
-import { accessSync, constants, existsSync, lstatSync, readdirSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { userName } from './folder-mode.ts'
+import { isWritable, thisUser } from './place.ts'
 import { listNames } from './work-tree.ts'
 
 /** How files of the web server's user do not come into releases. */
@@ -16,7 +17,7 @@ function findForeignFiles(release: string): string | undefined {
   if (files.length === 0) return undefined
   const owners = new Set(files.map(file => userName(lstatSync(file).uid)))
   const names = listNames(files.map(file => file.slice(release.length + 1)))
-  return `${userName(process.geteuid?.() ?? 0)} cannot remove files of ${flatten([...owners].join(' and '))} in ${release}: ${names}.`
+  return `${thisUser()} cannot remove files of ${flatten([...owners].join(' and '))} in ${release}: ${names}.`
 }
 
 /** The same for all releases, each with what to do. */
@@ -45,14 +46,5 @@ function list(folder: string): string[] {
     return entries.filter(each => each.isDirectory()).flatMap(({ name }) => list(join(folder, name)))
   } catch {
     return isOurs ? [] : [folder]
-  }
-}
-
-function isWritable(folder: string): boolean {
-  try {
-    accessSync(folder, constants.W_OK | constants.X_OK)
-    return true
-  } catch {
-    return false
   }
 }

@@ -1,9 +1,17 @@
-import { existsSync, realpathSync, statSync } from 'node:fs'
+import { constants, existsSync, realpathSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, normalize, resolve } from 'node:path'
-import { readSettings, seconds } from '../shared/settings.ts'
+import { lookAtSettings, seconds, verifyRight } from '../shared/settings.ts'
+import {
+  explainNotWritable,
+  findProblemsOfPath,
+  findProblemsOfPlace,
+  findProblemsOfRepository,
+  isAllowed,
+  isFolder,
+} from './place.ts'
 
 const absolutePath = (path: string) => {
-  if (!isAbsolute(path)) throw new Error('is not an absolute path')
+  if (!isAbsolute(path)) throw new Error(`is not an absolute path (${path})`)
   return resolve(path)
 }
 const plainPath = (path: string) => {
@@ -99,27 +107,40 @@ export const askForHealthCheck =
 /** Names that only `.env` may set. */
 export const settingNames: ReadonlySet<string> = new Set(Object.keys(hookSettings))
 
-export type HookSettings = ReturnType<typeof readHookSettings>
+export type HookSettings = ReturnType<typeof lookAtHookSettings>['settings']
 
 /**
  * The hook's settings, each finished: absolute paths, numbers, lists.
  *
- * @throws Failure (usage) that names all that is missing, malformed, or cannot be right
+ * @param given problems that are known already
+ * @throws Failure (usage) that names all that is missing, malformed, or cannot be right here
  */
-export function readHookSettings(gitDir: string) {
-  const values = readSettings(hookSettings, process.env, join(gitDir, '.env'), values => {
+export function readHookSettings(gitDir: string, given: readonly string[] = []): HookSettings {
+  const { settings, problems } = lookAtHookSettings(gitDir, process.env)
+  verifyRight([...given, ...problems], `in ${join(gitDir, '.env')}`)
+  return settings
+}
+
+/**
+ * Looks at the settings, and at the place where they are to hold. A push, `deploy check` and `post-receive install` all
+ * ask this, so they agree. The settings are finished where there is no problem.
+ *
+ * @param env the hook's, with what `.env` sets
+ */
+export function lookAtHookSettings(gitDir: string, env: NodeJS.ProcessEnv) {
+  const { values, problems } = lookAtSettings(hookSettings, env, values => {
     const { PATH_TO_GIT_WORK_TREE: workTree, PATH_TO_VENV, PATH_TO_WSGI, RESTART, RELEASES, DOWNGRADE_DB } = values
-    const problems: string[] = []
-    const folders = workTree ? [workTree, ...(RELEASES === 1 ? [] : [releasesFolder(workTree)])] : []
-    if (folders.some(folder => lieInOneAnother(folder, gitDir))) {
+    const problems = [...findProblemsOfPath(env.PATH ?? ''), ...findProblemsOfRepository(gitDir)]
+    const releases = workTree && RELEASES !== 1 ? releasesFolder(workTree) : undefined
+    if (workTree && [workTree, releases ?? workTree].some(folder => lieInOneAnother(folder, gitDir))) {
       problems.push(`PATH_TO_GIT_WORK_TREE (${workTree}) and the repository (${gitDir}) lie in one another`)
-    }
+    } else if (workTree) problems.push(...findProblemsOfPlace(workTree, releases))
     if (DOWNGRADE_DB && values.DB_REVISION === undefined) {
       problems.push(
         `DB_REVISION is missing: ${hookSettings.DB_REVISION.means}; DOWNGRADE_DB has nowhere to go without it`,
       )
     }
-    if (RELEASES !== 1) problems.push(...findSharedEnvironments(PATH_TO_VENV, values.SHARED_PATHS))
+    if (RELEASES !== 1) problems.push(...findSharedEnvironments(PATH_TO_VENV, env, values.SHARED_PATHS))
     if (RESTART === undefined && PATH_TO_WSGI === undefined) {
       problems.push(`PATH_TO_WSGI is missing: ${hookSettings.PATH_TO_WSGI.means}; or set RESTART`)
     }
@@ -128,17 +149,18 @@ export function readHookSettings(gitDir: string) {
     if (PATH_TO_VENV && RELEASES === 1 && isElsewhere(PATH_TO_VENV) && !isFolder(join(PATH_TO_VENV, 'bin'))) {
       problems.push(`PATH_TO_VENV (${PATH_TO_VENV}) is no virtual environment: it has no bin`)
     }
-    if (RESTART === undefined && PATH_TO_WSGI && isElsewhere(PATH_TO_WSGI) && !existsSync(PATH_TO_WSGI)) {
+    const watched = RESTART === undefined && PATH_TO_WSGI ? resolve(workTree ?? '/', PATH_TO_WSGI) : undefined
+    if (watched && existsSync(watched) && !isAllowed(watched, constants.W_OK)) {
+      problems.push(`PATH_TO_WSGI (${PATH_TO_WSGI}) cannot be touched: ${explainNotWritable(watched)}`)
+    }
+    if (watched && isElsewhere(watched) && !existsSync(watched)) {
       problems.push(`PATH_TO_WSGI (${PATH_TO_WSGI}) is not there: touching it would restart nothing`)
     }
     return problems
   })
   const { PATH_TO_GIT_WORK_TREE, PATH_TO_VENV, PATH_TO_WSGI } = values
-  return {
-    ...values,
-    PATH_TO_VENV: PATH_TO_VENV && resolve(PATH_TO_GIT_WORK_TREE, PATH_TO_VENV),
-    PATH_TO_WSGI: PATH_TO_WSGI && resolve(PATH_TO_GIT_WORK_TREE, PATH_TO_WSGI),
-  }
+  const finish = (path: string | undefined) => path && resolve(PATH_TO_GIT_WORK_TREE ?? '/', path)
+  return { settings: { ...values, PATH_TO_VENV: finish(PATH_TO_VENV), PATH_TO_WSGI: finish(PATH_TO_WSGI) }, problems }
 }
 
 /** Next to where PATH_TO_GIT_WORK_TREE is or will be, so that one rename replaces the link. */
@@ -165,10 +187,16 @@ export function inFolder(settings: HookSettings, folder: string): HookSettings {
  * Installing into one environment for all releases, be it a shared path or reached through the link, would change what
  * serves.
  */
-function findSharedEnvironments(PATH_TO_VENV: string | undefined, shared: readonly string[] = []): string[] {
-  const { UV_PROJECT_ENVIRONMENT } = process.env
+function findSharedEnvironments(
+  PATH_TO_VENV: string | undefined,
+  { UV_PROJECT_ENVIRONMENT }: NodeJS.ProcessEnv,
+  shared: readonly string[] = [],
+): string[] {
   return Object.entries({ PATH_TO_VENV, UV_PROJECT_ENVIRONMENT }).flatMap(([name, path]) => {
     if (!path) return []
+    if (normalize(`${path}/`) === './') {
+      return `${name} (${path}) is the release itself: give it a folder of its own there, such as .venv`
+    }
     const isOutside = isAbsolute(path) || normalize(path).startsWith('..')
     if (isOutside) return `${name} (${path}) is one for all releases: give it relative to each, such as .venv`
     const here = `${normalize(path)}/`.replace(/\/+$/, '/')
@@ -178,10 +206,8 @@ function findSharedEnvironments(PATH_TO_VENV: string | undefined, shared: readon
   })
 }
 
-export const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-
 /** Whether one of two folders, which need not be there yet, is the other or lies in it. */
-export function lieInOneAnother(one: string, other: string): boolean {
+function lieInOneAnother(one: string, other: string): boolean {
   const [a, b] = [`${realPathOf(one)}/`, `${realPathOf(other)}/`]
   return a.startsWith(b) || b.startsWith(a)
 }

@@ -24,19 +24,23 @@ type Settings<S extends Record<string, Setting>> = {
   readonly [K in keyof S]: S[K] extends { required: true } | { default: string } ? Value<S[K]> : Value<S[K]> | undefined
 }
 
+/** Settings, each as its finished value as far as it is right, and what is wrong with the others. */
+export interface Reading<S extends Record<string, Setting>> {
+  readonly values: Settings<S>
+  readonly problems: readonly string[]
+}
+
 /**
- * Reads settings from an environment, each into its finished value.
+ * Reads settings from an environment, each into its finished value. Where nothing is wrong, all that are required are
+ * there.
  *
- * @param place where else they can be set, for people
  * @param verify looks at all values together, as far as each by itself is right: what is wrong between them
- * @throws Failure (usage) that names all that is missing or wrong at once
  */
-export function readSettings<const S extends Record<string, Setting>>(
+export function lookAtSettings<const S extends Record<string, Setting>>(
   settings: S,
-  env: NodeJS.ProcessEnv = process.env,
-  place = '.env',
+  env: NodeJS.ProcessEnv,
   verify: (values: Partial<Settings<S>>) => readonly string[] = () => [],
-): Settings<S> {
+): Reading<S> {
   const problems: string[] = []
   const values: Record<string, unknown> = {}
   for (const [name, setting] of Object.entries(settings)) {
@@ -53,17 +57,37 @@ export function readSettings<const S extends Record<string, Setting>>(
     }
   }
   problems.push(...verify(values as Partial<Settings<S>>))
-  if (problems.length > 0) {
-    throw new Failure(
-      exitCode.usage,
-      problems.length === 1 ? 'A setting is wrong.' : `${problems.length} settings are wrong.`,
-      {
-        why: problems.join('\n'),
-        fix: `set them in the environment or in ${place}; .env.example explains each`,
-      },
-    )
-  }
-  return values as Settings<S>
+  return { values: values as Settings<S>, problems }
+}
+
+/**
+ * The same, for those who cannot go on without them.
+ *
+ * @param place where else they can be set, for people
+ * @throws Failure (usage) that names all that is missing or wrong at once
+ */
+export function readSettings<const S extends Record<string, Setting>>(
+  settings: S,
+  env: NodeJS.ProcessEnv = process.env,
+  place = '.env',
+  verify?: (values: Partial<Settings<S>>) => readonly string[],
+): Settings<S> {
+  const { values, problems } = lookAtSettings(settings, env, verify)
+  verifyRight(problems, `in the environment or in ${place}`)
+  return values
+}
+
+/**
+ * @param place where settings are set, for people: "in .env"
+ * @throws Failure (usage) that names all problems, if there are any
+ */
+export function verifyRight(problems: readonly string[], place: string): void {
+  if (problems.length === 0) return
+  const what = problems.length === 1 ? 'A setting is wrong.' : `${problems.length} settings are wrong.`
+  throw new Failure(exitCode.usage, what, {
+    why: problems.join('\n'),
+    fix: `set them ${place}; .env.example explains each`,
+  })
 }
 
 const describe = ({ message, fix }: Failure) => (fix ? `${message} To do: ${fix}` : message)
@@ -77,31 +101,50 @@ export const seconds = (text: string): number => {
   return Number(text)
 }
 
+/** What a file of settings says, by dotenv's parser: its `config()` would listen to `DOTENV_*` variables. */
+export interface EnvFile {
+  readonly name: string
+  readonly text: string
+  readonly values: Readonly<Record<string, string>>
+  /** Of which bash would take more than dotenv does: up to a blank, and not up to a #. */
+  readonly cut: readonly string[]
+}
+
 /**
- * NAME=VALUE lines, by dotenv's parser: its `config()` would listen to `DOTENV_*` variables. Without a name the file is
- * `.env` in the current directory, which need not exist.
+ * Reads NAME=VALUE lines. Without a name the file is `.env` in the current directory, which need not exist.
  *
- * @throws Failure (usage) where the file is there and cannot be read, or says something else than it seems to
+ * @throws Failure (usage) where the file is there and cannot be read
  */
-export function readEnvFile(envFile?: string): Record<string, string> {
+export function readEnvLines(envFile?: string): EnvFile {
   const name = envFile ?? '.env'
-  let text: string
+  let text = ''
   try {
     text = readFileSync(name, 'utf8')
   } catch (cause) {
-    if (envFile === undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    const fix = (cause as NodeJS.ErrnoException).code === 'EACCES' ? 'run this as the user that it belongs to' : ''
-    throw new Failure(exitCode.usage, `The settings file ${name} cannot be read.`, { why: String(cause), fix, cause })
+    if (envFile !== undefined || (cause as NodeJS.ErrnoException).code !== 'ENOENT') {
+      const fix = (cause as NodeJS.ErrnoException).code === 'EACCES' ? 'run this as the user that it belongs to' : ''
+      throw new Failure(exitCode.usage, `The settings file ${name} cannot be read.`, { why: String(cause), fix, cause })
+    }
   }
   const values = dotenv.parse(text)
   // bash would take `ab#cd` for five characters; dotenv takes two, and a password would be wrong without a word.
   const cut = [...text.matchAll(/^\s*(?:export\s+)?([\w.-]+)\s*=[^\S\n]*([^\s'"`#][^#\r\n]*)(?<!\s)#/gm)]
     .filter(([, name = '', value]) => values[name] === value)
-    .map(([, name]) => name)
+    .map(([, name = '']) => name)
+  return { name, text, values, cut }
+}
+
+export const cutFix = 'put the value in quotes, or a blank before a # that begins a comment'
+
+/**
+ * The values of such a file.
+ *
+ * @throws Failure (usage) where the file is there and cannot be read, or says something else than it seems to
+ */
+export function readEnvFile(envFile?: string): Readonly<Record<string, string>> {
+  const { name, values, cut } = readEnvLines(envFile)
   if (cut.length === 0) return values
-  throw new Failure(exitCode.usage, `${cut.join(' and ')} would end at the # in ${name}.`, {
-    fix: 'put the value in quotes, or a blank before a # that begins a comment',
-  })
+  throw new Failure(exitCode.usage, `${cut.join(' and ')} would end at the # in ${name}.`, { fix: cutFix })
 }
 
 /** Puts a file's settings into `process.env`, where child processes find them; what the environment has wins. */

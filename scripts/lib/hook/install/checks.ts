@@ -1,10 +1,20 @@
-import { accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { userInfo } from 'node:os'
-import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import { exitCode, Failure } from '../../shared/program.ts'
-import { readEnvFile } from '../../shared/settings.ts'
-import { isFolder, lieInOneAnother } from '../settings.ts'
+import { type HookEnvFile, readHookEnvFile } from '../env-file.ts'
+import { environmentWith } from '../environment.ts'
+import {
+  canBeEntered,
+  existingFolder,
+  explainMissing,
+  explainNotWritable,
+  isFolder,
+  isOnPath,
+  isWritable,
+  thisUser,
+} from '../place.ts'
+import { lookAtHookSettings } from '../settings.ts'
 import { isForeignHook, isForeignUpdateHook } from './hook-files.ts'
 
 /** What is to be installed, and where. */
@@ -35,10 +45,10 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
   const hasSettings = canBeEntered(repository) && lstatSync(env, { throwIfNoEntry: false }) !== undefined
   const replaces = settingsFile !== undefined && !(keepSettings && hasSettings)
   const place = replaces ? 'the settings given' : env
-  let settings: Record<string, string> = {}
+  let file: HookEnvFile | undefined
   let text: Buffer | undefined
   try {
-    if (replaces || hasSettings) settings = readEnvFile(replaces ? settingsFile : env)
+    if (replaces || hasSettings) file = readHookEnvFile(replaces ? settingsFile : env)
     else
       addProblem(
         'There are no settings for the hook.',
@@ -50,29 +60,20 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
     addProblem(why ? `${message} ${why}.` : `${message}`, fix || 'write them as .env.example shows')
   }
 
-  // The git that receives a push has the PATH of this program. The hook has that of .env, if it is set there.
-  const needed = new Map([
-    [process.env.PATH ?? '', ['git', 'bash']],
-    [settings.PATH ?? process.env.PATH ?? '', ['git', 'bash', 'flock']],
-  ])
-  for (const [path, programs] of needed) {
-    for (const program of programs.filter(program => !isOnPath(program, path))) {
-      addProblem(`There is no ${program} on the PATH ${path}.`, 'install it there')
-    }
+  const { PATH = '' } = process.env
+  // The git that receives a push has the PATH of this program, and the hook has that of .env, if it is set there.
+  const missing = ['git', 'bash'].filter(program => !isOnPath(program, PATH))
+  const hookEnv = environmentWith(file?.values ?? {})
+  if (hookEnv.PATH !== PATH || file === undefined) {
+    problems.push(...missing.map(program => explainMissing(program, PATH)))
   }
-  const canRunGit = ['git', 'bash'].every(program => isOnPath(program, process.env.PATH ?? ''))
+  if (file) problems.push(...file.problems, ...lookAtHookSettings(repository, hookEnv).problems)
 
-  const branch = settings.BRANCH_NAME || 'main'
+  const branch = hookEnv.BRANCH_NAME || 'main'
   if (expected !== undefined && expected !== branch) {
     addProblem(`${branch} is the branch that is deployed here, and not ${expected}.`, `set BRANCH_NAME in ${place}`)
   }
-  const workTree = settings.PATH_TO_GIT_WORK_TREE ?? ''
-  if (replaces || hasSettings) {
-    const isReplaced = !['', '1'].includes(settings.RELEASES ?? '')
-    const problem = findProblemOfWorkTree(workTree, isReplaced, repository)
-    if (problem) addProblem(`PATH_TO_GIT_WORK_TREE ${problem}.`, `set it in ${place}`)
-  }
-  if (canRunGit) {
+  if (missing.length === 0) {
     const git = gitIn('/')({ nothrow: true })
     if (!(await git`git check-ref-format ${`refs/heads/${branch}`}`).ok) {
       addProblem(`${branch} cannot be the name of a branch.`, `set BRANCH_NAME in ${place}`)
@@ -82,7 +83,7 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
     const folder = existingFolder(repository)
     if (!isWritable(folder))
       addProblem(`${repository} cannot be made: ${explainNotWritable(folder)}.`, 'make it, for the user who pushes')
-  } else if (canRunGit) await checkRepository(repository, addProblem)
+  } else if (missing.length === 0) await checkRepository(repository, addProblem)
 
   if (problems.length > 0) {
     const what = 'Nothing was installed, and nothing was changed.'
@@ -93,14 +94,14 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
     isNew,
     settings: text,
     branch,
-    workTree,
-    lacksHealthCheck: settings.HEALTH_CHECK_URL === undefined,
+    workTree: hookEnv.PATH_TO_GIT_WORK_TREE ?? '',
+    lacksHealthCheck: hookEnv.HEALTH_CHECK_URL === undefined,
   }
 }
 
 async function checkRepository(repository: string, addProblem: (what: string, fix: string) => void): Promise<void> {
   if (!canBeEntered(repository)) {
-    addProblem(`${repository} is no folder that ${userName()} can enter.`, 'take another path, or move it away')
+    addProblem(`${repository} is no folder that ${thisUser()} can enter.`, 'take another path, or move it away')
     return
   }
   const git = gitIn(repository)({ nothrow: true })
@@ -110,7 +111,7 @@ async function checkRepository(repository: string, addProblem: (what: string, fi
   if (isBare !== 'true' || gitDir !== '.') {
     const why = found.ok ? '' : `: ${found.stderr.trim()}`
     addProblem(
-      `${repository} is no bare repository that git lets ${userName()} use${why}.`,
+      `${repository} is no bare repository that git lets ${thisUser()} use${why}.`,
       'take another path, or give it to the user who pushes',
     )
     return
@@ -137,53 +138,6 @@ async function checkRepository(repository: string, addProblem: (what: string, fi
       `${update} is another update hook, and update.local is there too.`,
       'make one of the two, as update.local',
     )
-  }
-}
-
-/** @param isReplaced whether it is a link, which is replaced. @returns what is wrong, as a sentence without its subject */
-function findProblemOfWorkTree(workTree: string, isReplaced: boolean, repository: string): string | undefined {
-  if (!workTree) return 'is missing'
-  if (!isAbsolute(workTree)) return `is not an absolute path: ${workTree}`
-  if (lieInOneAnother(workTree, repository)) {
-    return `(${workTree}) and the repository (${repository}) lie in one another`
-  }
-  const folder = existingFolder(isReplaced ? dirname(workTree) : workTree)
-  return isWritable(folder) ? undefined : `cannot be made or written: ${explainNotWritable(folder)}`
-}
-
-/** The path itself, or the nearest folder above it that is there. */
-function existingFolder(path: string): string {
-  let folder = resolve(path)
-  while (!existsSync(folder)) folder = dirname(folder)
-  return folder
-}
-
-const explainNotWritable = (path: string) =>
-  `${userName()} cannot write ${path}${isFolder(path) ? '' : ', which is a file'}, of user ${statSync(path).uid}`
-
-const canBeEntered = (path: string) => isFolder(path) && isAllowed(path, constants.X_OK)
-
-function isWritable(folder: string): boolean {
-  return isFolder(folder) && isAllowed(folder, constants.W_OK | constants.X_OK)
-}
-
-const isOnPath = (program: string, path: string) =>
-  path.split(delimiter).some(folder => folder !== '' && isAllowed(join(folder, program), constants.X_OK))
-
-function isAllowed(path: string, mode: number): boolean {
-  try {
-    accessSync(path, mode)
-    return true
-  } catch {
-    return false
-  }
-}
-
-function userName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return `user ${process.getuid?.()}`
   }
 }
 

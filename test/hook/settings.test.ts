@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { $ as zx } from 'zx/core'
+import { assertExit } from '../lib/exit.ts'
+import { newPlace, type Place } from '../lib/place.ts'
+import { program } from '../lib/programs.ts'
+import { environmentOf } from '../lib/site.ts'
+
+type Wrong = readonly [line: string, problem: RegExp]
+
+/** Of each setting the lines that are wrong, each with what is said about it. */
+const wrong: Record<string, readonly Wrong[]> = {
+  BRANCH_NAME: [['BRANCH_NAME main', /^line \d \(BRANCH_NAME\) of the settings sets nothing: a setting is NAME=VALUE/]],
+  PATH_TO_GIT_WORK_TREE: [
+    ['PATH_TO_GIT_WORK_TREE=www', /^PATH_TO_GIT_WORK_TREE is not an absolute path \(www\)/],
+    ['PATH_TO_GIT_WORK_TREE=/proc/version/www', /^PATH_TO_GIT_WORK_TREE cannot be made .* \/proc\/version is a file/],
+    ['PATH_TO_GIT_WORK_TREE=REPOSITORY/www', /^PATH_TO_GIT_WORK_TREE .* lie in one another/],
+  ],
+  RELEASES: [
+    ['RELEASES=2', /^RELEASES is 2: a deployment that fails/],
+    ['RELASES=3', /^RELASES is no setting of pushlive\. To do: rename it to RELEASES/],
+    ['RELEASES=0x3', /^RELEASES is not 1, nor a number/],
+    ['releases=3', /^releases is no setting of pushlive\. To do: rename it to RELEASES/],
+  ],
+  SHARED_PATHS: [
+    ['SHARED_PATHS=instance,media', /^SHARED_PATHS names instance,media: is a quote missing/],
+    ['SHARED_PATHS=/srv/media', /^SHARED_PATHS names \/srv\/media, which is not a path inside/],
+    ['SHARED_PATHS="media media/uploads"', /^SHARED_PATHS names media, and media\/uploads/],
+  ],
+  KEEP_PATHS: [['KEEP_PATHS=../node_modules', /^KEEP_PATHS names \.\.\/node_modules/]],
+  PATH_TO_VENV: [
+    ['PATH_TO_VENV=~/venv', /^PATH_TO_VENV has ~ or \$ in it/],
+    ['PATH_TO_VENV=/nowhere', /^PATH_TO_VENV \(\/nowhere\) is no virtual environment/],
+    ['PATH_TO_VENV=.', /^PATH_TO_VENV \(\.\) is the release itself/],
+    ['PATH_TO_VENV=$HOME/venv', /^PATH_TO_VENV has ~ or \$ in it/],
+  ],
+  RESTART: [
+    ['', /^PATH_TO_WSGI is missing: .*or set RESTART/],
+    ['PATH_TO_WSGI=/nowhere/wsgi.py', /^PATH_TO_WSGI \(\/nowhere\/wsgi\.py\) is not there/],
+    ['RESTART="echo "a # b" c"', /^RESTART has quotes in quotes, and would end at the #/],
+  ],
+  INSTALL_DEPS: [
+    ['INSTALL_DEPS="sh -c \\"make\\""', /^INSTALL_DEPS has quotes in quotes, and keeps the backslash .* another kind/],
+    ["INSTALL_DEPS='echo '\\''a'\\'''", /^INSTALL_DEPS has quotes in quotes, and keeps the backslash/],
+    ['INSTALL_DEPS=make#all', /^INSTALL_DEPS would end at the #/],
+  ],
+  DOWNGRADE_DB: [['DOWNGRADE_DB=x', /^DB_REVISION is missing: .*DOWNGRADE_DB has nowhere to go/]],
+  HEALTH_CHECK_URL: [
+    ['HEALTH_CHECK_URL=foo', /^HEALTH_CHECK_URL is not an http URL/],
+    ['HEALTHCHECK_URL=http://127.0.0.1:1/', /^HEALTHCHECK_URL .* rename it to HEALTH_CHECK_URL; if you mean both/],
+    ['HEALTH_CHECK_URL=unix:/run/x', /^HEALTH_CHECK_URL is not an http URL/],
+    ['HEALTH_CEHCK_URL=http://127.0.0.1:1/', /^HEALTH_CEHCK_URL .* rename it to HEALTH_CHECK_URL/],
+  ],
+  HEALTH_CHECK_TIMEOUT: [['HEALTH_CHECK_TIMEOUT=-1', /^HEALTH_CHECK_TIMEOUT is not a number of seconds/]],
+  STEP_TIMEOUT: [
+    ['STEP_TIMEOUT=abc', /^STEP_TIMEOUT is not a number of seconds/],
+    ['STEP_TIMEOUT=99999999', /^STEP_TIMEOUT is not a number of seconds/],
+  ],
+  PATH: [
+    ['PATH=/opt/x/bin:$PATH', /^PATH has ~ or \$ in it, which no shell replaces here\. To do: write all/],
+    ['PATH=~/.local/bin:/usr/bin:/bin', /^PATH has ~ or \$ in it/],
+  ],
+  BUILD: [
+    ["BUILD='npm run build", /^BUILD begins with a quote that is not closed/],
+    ['BUILD=`npm run build\nVERIFY=x`', /^BUILD ends only behind VERIFY\. To do: close its quote/],
+  ],
+}
+
+describe('Settings', async () => {
+  const place = await newPlace({ after })
+  assertExit(await place.install(), 0)
+  const longest = Math.max(...Object.values(wrong).map(({ length }) => length))
+  for (const index of Array.from({ length: longest }, (_, index) => index)) {
+    it(`that are wrong are named alike by install, check and a push, all at once (${index + 1})`, async () => {
+      const right = { PATH_TO_GIT_WORK_TREE: `PATH_TO_GIT_WORK_TREE=${place.workTree}`, RESTART: 'RESTART=' }
+      const chosen = Object.entries(wrong).flatMap(([name, { [index]: row }]) => (row ? [[name, row] as const] : []))
+      const lines = { ...right, ...Object.fromEntries(chosen.map(([name, [line]]) => [name, line])) }
+      const text = `${Object.values(lines).join('\n')}\n`.replace('REPOSITORY', place.repository)
+      const problems = await findProblems(place, text)
+      for (const [, [line, problem]] of chosen) {
+        const found = problems.filter(each => problem.test(each))
+        assert.equal(found.length, 1, `${line}: ${problem}\n${problems.join('\n')}`)
+      }
+      assert.equal(problems.length, chosen.length, problems.join('\n'))
+    })
+  }
+
+  it('that are right, and what only looks odd, are taken by all three', async () => {
+    const lines = [
+      '# a comment',
+      place.minimal,
+      "export SECRET='-----BEGIN KEY-----",
+      'b3BlbnNzaC1rZXk',
+      "-----END KEY-----' # a comment",
+      'BUILD="echo "a" b" # quotes in quotes',
+      'VERIFY="/bin/echo" a',
+      'HEALTH_CHECK_URL=',
+      'HEALTHCHECK_URL=https://hc.example.org/ping',
+      'BUILDER=docker',
+      'NODE_ENV: production',
+    ]
+    assert.deepEqual(await findProblems(place, lines.join('\r\n')), [])
+  })
+})
+
+/** What install, check and a push say of the settings, which is the same. A push deploys where there is nothing. */
+async function findProblems(place: Place, text: string): Promise<string[]> {
+  writeFileSync(place.settings, text)
+  const installed = await place.install()
+  const problems = installed.output.split('\n').flatMap(line => /^ {4}(.*)$/.exec(line)?.[1] ?? [])
+  assert.equal(installed.exitCode, problems.length > 0 ? 2 : 0, installed.output)
+  writeFileSync(join(place.repository, '.env'), text)
+
+  const env = { ...environmentOf(place.folder), STAGING_REMOTE_REPO: place.repository, BRANCH_NAME: 'main' }
+  const checking = zx({ cwd: join(place.folder, 'clone'), env, quiet: true, nothrow: true })
+  const checked = await checking`${program('deploy')} check`
+  const found = checked.stdout.split('\n').flatMap(line => /^FAIL {3}settings of the hook: (.*)$/.exec(line)?.[1] ?? [])
+  assert.deepEqual(found, problems, checked.stdout)
+  assert.equal(checked.exitCode, problems.length > 0 ? 1 : 0, checked.stdout)
+
+  await place.commit()
+  const { output } = await place.push('HEAD:refs/heads/main')
+  const pushed = output.split('\n').flatMap(line => /^remote: {5}(.*?) *$/.exec(line)?.[1] ?? [])
+  assert.deepEqual(problems.length > 0 ? pushed : [], problems)
+  assert.match(output, problems.length > 0 ? / is not live: / : / is live:/)
+  return problems
+}
