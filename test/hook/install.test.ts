@@ -221,9 +221,9 @@ describe('post-receive install changes nothing, exits with 2 and says why', () =
     'where git looks for hooks elsewhere': [
       async place => {
         await $`git init --quiet --bare ${place.repository}`
-        await place.serverGit`git config core.hooksPath /srv/hooks`
+        await place.serverGit`git config --global core.hooksPath /srv/hooks`
       },
-      /looks for hooks in \/srv\/hooks/,
+      /looks for hooks in \/srv\/hooks.*unset core\.hooksPath for the user/,
     ],
     'where two update hooks are there already': [
       async place => {

@@ -11,7 +11,6 @@ const stateFiles = [
   'pushlive/journal',
   'pushlive/work-tree/HEAD',
   'pushlive/work-tree/index',
-  'pushlive/work-tree/commondir',
   'pushlive/work-tree/gitdir',
   'pushlive/work-tree/unfinished',
 ]
@@ -62,7 +61,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
       assertExit(await site.deploy(), 1)
       await site.git`git checkout --quiet --detach ${good}`
       const gitDir = join(site.repository, 'pushlive', RELEASES === '1' ? 'work-tree' : 'releases/1')
-      for (const file of ['HEAD', 'index', 'commondir', 'gitdir']) {
+      for (const file of ['HEAD', 'index', 'gitdir']) {
         for (const name of ['emptied', 'garbled', 'removed']) {
           damages[name]?.(join(gitDir, file))
           const { output } = assertExit(await site.deploy(), 0, `${file} ${name}`)
@@ -82,7 +81,7 @@ describe('State that is lost or damaged stops no good commit', async () => {
       () => writeFileSync(join(site.workTree, 'other.txt'), 'OTHER'),
       () => rmSync(site.workTree, { recursive: true }),
     ]) {
-      for (const file of ['HEAD', 'index', 'commondir']) {
+      for (const file of ['HEAD', 'index', 'gitdir']) {
         change()
         damages.emptied?.(join(site.repository, 'pushlive/work-tree', file))
         const { output } = assertExit(await site.deploy(), 0)

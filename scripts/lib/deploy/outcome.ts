@@ -45,7 +45,7 @@ export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
     return exitCode.live
   }
   throw new Failure(exitCode.unknown, what, {
-    fix: `install the hook (setup-ssh --hook SERVER_ENV), or set ACCEPT_NO_VERDICT=yes for as long as another hook deploys there; ${kept}`,
+    fix: `install the hook, also where it was removed or core.hooksPath leads git elsewhere (setup-ssh --hook SERVER_ENV, or post-receive install on the server), or set ACCEPT_NO_VERDICT=yes for as long as another hook deploys there; ${kept}`,
   })
 }
 

@@ -10,12 +10,14 @@ import { findServed } from './served.ts'
 import { identifySettings } from './settings.ts'
 
 /**
- * Begins a deployment: opens its log, and writes it down in the journal.
+ * Begins a deployment: opens its log, and writes it down in the journal. No step runs before each release has a git of
+ * its own.
  *
  * @throws Failure where neither can be written; nothing has begun then
  */
 export async function beginDeployment(commit: string, context: Context): Promise<Deployment> {
-  const { ask, object, last, refs, repository, journal, relay, settings } = context
+  const { ask, object, last, refs, repository, releases, journal, relay, settings } = context
+  releases.separate()
   const served = await findServed(context)
   const previous = served?.commit
   const origin = await repository.origin(object)

@@ -112,6 +112,12 @@ export class Releases {
     this.#processes = new ReleaseProcesses(this.#folder)
   }
 
+  /** Keeps what a step does to git's configuration from the repository, in each folder. @throws Failure */
+  separate(): void {
+    const numbers = listFolder(join(this.#gitDir, 'pushlive/releases')).map(Number)
+    for (const number of [0, ...numbers]) this.#at(number).workTree.separate()
+  }
+
   /** Where PATH_TO_GIT_WORK_TREE leads; undefined where it is not there, or leads to no release. */
   serving(): Release | undefined {
     const found = lstatSync(this.#link, { throwIfNoEntry: false })

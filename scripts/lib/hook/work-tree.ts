@@ -11,7 +11,7 @@ import {
   type Stats,
   statSync,
 } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type Shell, $ as zx } from 'zx/core'
 import { isCommitId } from '../protocol/ids.ts'
 import { flatten } from '../shared/foreign-text.ts'
@@ -19,6 +19,7 @@ import { exitCode, Failure } from '../shared/program.ts'
 import { type FileStates, isSame, readFileStates } from './file-states.ts'
 import { foldersAbove, toText, unquotePath } from './git-paths.ts'
 import { waitForNextSecond } from './mtime.ts'
+import { forgetConfiguration, separate } from './own-git.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
 import { identity } from './repository.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
@@ -26,10 +27,11 @@ import { readStateFile, replaceStateFile } from './state-file.ts'
 const shownNames = 10
 
 /**
- * The folder with the deployed code, as a linked work tree (gitrepository-layout(5), commondir) of the bare repository. It
- * has an index and a HEAD of its own: so git inside it knows the deployed commit and its tags, and a deployment never
- * moves the bare repository's HEAD. Index and HEAD do not lie below `worktrees`, where git looks at every push: a HEAD
- * there that is damaged, or at the branch, would make git refuse all pushes.
+ * The folder with the deployed code. Its git directory has an index and a HEAD of its own, and the bare repository's
+ * objects and refs: so git inside it knows the deployed commit and its tags, and a deployment never moves the bare
+ * repository's HEAD. It does not lie below `worktrees`, where git looks at every push: a HEAD there that is damaged, or at
+ * the branch, would make git refuse all pushes. A step's git goes by the configuration there, and the hook's by the
+ * repository's, which no step changes.
  *
  * HEAD is always the last commit whose checkout was completed. While another one is checked out, a file beside HEAD names
  * that one, so that after a kill it is known which files may lie there. If one of them cannot be read, the state is
@@ -216,11 +218,7 @@ export class WorkTree {
 
   /** Whether the folder and its state still name each other. */
   isLinked(): boolean {
-    return (
-      this.isOurs() &&
-      readStateFile(join(this.#gitDir, 'gitdir')) === this.#wayBack &&
-      readStateFile(join(this.#gitDir, 'commondir')) === this.#commonDir
-    )
+    return this.isOurs() && readStateFile(join(this.#gitDir, 'gitdir')) === this.#wayBack
   }
 
   /** Whether the folder names this state; the state may be lost, or be another folder's by now. */
@@ -263,12 +261,19 @@ export class WorkTree {
 
   #link(): void {
     mkdirSync(this.#gitDir, { recursive: true })
-    replaceStateFile(join(this.#gitDir, 'commondir'), this.#commonDir)
+    separate(this.#gitDir, this.#repository)
     replaceStateFile(join(this.#gitDir, 'gitdir'), this.#wayBack)
   }
 
-  get #commonDir() {
-    return `${relative(this.#gitDir, this.#repository)}\n`
+  /** Keeps what a step does to git's configuration from the repository. Changes nothing where there is no state yet. */
+  separate(): void {
+    if (existsSync(this.#gitDir)) separate(this.#gitDir, this.#repository)
+  }
+
+  /** Takes away what steps have configured, hooks too. */
+  forgetConfiguration(): void {
+    forgetConfiguration(this.#gitDir)
+    this.separate()
   }
 
   /**
@@ -564,7 +569,7 @@ export class WorkTree {
     })
   }
 
-  /** What `gitdir` in the state holds (gitrepository-layout(5)): where the folder names the state. */
+  /** What `gitdir` in the state holds: where the folder names the state. */
   get #wayBack() {
     return `${join(this.path, '.git')}\n`
   }
@@ -574,7 +579,8 @@ export class WorkTree {
   }
 
   #git(more: Record<string, string> = {}) {
-    const env = { ...process.env, ...ownConfiguration, GIT_DIR: this.#gitDir, GIT_WORK_TREE: this.path, ...more }
+    const places = { GIT_DIR: this.#gitDir, GIT_COMMON_DIR: this.#repository, GIT_WORK_TREE: this.path }
+    const env = { ...process.env, ...ownConfiguration, ...places, ...more }
     return zx({ cwd: this.path, env, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix: strict })
   }
 

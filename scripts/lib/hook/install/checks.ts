@@ -83,7 +83,9 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
     const folder = existingFolder(repository)
     if (!isWritable(folder))
       addProblem(`${repository} cannot be made: ${explainNotWritable(folder)}.`, 'make it, for the user who pushes')
-  } else if (missing.length === 0) await checkRepository(repository, addProblem)
+  }
+  const mayLook = !isNew && missing.length === 0
+  const hooksPath = mayLook ? await checkRepository(repository, addProblem) : undefined
 
   if (problems.length > 0) {
     const what = 'Nothing was installed, and nothing was changed.'
@@ -95,14 +97,19 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
     settings: text,
     branch,
     workTree: hookEnv.PATH_TO_GIT_WORK_TREE ?? '',
+    hooksPath,
     lacksHealthCheck: hookEnv.HEALTH_CHECK_URL === undefined,
   }
 }
 
-async function checkRepository(repository: string, addProblem: (what: string, fix: string) => void): Promise<void> {
+/** @returns the repository's own core.hooksPath, where that leads git away from the hooks there */
+async function checkRepository(
+  repository: string,
+  addProblem: (what: string, fix: string) => void,
+): Promise<string | undefined> {
   if (!canBeEntered(repository)) {
     addProblem(`${repository} is no folder that ${thisUser()} can enter.`, 'take another path, or move it away')
-    return
+    return undefined
   }
   const git = gitIn(repository)({ nothrow: true })
   // From inside, so that git checks the owner, too, as it does at a push.
@@ -114,10 +121,12 @@ async function checkRepository(repository: string, addProblem: (what: string, fi
       `${repository} is no bare repository that git lets ${thisUser()} use${why}.`,
       'take another path, or give it to the user who pushes',
     )
-    return
+    return undefined
   }
-  if (hooksFolder !== 'hooks') {
-    addProblem(`git looks for hooks in ${hooksFolder}.`, 'unset core.hooksPath, for this repository or for the user')
+  const isElsewhere = hooksFolder !== 'hooks'
+  const own = isElsewhere ? (await git`git config --file config --get-all core.hooksPath`).stdout : ''
+  if (isElsewhere && (await git`git config --get-all core.hooksPath`).stdout !== own) {
+    addProblem(`git looks for hooks in ${hooksFolder}.`, 'unset core.hooksPath for the user')
   }
   for (const name of ['.', 'hooks', 'objects', 'refs']) {
     const folder = join(repository, name)
@@ -139,6 +148,7 @@ async function checkRepository(repository: string, addProblem: (what: string, fi
       'make one of the two, as update.local',
     )
   }
+  return own.trim() || undefined
 }
 
 function isTaken(name: string, file: string): boolean {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { accessSync, chmodSync, constants, copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isSea } from 'node:sea'
 import { askFolder, isAskInSh } from '../../protocol/asks.ts'
 import { quoteForSh } from '../../shared/foreign-text.ts'
@@ -53,6 +53,14 @@ export function isForeignHook(hook: string): boolean {
 
 export function isForeignUpdateHook(hook: string): boolean {
   return readHook(hook)?.includes(`\n${updateHookMark}\n`) === false
+}
+
+/** Whether pre-commit, lefthook, simple-git-hooks or husky 4 has made a hook in the folder. */
+export function isOfHookTool(folder: string, name: string): boolean {
+  const isOurs = name === 'post-receive' || name === 'update'
+  // git runs no hook whose name has a dot.
+  if (isOurs || name.includes('.')) return false
+  return /^#!.*(pre-commit\.com|LEFTHOOK|SIMPLE_GIT_HOOKS|# husky)/s.test(`${readHook(join(folder, name)) ?? ''}`)
 }
 
 /** Undefined if there is none. git does not run a link that leads nowhere. */

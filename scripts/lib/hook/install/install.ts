@@ -1,8 +1,9 @@
-import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { deployRefs } from '../../protocol/record.ts'
 import { readArguments } from '../../shared/arguments.ts'
+import { flatten } from '../../shared/foreign-text.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { replaceFile } from '../../shared/replace-file.ts'
 import { findForeignFilesIn } from '../foreign-files.ts'
@@ -12,6 +13,7 @@ import {
   hasContent,
   isForeignHook,
   isForeignUpdateHook,
+  isOfHookTool,
   isThisProgram,
   placeProgram,
   updateHook,
@@ -35,7 +37,7 @@ anything, can run any number of times, and replaces the hook in one step, even w
 export async function install(args: readonly string[]): Promise<number> {
   const given = readInstallArguments(args)
   if (given === undefined) return 0
-  const { repository, isNew, settings, branch, workTree, lacksHealthCheck } = await verifyInstallable(given)
+  const { repository, isNew, settings, branch, workTree, hooksPath, lacksHealthCheck } = await verifyInstallable(given)
   const git = gitIn(repository)
   const env = join(repository, '.env')
   const hook = join(repository, 'hooks/post-receive')
@@ -70,6 +72,7 @@ export async function install(args: readonly string[]): Promise<number> {
 
   console.log(`PROTECTING THE REPOSITORY (only ${branch} can be pushed, only forward, and new tags) ...`)
   await protect(repository, branch)
+  await removeForeignHooks(repository, hooksPath)
   // An empty blob, by which deploy recognises pushlive's hook before the first deployment has written other refs.
   const { stdout: empty } = await git`git hash-object -w --stdin`
   await git`git update-ref ${deployRefs(branch).hook} ${empty.trim()}`
@@ -106,6 +109,18 @@ async function protect(repository: string, branch: string): Promise<void> {
     results.push(await config`git config --file config --replace-all ${name} ${value}`)
   const failed = results.find(({ ok }) => !ok)
   if (failed) throw new Failure(exitCode.usage, `git cannot write ${repository}/config.`, { why: failed.stderr })
+}
+
+/** Before steps had a git of their own, an installer of hooks such as husky turned off the hooks here. */
+async function removeForeignHooks(repository: string, hooksPath: string | undefined): Promise<void> {
+  const folder = join(repository, 'hooks')
+  for (const name of readdirSync(folder).filter(name => isOfHookTool(folder, name))) {
+    renameSync(join(folder, name), join(folder, `${name}.before`))
+    console.log(`  hooks/${flatten(name)} was for clones: it is in ${flatten(name)}.before, and git no longer runs it`)
+  }
+  if (hooksPath === undefined) return
+  await gitIn(repository)`git config --file config --unset-all core.hooksPath`
+  console.log(`  core.hooksPath was ${flatten(hooksPath)}, so git ran none of the hooks here: it is unset`)
 }
 
 function readInstallArguments(args: readonly string[]): Wanted | undefined {

@@ -42,12 +42,14 @@ export async function run(context: StepContext): Promise<void> {
 }
 
 async function putCode(context: StepContext): Promise<void> {
-  const { commit, release, releases, releaseSettings, deployment, repository, settings } = context
+  const { commit, plan, release, releases, releaseSettings, deployment, repository, settings } = context
   const { log, start } = deployment
   const { complete } = release.state
   if (!releases.isInPlace) release.updateState({ complete: undefined, live: undefined, database: undefined })
   const shared = openSharedPaths(context)
   if (!releases.isInPlace) await shared.clear(release)
+  // What a skipped install has configured stays with what it has left.
+  if (!releases.isInPlace && plan.dependencies) release.workTree.forgetConfiguration()
   const candidates = () => findCandidateCommits(context, complete)
   const clear = releases.isInPlace ? undefined : (untracked: readonly string[]) => clearRelease(untracked, context)
   const onChange = () => releases.isInPlace && deployment.markChanged('code')
