@@ -90,6 +90,73 @@ describe('An untracked file in the work tree', async () => {
   })
 })
 
+describe('A name that is not UTF-8, or no word', async () => {
+  const { newSite } = await startServer({ after })
+
+  const latin1 = ['caf\xe9.txt', 'donn\xe9es/\xfcber/x\xff', 'a\nb', '"quoted"', 'back\\slash', '\x1b[31mred\x07\t']
+  const names = [...latin1, '=', ' blank ', '-f', Buffer.from('é🚀').toString('latin1')]
+  const at = (folder: string, name: string) => Buffer.from(`${folder}/${name}`, 'latin1')
+  const read = (site: Site, name: string) => readFileSync(at(site.workTree, name), 'utf8')
+  function put(folder: string, content: string, some: readonly string[] = names) {
+    for (const name of some) {
+      mkdirSync(at(folder, dirname(name)), { recursive: true })
+      writeFileSync(at(folder, name), content)
+    }
+  }
+  const assertShown = (output: string, before: string) => {
+    assert.match(output, new RegExp(`${before}[^\n]*caf\ufffd\\.txt`))
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these move a terminal's cursor
+    assert.doesNotMatch(output, /[\x00-\x09\x0b-\x1f]/)
+  }
+
+  it('saves an untracked file as any other does, where a commit has one of that name or of a folder of it', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    put(site.workTree, 'mine')
+    put(site.clone, 'theirs')
+    const commit = await site.commit()
+    assertShown(assertExit(await site.deploy(), 1).output, 'in the way in .*: ')
+    for (const name of names) assert.equal(read(site, name), 'mine')
+
+    // Content that git has is not lost; and a folder becomes a file.
+    put(site.workTree, 'theirs')
+    assertExit(await site.deploy(), 0)
+    await verifyExact(site, commit)
+    put(site.workTree, 'mine', ['donn\xe9es/\xe8'])
+    rmSync(at(site.clone, 'donn\xe9es'), { recursive: true })
+    put(site.clone, 'a file', ['donn\xe9es'])
+    await site.commit()
+    assert.match(assertExit(await site.deploy(), 1).output, /in the way in .*: donn\ufffdes\/\ufffd\.$/m)
+    assert.equal(read(site, 'donn\xe9es/\xe8'), 'mine')
+  })
+
+  it('is like any other in a commit: edited by hand, changed by a step, removed, and where the state is lost', async t => {
+    const site = await newSite(t)
+    put(site.clone, 'one')
+    site.configure({ INSTALL_DEPS: `echo compiled > "$(printf 'caf\\351.txt')"` })
+    await site.commit()
+    await site.deploy()
+    assert.match(assertExit(await site.deploy(), 0).output, /already live/)
+    put(site.workTree, 'edited')
+    const again = assertExit(await site.deploy(), 0)
+    assertShown(again.output, 'LOCAL CHANGES UNDONE: ')
+    for (const name of names) assert.equal(read(site, name), name === 'caf\xe9.txt' ? 'compiled\n' : 'one')
+
+    site.configure({ INSTALL_DEPS: '' })
+    put(site.workTree, 'mine', ['\xe9t\xe9'])
+    put(site.clone, 'theirs', ['\xe9t\xe9'])
+    for (const name of names) rmSync(at(site.clone, name))
+    const commit = await site.commit()
+    for (const file of ['HEAD', 'index']) rmSync(join(site.repository, 'pushlive/work-tree', file))
+    const { output } = assertExit(await site.deploy(), 0)
+    const [, aside = ''] = /MOVED TO (\S+), because they belong to no known commit: \ufffdt\ufffd/.exec(output) ?? []
+    assert.equal(readFileSync(at(aside, '\xe9t\xe9'), 'utf8'), 'mine', output)
+    await verifyExact(site, commit)
+    for (const name of names) assert.equal(existsSync(at(site.workTree, name)), false)
+  })
+})
+
 describe('Changes by hand in the work tree', async () => {
   const { newSite } = await startServer({ after })
 

@@ -106,28 +106,29 @@ describe('SHARED_PATHS', async () => {
     const site = await newSharingSite(t, 'media')
     await deploy(site)
     writeFileSync(join(site.workTree, 'media/before'), '')
-    const disk = join(site.folder, 'disk')
-    mkdirSync(disk)
-    writeFileSync(join(disk, 'picture'), 'picture')
+    const inDisk = (file = '') => Buffer.from(`${site.folder}/d\xe9\ndisk/${file}`, 'latin1')
+    const link = Buffer.from('../../d\xe9\ndisk', 'latin1')
     rmSync(join(site.workTree, 'media'))
-    symlinkSync('../../disk', join(site.workTree, 'media'))
+    symlinkSync(link, join(site.workTree, 'media'))
+    mkdirSync(inDisk())
+    writeFileSync(join(site.workTree, 'media/picture'), 'picture')
     const { output } = await deploy(site)
-    assert.match(output, /KEPT, AND SHARED WITH THE NEXT RELEASES: .*\/1\/media, which leads to .*\/disk/)
-    assert.equal(readlinkSync(join(releases(site), '1/media')), '../../disk')
+    assert.match(output, /KEPT, AND SHARED WITH THE NEXT RELEASES: .*\/1\/media, which leads to .*\/d\ufffd disk$/m)
+    assert.deepEqual(readlinkSync(join(releases(site), '1/media'), { encoding: 'buffer' }), link)
     assert.equal(site.read('media/picture'), 'picture')
     assert.equal(readReplaced(site, 'media/before'), '')
     await deploy(site)
     assert.equal(site.read('media/picture'), 'picture')
 
-    rmSync(join(disk, 'picture'))
-    chmodSync(disk, 0o2775)
-    const { ino } = statSync(disk)
+    rmSync(inDisk('picture'))
+    chmodSync(inDisk(), 0o2775)
+    const { ino } = statSync(inDisk())
     rmSync(join(site.workTree, 'media'))
     mkdirSync(join(site.workTree, 'media'))
     writeFileSync(join(site.workTree, 'media/another'), 'another')
     await deploy(site)
-    assert.equal(readFileSync(join(disk, 'another'), 'utf8'), 'another')
-    const found = statSync(disk)
+    assert.equal(readFileSync(inDisk('another'), 'utf8'), 'another')
+    const found = statSync(inDisk())
     assert.deepEqual([found.ino, found.mode & 0o7777], [ino, 0o2775], "and the administrator's folder is as it was")
   })
 
@@ -151,8 +152,10 @@ describe('SHARED_PATHS', async () => {
   })
 
   it('files that only keep or protect a folder are put there once; git has nothing to say about them', async t => {
-    const site = await newSharingSite(t, 'storage log data')
-    const skeleton = { 'storage/app/.gitignore': '*\n!.gitignore\n', 'log/.keep': '', 'data/.htaccess': 'Deny\n' }
+    const site = await newSharingSite(t, 'storage médias data')
+    const skeleton = { 'storage/app/.gitignore': '*\n!.gitignore\n', 'médias/.keep': '', 'data/.htaccess': 'Deny\n' }
+    mkdirSync(Buffer.from(`${site.clone}/data/\xe9`, 'latin1'), { recursive: true })
+    writeFileSync(Buffer.from(`${site.clone}/data/\xe9/.gitkeep`, 'latin1'), '')
     const first = await deploy(site, skeleton)
     assert.equal(site.read('storage/app/.gitignore'), skeleton['storage/app/.gitignore'])
     writeFileSync(join(site.workTree, 'storage/app/upload'), 'upload')
@@ -181,12 +184,16 @@ describe('SHARED_PATHS', async () => {
   it('a tracked folder that becomes shared stays in the releases that have it, and other files are copied', async t => {
     const site = await newSharingSite(t, ' ')
     const first = await deploy(site, { 'instance/config.py': 'config' })
-    writeFileSync(join(site.workTree, 'instance/app.db'), 'data')
+    const odd = Buffer.from(`${site.workTree}/instance/caf\xe9`, 'latin1')
+    for (const file of [join(site.workTree, 'instance/app.db'), odd]) writeFileSync(file, 'data')
     await site.git`git init --quiet ${join(site.workTree, 'instance/plugin')}`
     site.configure({ SHARED_PATHS: 'instance' })
     const { output } = await deploy(site, { 'instance/config.py': undefined })
-    assert.match(output, /COPIED TO .*\/shared, because the live commit has files there: instance\/app\.db/)
-    assert.equal(site.read('instance/app.db'), 'data')
+    assert.match(
+      output,
+      /COPIED TO .*\/shared, because the live commit has files there: instance\/app\.db, instance\/caf\ufffd, /,
+    )
+    for (const file of [join(site.workTree, 'instance/app.db'), odd]) assert.equal(readFileSync(file, 'utf8'), 'data')
     assert.match(site.read('instance/plugin/.git/HEAD'), /^ref/)
     assert.ok(!existsSync(join(site.workTree, 'instance/config.py')))
     const back = assertExit(await site.deploy(['rollback']), 0)

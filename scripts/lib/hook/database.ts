@@ -4,6 +4,7 @@ import { formatAnnouncement } from '../protocol/steps.ts'
 import { describe, exitCode, Failure } from '../shared/program.ts'
 import type { DeploymentContext } from './context.ts'
 import type { Deployment } from './deployment.ts'
+import { toText } from './git-paths.ts'
 import { type JournalEntry, type Mover, mayBeBehind } from './journal.ts'
 import type { Release } from './releases.ts'
 import { inFolder } from './settings.ts'
@@ -140,7 +141,7 @@ export async function explainDatabase(previous: string, context: DeploymentConte
   }
   if (found === undefined || wanted === undefined) {
     const migrations = await repository.addedFiles(previous, entry.commit, settings.UPGRADE_DB_IF_CHANGED)
-    const between = migrations.length > 0 ? ` by ${listNames(migrations)}` : ''
+    const between = migrations.length > 0 ? ` by ${listNames(migrations.map(toText))}` : ''
     if (isBehind) return 'The database was left as it is: it may be behind the code.'
     return `The database was left as it is: it may be ahead of the code${between}.`
   }

@@ -1,15 +1,6 @@
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  type Stats,
-  statSync,
-} from 'node:fs'
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { exitCode, Failure } from '../shared/program.ts'
+import { inside, namesIn, toText } from './git-paths.ts'
 
 /** What a mode permits to a file's group and to others, to read it or to enter it. */
 const [group, others] = [0o050, 0o005] as const
@@ -62,10 +53,10 @@ function isAsOpenAs(found: Stats, wanted: Stats): boolean {
 export function umaskLike(serving: string): number {
   const umask = process.umask()
   if (!existsSync(serving)) return umask
-  // Names are bytes; and the application may remove a file meanwhile.
-  const names = readdirSync(serving, { encoding: 'buffer' }).filter(name => name.at(0) !== 0x2e)
+  const names = namesIn(serving).filter(name => !toText(name).startsWith('.'))
   const modes = names
-    .map(name => lstatSync(Buffer.concat([Buffer.from(`${serving}/`), name]), { throwIfNoEntry: false }))
+    // The application may remove a file meanwhile.
+    .map(name => lstatSync(inside(serving, name), { throwIfNoEntry: false }))
     .filter(each => each?.isFile())
     .map(each => each?.mode ?? 0)
   const isUsual = (bit: number) => modes.filter(mode => mode & bit).length * 2 > modes.length

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { userName } from './folder-mode.ts'
+import { inside } from './git-paths.ts'
 import { isWritable, thisUser } from './place.ts'
 import { listNames } from './work-tree.ts'
 
@@ -13,10 +14,10 @@ const foreignFilesFix =
 
 /** Files of a release that this user cannot remove, in a sentence: they lie in folders of other users. */
 function findForeignFiles(release: string): string | undefined {
-  const files = list(release)
+  const files = list(Buffer.from(release))
   if (files.length === 0) return undefined
   const owners = new Set(files.map(file => userName(lstatSync(file).uid)))
-  const names = listNames(files.map(file => file.slice(release.length + 1)))
+  const names = listNames(files.map(file => String(file).slice(release.length + 1)))
   return `${thisUser()} cannot remove files of ${flatten([...owners].join(' and '))} in ${release}: ${names}.`
 }
 
@@ -37,13 +38,13 @@ export function explainForeignFiles(release: string, error: unknown): unknown {
   return new Failure(exitCode.failed, found, { why, fix: foreignFilesFix, cause: error })
 }
 
-function list(folder: string): string[] {
+function list(folder: Buffer): Buffer[] {
   // Where a tool has taken the permission from a folder of this user, as Go does, it is given back.
   const isOurs = lstatSync(folder).uid === process.geteuid?.()
   try {
-    const entries = readdirSync(folder, { withFileTypes: true })
-    if (!isOurs && !isWritable(folder)) return entries.map(({ name }) => join(folder, name))
-    return entries.filter(each => each.isDirectory()).flatMap(({ name }) => list(join(folder, name)))
+    const entries = readdirSync(folder, { withFileTypes: true, encoding: 'buffer' })
+    if (!isOurs && !isWritable(folder)) return entries.map(({ name }) => inside(folder, name))
+    return entries.filter(each => each.isDirectory()).flatMap(({ name }) => list(inside(folder, name)))
   } catch {
     return isOurs ? [] : [folder]
   }

@@ -3,20 +3,20 @@ import {
   chownSync,
   closeSync,
   copyFileSync,
+  cpSync,
   linkSync,
   lstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readlinkSync,
   readSync,
   realpathSync,
+  renameSync,
+  rmSync,
   symlinkSync,
   utimesSync,
 } from 'node:fs'
-
-/** Names are bytes. */
-const inside = (folder: Buffer, name: Buffer) => Buffer.concat([folder, Buffer.from('/'), name])
+import { inside, namesIn } from './git-paths.ts'
 
 /**
  * Adds to a folder what another one has and it lacks. The other one stays as it is, so that whoever reads there sees no
@@ -32,7 +32,7 @@ export function mergeFolders(
   onConflict: (mine: Buffer, theirs: Buffer) => void,
 ): void {
   if (isNewer) setOwnerAndMode(to, lstatSync(from))
-  for (const name of readdirSync(from, { encoding: 'buffer' })) {
+  for (const name of namesIn(from)) {
     const [mine, theirs] = [inside(from, name), inside(to, name)]
     const [one, other] = [lstatSync(mine), lstatSync(theirs, { throwIfNoEntry: false })]
     if (other && one.isDirectory() && other.isDirectory()) mergeFolders(mine, theirs, isNewer, onConflict)
@@ -48,7 +48,7 @@ function place(from: Buffer, to: Buffer): void {
   const found = lstatSync(from)
   if (found.isDirectory()) {
     mkdirSync(to)
-    for (const name of readdirSync(from, { encoding: 'buffer' })) place(inside(from, name), inside(to, name))
+    for (const name of namesIn(from)) place(inside(from, name), inside(to, name))
     setOwnerAndMode(to, found)
   } else if (found.isSymbolicLink()) symlinkSync(readlinkSync(from, { encoding: 'buffer' }), to)
   else {
@@ -76,20 +76,40 @@ function setOwnerAndMode(path: Buffer, { uid, gid, mode }: { uid: number; gid: n
   }
 }
 
+/** Moves a file or a folder, also to another file system. */
+export function move(from: Buffer | string, to: Buffer): void {
+  try {
+    renameSync(from, to)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+    copyTree(from, to)
+    rmSync(from, { recursive: true })
+  }
+}
+
+/** Copies a file, or a folder with all that lies in it. */
+export function copyTree(from: Buffer | string, to: Buffer | string): void {
+  // Node takes bytes here, too, which its types do not say.
+  const [source, destination] = [from, to] as [string, string]
+  cpSync(source, destination, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+}
+
 /** Whether two are the same file, lead to the same place, or have the same content. */
 export function isSame(one: Buffer | string, other: Buffer | string): boolean {
   const [a, b] = [lstatSync(one), lstatSync(other)]
-  if (a.isSymbolicLink() || b.isSymbolicLink()) {
-    const place = realPathOf(other)
-    return place !== undefined && (realPathOf(one)?.equals(place) ?? false)
-  }
+  if (a.isSymbolicLink() || b.isSymbolicLink()) return leadToSame(one, other)
   if (a.ino === b.ino && a.dev === b.dev) return true
   return a.isFile() && b.isFile() && a.size === b.size && haveSameContent(one, other)
 }
 
-function realPathOf(path: Buffer | string): Buffer | undefined {
+export function leadToSame(one: Buffer | string, other: Buffer | string): boolean {
+  const place = realPathOf(other)
+  return place !== undefined && (realPathOf(one)?.equals(place) ?? false)
+}
+
+export function realPathOf(path: Buffer | string): Buffer | undefined {
   try {
-    return realpathSync(path, { encoding: 'buffer' })
+    return realpathSync.native(path, { encoding: 'buffer' })
   } catch {
     return undefined
   }

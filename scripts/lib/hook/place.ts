@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, lstatSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, lstatSync, type PathLike, statSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { userName } from './folder-mode.ts'
 
@@ -57,16 +57,16 @@ export const explainNotWritable = (path: string) =>
 
 export const thisUser = () => userName(process.geteuid?.() ?? 0)
 
-export const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+export const isFolder = (path: PathLike) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 
 export const canBeEntered = (path: string) => isFolder(path) && isAllowed(path, constants.X_OK)
 
-export const isWritable = (folder: string) => isFolder(folder) && isAllowed(folder, constants.W_OK | constants.X_OK)
+export const isWritable = (folder: PathLike) => isFolder(folder) && isAllowed(folder, constants.W_OK | constants.X_OK)
 
 export const isOnPath = (program: string, path: string) =>
   path.split(delimiter).some(folder => folder !== '' && isAllowed(join(folder, program), constants.X_OK))
 
-export function isAllowed(path: string, mode: number): boolean {
+export function isAllowed(path: PathLike, mode: number): boolean {
   try {
     accessSync(path, mode)
     return true

@@ -14,6 +14,7 @@ import { isCommitId } from '../protocol/ids.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { sync } from '../shared/replace-file.ts'
 import { openFolderLike } from './folder-mode.ts'
+import type { GitPath } from './git-paths.ts'
 import type { Mover, Served } from './journal.ts'
 import { isBystander, type ReleaseProcess, ReleaseProcesses } from './release-processes.ts'
 import { type HookSettings, releasesFolder } from './settings.ts'
@@ -59,8 +60,8 @@ export class Release {
     this.#installedFile = join(own, 'installed')
   }
 
-  /** The untracked files and folders that the last install has left, as bytes; undefined where that is not known. */
-  get installedPaths(): readonly string[] | undefined {
+  /** The untracked files and folders that the last install has left, undefined where that is not known. */
+  get installedPaths(): readonly GitPath[] | undefined {
     try {
       return JSON.parse(readStateFile(this.#installedFile) ?? '')
     } catch {
@@ -68,7 +69,7 @@ export class Release {
     }
   }
 
-  set installedPaths(paths: readonly string[]) {
+  set installedPaths(paths: readonly GitPath[]) {
     replaceStateFile(this.#installedFile, JSON.stringify(paths))
   }
 

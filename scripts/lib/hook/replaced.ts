@@ -1,6 +1,8 @@
-import { cpSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { flatten } from '../shared/foreign-text.ts'
+import { type GitPath, inside, namesIn, parentOf } from './git-paths.ts'
+import { move } from './merge-folders.ts'
 
 /** How many deployments' folders are kept. */
 const mostFolders = 10
@@ -21,37 +23,31 @@ export class Replaced {
     this.#say = say
   }
 
-  /** Moves a file or folder there. Names are bytes. @returns where it is now */
-  take(path: string | Buffer, name: string | Buffer): string {
-    const wanted = Buffer.concat([Buffer.from(`${join(this.#folder, this.#current)}/`), Buffer.from(name)])
+  /** Moves a file or folder there. @returns where it is now */
+  take(path: string | Buffer, name: GitPath | Buffer): string {
+    const wanted = inside(join(this.#folder, this.#current), name)
     mkdirSync(dirname(this.#folder), { recursive: true })
     // It may have been a secret.
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
-    mkdirSync(wanted.subarray(0, wanted.lastIndexOf('/')), { recursive: true })
+    mkdirSync(parentOf(wanted), { recursive: true })
     let place = wanted
     for (let number = 2; lstatSync(place, { throwIfNoEntry: false }); number++) {
       place = Buffer.concat([wanted, Buffer.from(`.${number}`)])
     }
-    try {
-      renameSync(path, place)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
-      cpSync(String(path), String(place), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
-      rmSync(path, { recursive: true })
-    }
+    move(path, place)
     this.#removeOldest()
     return flatten(String(place))
   }
 
   #removeOldest(): void {
-    const names = readdirSync(this.#folder).sort()
+    const names = namesIn(this.#folder).sort()
     for (const name of names.slice(0, Math.max(0, names.length - mostFolders))) {
-      const folder = join(this.#folder, name)
+      const folder = inside(this.#folder, name)
       try {
         rmSync(folder, { recursive: true })
-        this.#say(`REMOVED, because only the newest ${mostFolders} are kept: ${folder}`)
+        this.#say(`REMOVED, because only the newest ${mostFolders} are kept: ${flatten(String(folder))}`)
       } catch (error) {
-        this.#say(`CANNOT BE REMOVED: ${folder} (${String(error)})`)
+        this.#say(flatten(`CANNOT BE REMOVED: ${folder} (${String(error)})`))
       }
     }
   }

@@ -6,6 +6,7 @@ import { emptyTrees, isCommitId } from '../protocol/ids.ts'
 import { longestOrigin, type Origin, parseOrigin } from '../protocol/origin.ts'
 import { type DeploymentRecord, deployRefs, formatRecord, parseRecords } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
+import { type GitPath, readPaths } from './git-paths.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
 import { readStateFile } from './state-file.ts'
 
@@ -16,6 +17,9 @@ export const identity = {
   GIT_COMMITTER_NAME: 'pushlive',
   GIT_COMMITTER_EMAIL: 'pushlive@localhost',
 }
+
+/** The repository's configuration may say otherwise. */
+const quoted = ['-c', 'core.quotePath=true']
 
 /** The refs of the branch and its deployments. Each may be missing. */
 export interface Refs {
@@ -86,17 +90,17 @@ export class Repository {
   }
 
   /** Files that are in the one commit and not in the other, under the pathspecs. */
-  async addedFiles(before: string, after: string, pathspecs: readonly string[]): Promise<string[]> {
+  async addedFiles(before: string, after: string, pathspecs: readonly string[]): Promise<GitPath[]> {
     if (pathspecs.length === 0) return []
-    const added = await this.#git`git diff --name-only -z --diff-filter=A ${before} ${after} -- ${pathspecs}`.nothrow()
-    return added.stdout.split('\0').filter(Boolean)
+    const options = ['--name-only', '--diff-filter=A', before, after]
+    return readPaths((await this.#git`git ${quoted} diff ${options} -- ${pathspecs}`.nothrow()).stdout)
   }
 
   /** A commit's files at or below the paths. */
-  async files(commit: string, paths: readonly string[]): Promise<string[]> {
+  async files(commit: string, paths: readonly string[]): Promise<GitPath[]> {
     if (paths.length === 0) return []
-    const { stdout } = await this.#git`git ls-tree -r -z --name-only --full-tree ${commit} -- ${paths}`
-    return stdout.split('\0').filter(Boolean)
+    const listed = await this.#git`git ${quoted} ls-tree -r --name-only --full-tree ${commit} -- ${paths}`
+    return readPaths(listed.stdout)
   }
 
   /** The first of the paths that a commit has as something else than a folder. */

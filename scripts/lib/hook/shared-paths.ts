@@ -1,20 +1,21 @@
-import {
-  cpSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  realpathSync,
-  rmSync,
-  type Stats,
-  symlinkSync,
-} from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { lstatSync, mkdirSync, readlinkSync, realpathSync, rmSync, type Stats, symlinkSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { DeploymentContext } from './context.ts'
-import { foldersAbove, fromText } from './git-paths.ts'
-import { isSame, mergeFolders } from './merge-folders.ts'
+import {
+  filesAt,
+  foldersAbove,
+  fromText,
+  type GitPath,
+  inside,
+  namesIn,
+  parentOf,
+  realPath,
+  targetOf,
+  toText,
+} from './git-paths.ts'
+import { copyTree, isSame, leadToSame, mergeFolders, realPathOf } from './merge-folders.ts'
 import { mountPoints } from './mount-points.ts'
 import type { Release } from './releases.ts'
 import { Replaced } from './replaced.ts'
@@ -78,10 +79,10 @@ export class SharedPaths {
 
   async #verifyUntracked(commit: string, repository: Repository): Promise<void> {
     const fix = 'take it out of the commit, or out of SHARED_PATHS'
-    const tracked = await repository.files(commit, this.#paths)
+    const tracked = (await repository.files(commit, this.#paths)).map(toText)
     const own = tracked.find(file => !this.#paths.some(path => isSkeleton(file, path) && file.startsWith(`${path}/`)))
     if (own !== undefined) {
-      throw new Failure(exitCode.failed, `The commit has ${own}, which SHARED_PATHS names.`, { fix })
+      throw new Failure(exitCode.failed, `The commit has ${flatten(own)}, which SHARED_PATHS names.`, { fix })
     }
     const above = await repository.findNoFolder(commit, this.#paths.flatMap(foldersAbove))
     if (above !== undefined) {
@@ -105,8 +106,8 @@ export class SharedPaths {
       const found = this.#guard(path, () => look(here))
       if (!found || leadsTo(here, kept)) continue
       // Behind a link of a path that was named before.
-      if (realPathOf(here) !== undefined && realPathOf(here) === realPathOf(kept)) continue
-      if ((await workTree.files(path)).some(file => !isSkeleton(file, path))) {
+      if (leadToSame(here, kept)) continue
+      if ((await workTree.files(path)).some(file => !isSkeleton(toText(file), path))) {
         const others = found.isDirectory() ? await workTree.others(path) : []
         this.#guard(path, () => {
           // git does not look into another repository, such as an installed plugin's.
@@ -129,9 +130,9 @@ export class SharedPaths {
       const found = this.#guard(path, () => look(here))
       if (!found || found.isSymbolicLink() || this.#isBehindLink(release.path, path)) continue
       const hasTracked = (await release.workTree.files(path)).length > 0
-      const names = hasTracked ? await release.workTree.others(path) : [path]
+      const names = hasTracked ? await release.workTree.others(path) : [fromText(path)]
       this.#guard(path, () => {
-        for (const name of names) this.#moveAside(join(release.path, name), name)
+        for (const name of names) this.#moveAside(inside(release.path, name), name)
       })
     }
   }
@@ -199,11 +200,11 @@ export class SharedPaths {
       this.#guard(path, () => {
         this.#makeFolders(release.path, path)
         if (found?.isSymbolicLink()) {
-          this.#say(`LINKED AGAIN: ${here} had become a link to ${readlinkSync(here)}`)
+          this.#say(`LINKED AGAIN: ${here} had become a link to ${flatten(readlinkSync(here))}`)
           this.#replaceByLink(here, path)
         } else if (found && (isNew || !look(kept))) this.#takeIn(here, path, true)
         else {
-          if (found) this.#moveAside(here, path)
+          if (found) this.#moveAside(here, fromText(path))
           symlinkSync(kept, here)
         }
       })
@@ -231,8 +232,9 @@ export class SharedPaths {
 
   /** A link of the administrator's becomes the shared one, and stays where it is. */
   #adopt(here: string, path: string, serving: string): void {
-    const target = realPathOf(here) ?? resolve(dirname(here), readlinkSync(here))
     const isGone = realPathOf(here) === undefined
+    const place = realPathOf(here) ?? targetOf(here)
+    const target = String(place)
     // The releases may have been moved to here, with links to where they were.
     if (isGone && (isLoop(here) || target.endsWith(join('.releases/shared', path)))) return
     const kept = this.#keptAt(path)
@@ -249,23 +251,23 @@ export class SharedPaths {
       })
     }
     mkdirSync(dirname(kept), { recursive: true })
-    if (look(kept)) this.#moveAside(kept, path)
-    symlinkSync(target, kept)
-    this.#say(`KEPT, AND SHARED WITH THE NEXT RELEASES: ${here}, which leads to ${target}`)
+    if (look(kept)) this.#moveAside(kept, fromText(path))
+    symlinkSync(place, kept)
+    this.#say(`KEPT, AND SHARED WITH THE NEXT RELEASES: ${here}, which leads to ${flatten(target)}`)
   }
 
   /** Copies what no commit has out of a folder in which the commit that serves has files, so that nothing changes there. */
-  #copy(files: readonly string[], serving: string): void {
+  #copy(files: readonly GitPath[], serving: string): void {
     const copied = files.filter(file => {
-      const [mine, kept] = [join(serving, file), join(this.#folder, file)]
-      mkdirSync(dirname(kept), { recursive: true })
+      const [mine, kept] = [inside(serving, file), inside(this.#folder, file)]
+      mkdirSync(parentOf(kept), { recursive: true })
       if (look(kept) && isSame(mine, kept)) return false
       if (look(kept)) this.#moveAside(kept, file)
-      cpSync(mine, kept, { preserveTimestamps: true, verbatimSymlinks: true })
+      copyTree(mine, kept)
       return true
     })
     if (copied.length > 0)
-      this.#say(`COPIED TO ${this.#folder}, because the live commit has files there: ${listNames(copied)}`)
+      this.#say(`COPIED TO ${this.#folder}, because the live commit has files there: ${listNames(copied.map(toText))}`)
   }
 
   /**
@@ -275,11 +277,11 @@ export class SharedPaths {
    */
   #takeIn(here: string, path: string, isFromStep = false): void {
     const kept = this.#keptAt(path)
-    const place = realPathOf(kept) ?? kept
+    const place = realPathOf(kept) ?? Buffer.from(kept)
     const [mine, theirs] = [look(here), look(place)]
-    mkdirSync(dirname(place), { recursive: true })
+    mkdirSync(parentOf(place), { recursive: true })
     // Where the administrator's link leads, owner and mode are the administrator's, too.
-    const isOurs = place === kept
+    const isOurs = String(place) === kept
     if (isOurs && isEmptyFolder(place) && !isMountPoint(place)) rmSync(place, { recursive: true })
     if (!look(place)) {
       this.#exchange(here, kept, place)
@@ -287,9 +289,8 @@ export class SharedPaths {
       return
     }
     if (mine?.isDirectory() && theirs?.isDirectory()) {
-      const to = Buffer.from(place)
-      mergeFolders(Buffer.from(here), to, isOurs && !isFromStep, (mine, theirs) => {
-        const name = Buffer.concat([Buffer.from(path), theirs.subarray(to.length)])
+      mergeFolders(Buffer.from(here), place, isOurs && !isFromStep, (mine, theirs) => {
+        const name = Buffer.concat([Buffer.from(path), theirs.subarray(place.length)])
         if (isFromStep && skeleton.test(basename(String(name)))) return
         this.#keepAside(isFromStep ? mine : theirs, name)
         if (isFromStep) return
@@ -302,16 +303,16 @@ export class SharedPaths {
       this.#replaceByLink(here, path)
     } else if (isSame(here, place)) this.#replaceByLink(here, path)
     else {
-      this.#moveAside(place, path)
+      this.#moveAside(place, fromText(path))
       this.#exchange(here, kept, place)
     }
     this.#say(`TAKEN OVER INTO ${this.#folder}, because it had replaced the link: ${here}`)
   }
 
   /** Puts something into its shared place, which is free, and a link in its place, in one instant. */
-  #exchange(here: string, kept: string, place: string): void {
-    if (place !== kept || lstatSync(here).dev !== lstatSync(dirname(place)).dev) {
-      cpSync(here, place, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+  #exchange(here: string, kept: string, place: Buffer): void {
+    if (String(place) !== kept || lstatSync(here).dev !== lstatSync(parentOf(place)).dev) {
+      copyTree(here, place)
       this.#replaceByLink(here, kept.slice(this.#folder.length + 1))
       return
     }
@@ -340,10 +341,10 @@ export class SharedPaths {
     const differing: string[] = []
     const place = realPathOf(kept)
     if (found?.isDirectory() && place) {
-      mergeFolders(Buffer.from(here), Buffer.from(place), false, mine =>
+      mergeFolders(Buffer.from(here), place, false, mine =>
         differing.push(String(mine).slice(here.length - path.length)),
       )
-    } else if (found && !found.isSymbolicLink()) this.#moveAside(here, path)
+    } else if (found && !found.isSymbolicLink()) this.#moveAside(here, fromText(path))
     if (look(here)) this.#replaceByLink(here, path)
     else symlinkSync(kept, here)
     if (differing.length > 0)
@@ -352,7 +353,7 @@ export class SharedPaths {
 
   /** Whether a release keeps its own, because its commit has more than a skeleton there: SHARED_PATHS named it later. */
   async #isLeft(path: string, release: Release, commit: string, repository: Repository): Promise<boolean> {
-    const isOwn = (await repository.files(commit, [path])).some(file => !isSkeleton(file, path))
+    const isOwn = (await repository.files(commit, [path])).some(file => !isSkeleton(toText(file), path))
     if (isOwn) this.#say(`NOT SHARED IN ${release.path}, because ${commit} has files there: ${path}`)
     return isOwn
   }
@@ -377,12 +378,12 @@ export class SharedPaths {
     if (look(path)?.isSymbolicLink() && readlinkSync(path).startsWith(`${this.#folder}/`)) rmSync(path)
   }
 
-  #moveAside(path: string, name: string): void {
+  #moveAside(path: string | Buffer, name: GitPath): void {
     if (isEmptyFolder(path)) rmSync(path, { recursive: true })
     else this.#keepAside(path, name)
   }
 
-  #keepAside(path: string | Buffer, name: string | Buffer): void {
+  #keepAside(path: string | Buffer, name: GitPath | Buffer): void {
     const place = this.#replaced.take(path, name)
     this.#say(`MOVED ASIDE: ${flatten(String(path))} is ${place} now`)
   }
@@ -414,16 +415,7 @@ function look(path: string | Buffer): Stats | undefined {
 }
 
 const leadsTo = (link: string, kept: string) =>
-  look(link)?.isSymbolicLink() === true &&
-  (readlinkSync(link) === kept || (realPathOf(link) !== undefined && realPathOf(link) === realPathOf(kept)))
-
-function realPathOf(path: string): string | undefined {
-  try {
-    return realpathSync(path)
-  } catch {
-    return undefined
-  }
-}
+  look(link)?.isSymbolicLink() === true && (readlinkSync(link) === kept || leadToSame(link, kept))
 
 function isLoop(path: string): boolean {
   try {
@@ -434,18 +426,8 @@ function isLoop(path: string): boolean {
   }
 }
 
-/** The files at or below a path in a folder. No link is followed. */
-const filesAt = (folder: string, path: string): string[] =>
-  look(join(folder, path))?.isDirectory()
-    ? readdirSync(join(folder, path)).flatMap(name => filesAt(folder, join(path, name)))
-    : [path]
-
 /** Whether it is a folder in which there are only folders. */
-function isEmptyFolder(path: string): boolean {
-  if (!look(path)?.isDirectory()) return false
-  return readdirSync(path, { withFileTypes: true }).every(
-    each => each.isDirectory() && isEmptyFolder(join(path, each.name)),
-  )
-}
+const isEmptyFolder = (path: string | Buffer): boolean =>
+  look(path)?.isDirectory() === true && namesIn(path).every(name => isEmptyFolder(inside(path, name)))
 
-const isMountPoint = (path: string) => mountPoints().includes(fromText(realpathSync(path)))
+const isMountPoint = (path: string | Buffer) => mountPoints().includes(realPath(path))

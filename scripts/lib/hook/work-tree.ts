@@ -17,7 +17,21 @@ import { isCommitId } from '../protocol/ids.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { type FileStates, isSame, readFileStates } from './file-states.ts'
-import { foldersAbove, toText, unquotePath } from './git-paths.ts'
+import {
+  canBeWritten,
+  filesAt,
+  foldersAbove,
+  type GitPath,
+  inside,
+  parentOf,
+  quotePath,
+  readPaths,
+  topOf,
+  toText,
+  unquotePath,
+  withoutSlash,
+} from './git-paths.ts'
+import { move } from './merge-folders.ts'
 import { waitForNextSecond } from './mtime.ts'
 import { forgetConfiguration, separate } from './own-git.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
@@ -95,9 +109,8 @@ export class WorkTree {
     const looked = await git`
       git ${compare} || exit
       git update-index -q --ignore-submodules --refresh || true
-      git diff-files -z --name-only --ignore-submodules`.nothrow()
-    const changed = looked.stdout.split('\0').filter(Boolean)
-    if (!looked.ok || !changed.every(path => this.#isShared(path))) return false
+      git diff-files --name-only --ignore-submodules`.nothrow()
+    if (!looked.ok || !readPaths(looked.stdout).every(path => this.#isShared(path))) return false
     this.#link()
     renameSync(index, this.#index)
     replaceStateFile(this.#head, `${commit}\n`, true)
@@ -120,13 +133,13 @@ export class WorkTree {
   }
 
   /** The commit's files that differ from it, also in the index alone; undefined where git cannot tell. */
-  async #findChanged(): Promise<string[] | undefined> {
+  async #findChanged(): Promise<GitPath[] | undefined> {
     const { ok, stdout } = await this.#git({ GIT_OPTIONAL_LOCKS: '0' })`${status}`.nothrow()
     return ok ? this.#readStatus(stdout).map(({ path }) => path) : undefined
   }
 
   /** The changed files that are not as the steps have left them. */
-  #findUnexpected(changed: readonly string[]): string[] {
+  #findUnexpected(changed: readonly GitPath[]): GitPath[] {
     const left = (this.head && this.#readLeft(this.head)?.files) || {}
     const now = readFileStates(
       this.path,
@@ -150,53 +163,52 @@ export class WorkTree {
 
   /** The changes that git status prints. To git, files behind a link to the shared folder are deleted. */
   #readStatus(printed: string): Change[] {
-    return readStatus(printed).filter(({ letters, path }) => letters !== ' D' || !this.#isShared(toText(path)))
+    return readStatus(printed).filter(({ letters, path }) => letters !== ' D' || !this.#isShared(path))
   }
 
   /** Whether a link to the shared folder is in the place of one of a file's folders. */
-  #isShared(file: string): boolean {
+  #isShared(file: GitPath): boolean {
     return foldersAbove(file).some(folder => this.#isSharedLink(folder))
   }
 
-  #isSharedLink(path: string): boolean {
-    const link = join(this.path, path)
-    return (this.#stat(path)?.isSymbolicLink() ?? false) && readlinkSync(link).startsWith(`${this.#shared}/`)
+  #isSharedLink(path: GitPath): boolean {
+    const isLink = this.#stat(path)?.isSymbolicLink() ?? false
+    return isLink && readlinkSync(this.#at(path)).startsWith(`${this.#shared}/`)
   }
 
   /**
-   * Untracked files and folders at the top.
+   * Untracked files and folders at the top. A folder's path ends with a slash.
    *
    * @param commit the next one: where nothing tells which files are tracked, those that it has are
    */
-  async untracked(commit: string): Promise<string[]> {
+  async untracked(commit: string): Promise<GitPath[]> {
     const names = await this.#list(['--others', '--directory', '--no-empty-directory'], commit)
-    return [...new Set(names.map(path => path.replace(/(?<=\/).*/, '')))].filter(name => name !== '.git')
+    return [...new Set(names.map(topOf))].filter(name => toText(name) !== '.git')
   }
 
   /** Tracked files at or below a path. */
-  files(path: string): Promise<string[]> {
+  files(path: string): Promise<GitPath[]> {
     return this.#list(['--cached', '--', path])
   }
 
   /** Untracked files below a path. */
-  others(path: string): Promise<string[]> {
-    return this.#list(['--others', '--', path])
+  async others(path: string): Promise<GitPath[]> {
+    return (await this.#list(['--others', '--', path])).map(withoutSlash)
   }
 
   /** Where the state is not known, the bare repository's index tells what the bash hook has checked out. */
-  async #list(args: readonly string[], commit?: string): Promise<string[]> {
+  async #list(args: readonly string[], commit?: string): Promise<GitPath[]> {
     const bareIndex = join(this.#repository, 'index')
     const index =
       existsSync(bareIndex) || commit === undefined ? bareIndex : join(this.#repository, 'pushlive', 'index')
     const isKnown = this.isLinked()
     const git = this.#git(isKnown ? {} : { GIT_DIR: this.#repository, GIT_INDEX_FILE: index })
     if (!isKnown && index !== bareIndex) await git`git read-tree ${commit}`.nothrow()
-    const { stdout } = await git`git --literal-pathspecs ls-files -z ${args}`.nothrow()
-    return stdout.split('\0').filter(Boolean)
+    return readPaths((await git`git --literal-pathspecs ls-files ${args}`.nothrow()).stdout)
   }
 
-  /** Untracked files, and folders that have no file of git's, as bytes. A folder's path ends with a slash. */
-  async listUntracked(): Promise<string[]> {
+  /** Untracked files, and folders that have no file of git's. A folder's path ends with a slash. */
+  async listUntracked(): Promise<GitPath[]> {
     return readPaths((await this.#git()`git ${listUntracked}`).stdout)
   }
 
@@ -292,7 +304,7 @@ export class WorkTree {
     findCandidates: () => Promise<readonly string[]>,
     start: Start,
     onChange: () => void,
-    clear?: (untracked: readonly string[]) => string[],
+    clear?: (untracked: readonly GitPath[]) => string[],
   ): Promise<string[]> {
     try {
       mkdirSync(this.path, { recursive: true })
@@ -311,14 +323,13 @@ export class WorkTree {
         recovered = await this.#recover(await findCandidates(), onChange)
         return look()
       })
-      const changed = found.changed.map(toText)
-      const notes = [...(clear?.(found.untracked) ?? []), ...this.#clearTheWay(changed, found.diff, recovered)]
+      const notes = [...(clear?.(found.untracked) ?? []), ...this.#clearTheWay(found, recovered)]
 
       const edited = this.#findEdited(found.changed, recovered)
       const areSteps = this.#areStepsAtWork
-      if (edited.length > 0 && !areSteps) notes.push(`LOCAL CHANGES UNDONE: ${listNames(edited)}`)
+      if (edited.length > 0 && !areSteps) notes.push(`LOCAL CHANGES UNDONE: ${listNames(edited.map(toText))}`)
       if (edited.length > 0 && areSteps && this.#isServed) {
-        notes.push(`UNDONE, because it was changed after the checkout: ${listNames(edited)}`)
+        notes.push(`UNDONE, because it was changed after the checkout: ${listNames(edited.map(toText))}`)
       }
       onChange()
       this.#writeLeft({ commit })
@@ -348,15 +359,14 @@ export class WorkTree {
     for (let isAgain = false; ; isAgain = true) {
       // Both at the same time: most of the time that they take is their start.
       const reading = this.#git()`
-        git ls-files -z -v; printf '=\\0'; git diff-tree -r -z --no-renames HEAD ${commit}
+        git ls-files -v; echo; git diff-tree -r --no-renames HEAD ${commit}; echo
         ! ${withUntracked} || git ${listUntracked}`.nothrow()
       const looked = await start('git status', this.#gated()`${status}`)
       const read = await reading
       if (!read.ok) throw read
-      const words = read.stdout.split('\0')
-      const endOfFiles = words.indexOf('=')
+      const [files = '', differences = '', untracked] = read.stdout.split(/^\n/m)
       // git would not look at files that were marked as unchanged, or left out as sparse.
-      const isMarked = words.slice(0, endOfFiles).some(file => /^[a-zS]/.test(file))
+      const isMarked = /^[a-zS]/m.test(files)
       if (isMarked && !isAgain) {
         await start('git read-tree', this.#gated()`rm -f -- "$GIT_DIR/index" && git read-tree HEAD`)
         continue
@@ -367,8 +377,8 @@ export class WorkTree {
       if (!isStaged || isAgain) {
         return {
           changed: changes.map(({ path }) => path),
-          diff: readDifferences(words.slice(endOfFiles + 1)),
-          untracked: readPaths(words.at(-1)),
+          diff: readDifferences(differences),
+          untracked: readPaths(untracked),
         }
       }
       await start('git read-tree', this.#gated()`git read-tree HEAD`)
@@ -376,15 +386,15 @@ export class WorkTree {
   }
 
   /** @throws Failure where files that git does not know would be overwritten or removed */
-  #clearTheWay(changed: readonly string[], diff: readonly Difference[], recovered: Recovered | undefined): string[] {
+  #clearTheWay({ changed, diff }: Found, recovered: Recovered | undefined): string[] {
     const removed = new Set(diff.filter(({ status }) => status === 'D').map(({ path }) => path))
     const added = diff.filter(({ status }) => status === 'A')
     const impossible = added.find(({ path }) => !canBeWritten(path))
     if (impossible) {
-      const what = `The code cannot be checked out to ${this.path}: no git writes a file ${flatten(impossible.path)}.`
+      const what = `The code cannot be checked out to ${this.path}: no git writes a file ${flatten(toText(impossible.path))}.`
       throw new Failure(exitCode.failed, what, { fix: 'take it out of the commit' })
     }
-    const inTheWay = new Set<string>()
+    const inTheWay = new Set<GitPath>()
     for (const path of changed) this.#findInTheWay(path, removed, inTheWay, true)
     for (const { path, isSubmodule } of added) if (!isSubmodule) this.#findInTheWay(path, removed, inTheWay, false)
     if (inTheWay.size === 0) return []
@@ -398,7 +408,7 @@ export class WorkTree {
     if (recovered?.isLost || !this.#isServed) return this.#moveAside(names)
     throw new Failure(
       exitCode.failed,
-      `Files that git does not know are in the way in ${this.path}: ${listNames(names)}.`,
+      `Files that git does not know are in the way in ${this.path}: ${listNames(names.map(toText))}.`,
       {
         fix: 'move them away on the server, or take them out of the commit',
       },
@@ -406,9 +416,8 @@ export class WorkTree {
   }
 
   /** Adds the untracked files that lie where a file or one of its folders will be written. */
-  #findInTheWay(path: string, removed: ReadonlySet<string>, found: Set<string>, mayBeLink: boolean): void {
-    for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1)) {
-      const folder = path.slice(0, at)
+  #findInTheWay(path: GitPath, removed: ReadonlySet<GitPath>, found: Set<GitPath>, mayBeLink: boolean): void {
+    for (const folder of foldersAbove(path)) {
       const stat = this.#stat(folder)
       if (stat === undefined) return
       if (stat.isDirectory()) continue
@@ -417,31 +426,27 @@ export class WorkTree {
       return
     }
     const stat = this.#stat(path)
-    if (stat?.isDirectory()) {
-      const files = readdirSync(join(this.path, path), { recursive: true, withFileTypes: true })
-      const untracked = files
-        .filter(file => !file.isDirectory())
-        .map(file => join(file.parentPath, file.name).slice(this.path.length + 1))
-        .filter(file => !removed.has(file))
-      for (const file of untracked) found.add(file)
-    } else if (stat && !mayBeLink) found.add(path)
+    if (stat?.isDirectory()) for (const file of filesAt(this.path, path)) if (!removed.has(file)) found.add(file)
+    if (stat && !stat.isDirectory() && !mayBeLink) found.add(path)
   }
 
   /** Where the state is lost, content found in no commit counts as edited. */
-  #findEdited(changed: readonly string[], recovered: Recovered | undefined): string[] {
-    const isExpected = (path: string) => recovered?.expected.has(path)
-    const unexpected = this.#findUnexpected(changed)
-      .map(toText)
-      .filter(path => !isExpected(path))
+  #findEdited(changed: readonly GitPath[], recovered: Recovered | undefined): GitPath[] {
+    const isExpected = (path: GitPath) => recovered?.expected.has(path)
+    const unexpected = this.#findUnexpected(changed).filter(path => !isExpected(path))
     if (!recovered?.isLost) return unexpected
-    const files = changed.map(toText).filter(path => isExpected(path) && this.#stat(path)?.isFile())
+    const files = changed.filter(path => isExpected(path) && this.#stat(path)?.isFile())
     const unchanged = new Set(this.#findUnchanged(files, path => recovered.known.get(path)))
     return [...unexpected, ...files.filter(path => !unchanged.has(path))]
   }
 
-  #stat(path: string): Stats | undefined {
+  #at(path: GitPath): Buffer {
+    return inside(this.path, path)
+  }
+
+  #stat(path: GitPath): Stats | undefined {
     try {
-      return lstatSync(join(this.path, path))
+      return lstatSync(this.#at(path))
     } catch {
       // A file may stand in the place of one of its folders.
       return undefined
@@ -449,22 +454,28 @@ export class WorkTree {
   }
 
   /** The files whose content is the one that git has for them. */
-  #findUnchanged(paths: readonly string[], idsOf: (path: string) => ReadonlySet<string> | undefined): string[] {
-    const files = paths.filter(path => idsOf(path) && !path.includes('\n') && this.#stat(path)?.isFile())
+  #findUnchanged(paths: readonly GitPath[], idsOf: (path: GitPath) => ReadonlySet<string> | undefined): GitPath[] {
+    const files = paths.filter(path => idsOf(path) && this.#stat(path)?.isFile())
     if (files.length === 0) return []
     const env = { ...process.env, GIT_DIR: this.#repository, GIT_WORK_TREE: this.path }
-    const options = { cwd: this.path, env, input: files.map(file => `${file}\n`).join(''), maxBuffer: 2 ** 30 }
+    const options = {
+      cwd: this.path,
+      env,
+      input: files.map(file => `${quotePath(file)}\n`).join(''),
+      maxBuffer: 2 ** 30,
+    }
     const ids = execFileSync('git', ['hash-object', '--stdin-paths'], options).toString().split('\n')
     return files.filter((file, index) => idsOf(file)?.has(ids[index] ?? ''))
   }
 
-  #moveAside(paths: readonly string[]): string[] {
+  #moveAside(paths: readonly GitPath[]): string[] {
     const folder = join(this.#repository, 'pushlive', 'replaced', `${new Date().toISOString()}-${process.pid}`)
     for (const path of paths) {
-      mkdirSync(dirname(join(folder, path)), { recursive: true, mode: 0o700 })
-      renameAcross(join(this.path, path), join(folder, path))
+      const place = inside(folder, path)
+      mkdirSync(parentOf(place), { recursive: true, mode: 0o700 })
+      move(this.#at(path), place)
     }
-    return [`MOVED TO ${folder}, because they belong to no known commit: ${listNames(paths)}`]
+    return [`MOVED TO ${folder}, because they belong to no known commit: ${listNames(paths.map(toText))}`]
   }
 
   /**
@@ -487,15 +498,7 @@ export class WorkTree {
     // If this is killed before the checkout begins, the HEAD that is written here must not pass for a known one.
     if (isLost) replaceStateFile(this.#unfinished, 'unknown', true)
 
-    const env = { ...process.env, ...identity, GIT_DIR: this.#repository, GIT_INDEX_FILE: this.#index }
-    const git = zx({
-      cwd: this.path,
-      env,
-      quiet: true,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      prefix: strict,
-    })
+    const git = this.#git({ ...identity, GIT_DIR: this.#repository, GIT_INDEX_FILE: this.#index })
     let base: string | undefined
     for (const commit of [head, ...known]) {
       rmSync(this.#index, { force: true })
@@ -509,17 +512,17 @@ export class WorkTree {
     const isUnfinishedKnown = isCommitId(unfinished) && unfinished !== base
     const trees = await this.#listFiles(git, [...new Set([base, ...(isUnfinishedKnown ? [unfinished] : []), ...known])])
     const ofBase = trees.get(base) ?? new Map()
-    const ofUnfinished = (isUnfinishedKnown && trees.get(unfinished)) || new Map<string, string>()
-    const ids = new Map<string, Set<string>>()
+    const ofUnfinished = (isUnfinishedKnown && trees.get(unfinished)) || new Map<GitPath, string>()
+    const ids = new Map<GitPath, Set<string>>()
     for (const files of trees.values()) {
       for (const [path, id] of files) ids.set(path, (ids.get(path) ?? new Set()).add(id))
     }
-    const isThere = (path: string) => this.#stat(path)?.isDirectory() === false
+    const isThere = (path: GitPath) => this.#stat(path)?.isDirectory() === false
     const others = [...ids.keys()].filter(path => !ofBase.has(path) && isThere(path))
     const unchanged = isLost ? this.#findUnchanged(others, path => ids.get(path)) : []
     for (const path of new Set([...others.filter(path => ofUnfinished.has(path)), ...unchanged])) {
       onChange()
-      rmSync(join(this.path, path))
+      rmSync(this.#at(path))
     }
     return { isLost, expected: new Set(isLost ? ids.keys() : ofUnfinished.keys()), known: ids }
   }
@@ -541,14 +544,12 @@ export class WorkTree {
   }
 
   async #listFiles(git: Shell, commits: readonly string[]) {
-    const trees = new Map<string, Map<string, string>>()
+    const trees = new Map<string, Map<GitPath, string>>()
     for (const commit of commits) {
-      const listed = await git`git ls-tree -r -z --full-tree ${commit}`.nothrow()
-      const files = listed.stdout.split('\0').flatMap(line => {
-        const [, id, path] = /^\d+ blob (\S+)\t(.*)$/s.exec(line) ?? []
-        return id && path && canBeWritten(path) ? [[path, id] as const] : []
-      })
-      if (listed.ok) trees.set(commit, new Map(files))
+      const listed = await git`git ls-tree -r --full-tree ${commit}`.nothrow()
+      const blobs = listed.stdout.matchAll(/^\d+ blob (\S+)\t(.*)$/gm)
+      const files = Array.from(blobs, ([, id = '', path = '']) => [unquotePath(path), id] as const)
+      if (listed.ok) trees.set(commit, new Map(files.filter(([path]) => canBeWritten(path))))
     }
     return trees
   }
@@ -608,8 +609,7 @@ const status = 'git status --porcelain --untracked-files=no --no-renames --ignor
 interface Change {
   /** For the index and for the work tree. */
   readonly letters: string
-  /** As bytes. */
-  readonly path: string
+  readonly path: GitPath
 }
 
 /** The output of `git status --porcelain`. */
@@ -627,14 +627,10 @@ interface LeftBySteps {
 /** Also what is ignored. */
 const listUntracked = 'ls-files --others --directory'.split(' ')
 
-const readPaths = (output = '') => output.split('\n').filter(Boolean).map(unquotePath)
-
 interface Found {
-  /** As bytes. */
-  readonly changed: readonly string[]
+  readonly changed: readonly GitPath[]
   readonly diff: readonly Difference[]
-  /** As bytes. */
-  readonly untracked: readonly string[]
+  readonly untracked: readonly GitPath[]
 }
 
 /** What was found out where the state was lost, or a checkout was not completed. */
@@ -642,41 +638,27 @@ interface Recovered {
   /** Whether it is unknown which commit was being checked out. */
   readonly isLost: boolean
   /** Files that may differ because of that, and not because they were edited. */
-  readonly expected: ReadonlySet<string>
+  readonly expected: ReadonlySet<GitPath>
   /** The ids that git has for each path, in any of the commits that may have been there. */
-  readonly known: ReadonlyMap<string, ReadonlySet<string>>
+  readonly known: ReadonlyMap<GitPath, ReadonlySet<string>>
 }
 
 interface Difference {
   readonly status: string
-  readonly path: string
+  readonly path: GitPath
   readonly id: string
   readonly isSubmodule: boolean
 }
 
-/** The output of `git diff-tree -r -z`: `:mode mode id id status`, then the path. */
-function readDifferences(words: readonly string[]): Difference[] {
-  return words.flatMap((word, index) => {
-    const [, mode, id = '', status = ''] = /^:\d+ (\d+) \S+ (\S+) (\w)$/.exec(word) ?? []
-    const path = words[index + 1]
-    return mode && path !== undefined ? [{ status, path, id, isSubmodule: mode === '160000' }] : []
+/** The output of `git diff-tree -r`. */
+function readDifferences(output: string): Difference[] {
+  const lines = output.matchAll(/^:\d+ (\d+) \S+ (\S+) (\w)\t(.*)$/gm)
+  return Array.from(lines, ([, mode, id = '', status = '', path = '']) => {
+    return { status, path: unquotePath(path), id, isSubmodule: mode === '160000' }
   })
 }
-
-/** A tree may name paths outside of the folder, or git's own. */
-const canBeWritten = (path: string) => !/(^|\/)(|\.|\.\.|\.git)(\/|$)/i.test(path)
 
 export function listNames(names: readonly string[]): string {
   const more = names.length - shownNames
   return names.slice(0, shownNames).map(flatten).join(', ') + (more > 0 ? `, and ${more} more` : '')
-}
-
-function renameAcross(from: string, to: string): void {
-  try {
-    renameSync(from, to)
-  } catch {
-    // Another file system.
-    copyFileSync(from, to)
-    rmSync(from)
-  }
 }

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import type { DeploymentContext, StepContext } from '../context.ts'
 import { makeFolderLike, umaskLike } from '../folder-mode.ts'
 import { explainForeignFiles } from '../foreign-files.ts'
-import { toText } from '../git-paths.ts'
+import { type GitPath, toText } from '../git-paths.ts'
 import { Kept, moveLeftovers, pathsThatStay, removeLeftovers } from '../leftovers.ts'
 import { withTimeKept } from '../mtime.ts'
 import { openSharedPaths } from '../shared-paths.ts'
@@ -51,7 +51,7 @@ async function putCode(context: StepContext): Promise<void> {
   // What a skipped install has configured stays with what it has left.
   if (!releases.isInPlace && plan.dependencies) release.workTree.forgetConfiguration()
   const candidates = () => findCandidateCommits(context, complete)
-  const clear = releases.isInPlace ? undefined : (untracked: readonly string[]) => clearRelease(untracked, context)
+  const clear = releases.isInPlace ? undefined : (untracked: readonly GitPath[]) => clearRelease(untracked, context)
   const onChange = () => releases.isInPlace && deployment.markChanged('code')
   const checkOut = () => release.workTree.checkOut(commit, candidates, start, onChange, clear)
   // Where no server watches it, it gets a new time: for Python what it compiled of a file of the old time is fresh.
@@ -66,7 +66,7 @@ async function putCode(context: StepContext): Promise<void> {
  * Removes what the last use of the folder has left there. Users may have had files in a folder that is not known: these
  * are moved to the side.
  */
-function clearRelease(untracked: readonly string[], context: StepContext): string[] {
+function clearRelease(untracked: readonly GitPath[], context: StepContext): string[] {
   const { release, releases, plan, settings, deployment } = context
   if (untracked.length === 0) return []
   const installed = plan.dependencies ? [] : release.installedPaths
@@ -79,7 +79,7 @@ function clearRelease(untracked: readonly string[], context: StepContext): strin
   const gone = isOurs
     ? removeLeftovers(release.path, untracked, kept)
     : moveLeftovers(release.path, untracked, kept, aside)
-  const names = gone.filter(path => !path.endsWith('__pycache__')).map(toText)
+  const names = gone.map(toText).filter(path => !path.endsWith('__pycache__'))
   if (names.length === 0) return []
   return [
     `${isOurs ? 'REMOVED' : `MOVED TO ${aside}`}, because the last use of this folder left it: ${listNames(names)}`,

@@ -1,6 +1,7 @@
 import { isRollback } from '../../protocol/asks.ts'
 import type { DeploymentContext } from '../context.ts'
 import { openFolderLike } from '../folder-mode.ts'
+import { toText } from '../git-paths.ts'
 import { allButDatabase, isConsistent } from '../journal.ts'
 import { lookAtServed } from '../served.ts'
 import { openSharedPaths } from '../shared-paths.ts'
@@ -35,7 +36,7 @@ export async function run(context: DeploymentContext): Promise<void> {
   if (settings.SHARED_PATHS.length > 0) for (const note of openFolderLike(releases.shared, serving.path)) log.say(note)
   await shared.takeOver(serving)
   if (notes.length === 0) return
-  const untracked = await serving.workTree.untracked(entry.commit)
+  const untracked = (await serving.workTree.untracked(entry.commit)).map(toText)
   const isShared = (name: string) =>
     settings.SHARED_PATHS.some(path => path === name.replace(/\/$/, '') || path.startsWith(name))
   const unshared = untracked.filter(name => name !== '__pycache__/' && !isShared(name))
