@@ -11,7 +11,7 @@ release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3
 tests := $(filter-out test/torture/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts))
 # These go through many instants, states, servers and shells, and take as long as all the others. The browser is 350 MB.
 sweeps := test/hook/faults.test.ts test/hook/migrations.test.ts test/hook/power-cut.test.ts \
-  test/hook/releases-served.test.ts \
+  test/hook/releases-served.test.ts test/hook/hook-tools.test.ts \
   test/hook/other-servers.test.ts test/hook/state.test.ts test/setup/login-shells.test.ts \
   test/deploy/report-browser.test.ts
 # Enough to see that the sources do what the binaries do.
@@ -59,7 +59,16 @@ $(pm2)/.installed: $(wildcard test/hook/pm2/*)
 	npm ci --prefix $(@D) --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test-sweeps: build $(pm2)/.installed ## run the tests that go through many instants, states, servers and shells
+hook_tools := dist/hook-tools
+$(hook_tools)/.installed: $(wildcard test/hook/hook-tools/*)
+	build/debian.sh python3-venv
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement test/hook/hook-tools/requirements.txt
+	cp test/hook/hook-tools/*.json $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-sweeps: build $(pm2)/.installed $(hook_tools)/.installed ## run the tests that go through many instants, states, servers and shells
 	build/debian.sh $(test_packages) php-fpm puma chromium
 	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(sweeps)
 
