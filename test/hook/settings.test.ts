@@ -29,7 +29,10 @@ const wrong: Record<string, readonly Wrong[]> = {
     ['SHARED_PATHS=/srv/media', /^SHARED_PATHS names \/srv\/media, which is not a path inside/],
     ['SHARED_PATHS="media media/uploads"', /^SHARED_PATHS names media, and media\/uploads/],
   ],
-  KEEP_PATHS: [['KEEP_PATHS=../node_modules', /^KEEP_PATHS names \.\.\/node_modules/]],
+  KEEP_PATHS: [
+    ['KEEP_PATHS=../node_modules', /^KEEP_PATHS names \.\.\/node_modules/],
+    ['KEEP_PATHS=caf\xe9', /^KEEP_PATHS is not UTF-8\. To do: save the settings as UTF-8/],
+  ],
   PATH_TO_VENV: [
     ['PATH_TO_VENV=~/venv', /^PATH_TO_VENV has ~ or \$ in it/],
     ['PATH_TO_VENV=/nowhere', /^PATH_TO_VENV \(\/nowhere\) is no virtual environment/],
@@ -107,11 +110,11 @@ describe('Settings', async () => {
 
 /** What install, check and a push say of the settings, which is the same. A push deploys where there is nothing. */
 async function findProblems(place: Place, text: string): Promise<string[]> {
-  writeFileSync(place.settings, text)
+  writeFileSync(place.settings, text, 'latin1')
   const installed = await place.install()
   const problems = installed.output.split('\n').flatMap(line => /^ {4}(.*)$/.exec(line)?.[1] ?? [])
   assert.equal(installed.exitCode, problems.length > 0 ? 2 : 0, installed.output)
-  writeFileSync(join(place.repository, '.env'), text)
+  writeFileSync(join(place.repository, '.env'), text, 'latin1')
 
   const env = { ...environmentOf(place.folder), STAGING_REMOTE_REPO: place.repository, BRANCH_NAME: 'main' }
   const checking = zx({ cwd: join(place.folder, 'clone'), env, quiet: true, nothrow: true })

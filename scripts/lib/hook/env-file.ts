@@ -24,7 +24,9 @@ export function readHookEnvFile(file?: string): HookEnvFile {
     )
   }
   problems.push(...findOddQuotes(text, values))
-  for (const name of Object.keys(values)) {
+  for (const [name, value] of Object.entries(values)) {
+    // What decoding has left of it would name another file, or be another password.
+    if (value.includes('\ufffd')) problems.push(`${name} is not UTF-8. To do: save the settings as UTF-8.`)
     const meant = findMeant(name)
     if (meant === undefined || meant in values) continue
     problems.push(
