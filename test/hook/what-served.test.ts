@@ -63,6 +63,22 @@ describe('What served comes back', async () => {
     }
   })
 
+  it('a release, also where somebody has checked the branch out in it by hand', async t => {
+    const site = await newSite(t)
+    site.configure({ RELEASES: '3', INSTALL_DEPS: 'cat "$STEPS.dep" > installed', RESTART: 'test ! -e bad' })
+    writeFileSync(join(site.folder, 'steps.dep'), 'good')
+    const live = await site.commit()
+    assertExit(await site.deploy(), 0)
+    const release = servedRelease(site)
+    await site.workTreeGit`git checkout --quiet ${site.branch}`
+    writeFileSync(join(site.folder, 'steps.dep'), 'bad')
+    await site.commit({ bad: '' })
+    const { output } = assertExit(await site.deploy(), 1)
+    await verifyBack(site, live, output)
+    assert.equal(servedRelease(site), release, output)
+    assert.equal(site.read('installed'), 'good', output)
+  })
+
   for (const RELEASES of ['1', '3']) {
     describe(`with RELEASES=${RELEASES}`, () => {
       it("from the bash hook's folder, and a rollback goes there, too", async t => {

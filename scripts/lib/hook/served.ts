@@ -24,9 +24,11 @@ export async function lookAtServed({ releases, refs, last, repository }: Context
   const { head } = workTree
   const live = refs.live ?? last?.previous
   // After `git checkout BRANCH` by hand HEAD names the branch, which the push has moved: nobody knows what this is.
-  if (workTree.isLinked() && head?.startsWith('ref:')) return live === undefined ? undefined : { commit: live }
+  const isOnBranch = workTree.isLinked() && head?.startsWith('ref:')
+  if (isOnBranch && number === 0) return live === undefined ? undefined : { commit: live }
   let commit: string | undefined
-  if (workTree.isLinked() && isCommitId(head)) commit = head
+  if (isOnBranch) commit = live
+  else if (workTree.isLinked() && isCommitId(head)) commit = head
   else if (number > 0 || workTree.isOurs()) commit = state.complete ?? live
   // The bash hook's folder.
   if (commit === undefined && refs.history === undefined) commit = await repository.findCheckedOut()
