@@ -277,7 +277,7 @@ describe('A server that cannot write', async () => {
       await $`mount -o remount,ro ${site.workTree}`
       await site.commit({ 'page.txt': 'two\n' })
       const { output } = assertExit(await site.deploy(), 1)
-      assert.match(output, /Read-only file system/)
+      assert.match(output, /the file system of .*\/www is read-only\. To do: /)
       assert.equal(await site.live(), good)
       assert.equal(site.read('page.txt'), 'one\n')
       await $`mount -o remount,rw ${site.workTree}`
@@ -322,7 +322,7 @@ describe('A server that cannot write', async () => {
       await $`mount -o remount,ro ${join(site.repository, 'pushlive/log')}`
       await site.commit({ 'page.txt': 'two\n' })
       const { output } = assertExit(await site.deploy(), 1)
-      assert.match(output, /The log .* cannot be written/)
+      assert.match(output, /the file system of .*\/pushlive\/log is read-only\. To do: /)
       assert.equal(await site.live(), good)
       assert.deepEqual(site.steps(), [])
       report('log folder read-only', 1, 'old code in place')

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { assertExit } from '../lib/exit.ts'
 import { newPlace, type Place } from '../lib/place.ts'
 import { program } from '../lib/programs.ts'
 import { environmentOf } from '../lib/site.ts'
+import type { CleansUp } from '../lib/sshd.ts'
+
+const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
 type Wrong = readonly [line: string, problem: RegExp]
 
@@ -105,6 +108,68 @@ describe('Settings', async () => {
       'NODE_ENV: production',
     ]
     assert.deepEqual(await findProblems(place, lines.join('\r\n')), [])
+  })
+})
+
+describe('A place where no rename can lead a link to a release', async () => {
+  const place = await newPlace({ after })
+  assertExit(await place.install(), 0)
+  const skip = process.getuid?.() === 0 ? false : 'only root may mount file systems'
+  const mount = async (folder: string, t: CleansUp) => {
+    mkdirSync(folder, { recursive: true })
+    await $`mount -t tmpfs -o size=1m tmpfs ${folder}`
+    // With all that is mounted in it.
+    t.after(async () => {
+      await $`umount --lazy ${folder}`
+    })
+  }
+  const places: Record<
+    string,
+    readonly [prepare: (workTree: string, t: CleansUp) => unknown, problem: RegExp, skip: string | false]
+  > = {
+    'a mount point': [mount, /mounted\/www is a mount point\. To do: mount the folder above it/, skip],
+    'a folder whose releases are on another disk': [
+      (workTree, t) => mount(`${workTree}.releases`, t),
+      /www\.releases is on another file system than .*\. To do: have both on one/,
+      skip,
+    ],
+    "another program's link": [
+      workTree => symlinkSync('releases/2026', workTree),
+      /www is a link to releases\/2026, which is no release\. To do: move it away/,
+      false,
+    ],
+  }
+  for (const [name, [prepare, problem, skip]] of Object.entries(places)) {
+    it(`is named by all three, before anything is done: ${name}`, { skip }, async t => {
+      const workTree = join(place.folder, name.replaceAll(/\W/g, '-'), 'mounted/www')
+      mkdirSync(dirname(workTree), { recursive: true })
+      await prepare(workTree, t)
+      const list = () => readdirSync(dirname(workTree), { recursive: true })
+      const before = list()
+      const text = `${place.minimal.replace(/.*\n/, `PATH_TO_GIT_WORK_TREE='${workTree}'\n`)}RELEASES=3\n`
+      const problems = await findProblems(place, text)
+      assert.equal(problems.length, 1)
+      assert.match(problems[0] ?? '', problem)
+      assert.deepEqual(list(), before)
+    })
+  }
+
+  it('is told where nothing tells before: the lower layer of an overlay', { skip }, async t => {
+    const disk = join(place.folder, 'disk')
+    await mount(disk, t)
+    for (const each of ['lower/www', 'upper', 'work', 'merged']) mkdirSync(join(disk, each), { recursive: true })
+    writeFileSync(join(disk, 'lower/www/page.txt'), 'one')
+    const layers = ['lower', 'upper', 'work'].map(each => `${each}dir=${join(disk, each)}`).join(',')
+    const merged = join(disk, 'merged')
+    await $`mount -t overlay overlay -o ${layers} ${merged}`
+    const text = `${place.minimal.replace(/.*\n/, `PATH_TO_GIT_WORK_TREE='${merged}/www'\n`)}RELEASES=3\n`
+    writeFileSync(join(place.repository, '.env'), text)
+    await place.commit()
+    const { output } = await place.push('HEAD:refs/heads/main')
+    assert.match(output, /merged\/www cannot be renamed\.[\s\S]*EXDEV[\s\S]*To do: copy it \(cp -a\)/)
+    assert.match(output, / is not live: /)
+    assert.deepEqual(readdirSync(join(merged, 'www')), ['page.txt'])
+    assert.deepEqual(readdirSync(join(merged, 'www.releases')), [])
   })
 })
 

@@ -1,6 +1,16 @@
-import { accessSync, constants, existsSync, lstatSync, type PathLike, statSync } from 'node:fs'
-import { delimiter, dirname, join, resolve } from 'node:path'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  type PathLike,
+  readlinkSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
+import { basename, delimiter, dirname, join, resolve } from 'node:path'
 import { userName } from './folder-mode.ts'
+import { isMountPoint } from './mount-points.ts'
 
 /** What the hook itself starts. */
 const programs = ['git', 'bash', 'sh', 'flock']
@@ -31,18 +41,54 @@ export function findProblemsOfRepository(gitDir: string): string[] {
  * @param releases the folder of the releases, where `workTree` is a link to one
  */
 export function findProblemsOfPlace(workTree: string, releases: string | undefined): string[] {
-  const written = releases === undefined ? [workTree] : [dirname(workTree), releases]
+  const found = canBeEntered(dirname(workTree)) ? lstatSync(workTree, { throwIfNoEntry: false }) : undefined
+  const inPlace = found?.isSymbolicLink() ? [workTree, dirname(workTree)] : [workTree]
+  const written = releases === undefined ? inPlace : [dirname(workTree), releases]
   const folder = written.map(existingFolder).find(each => !isWritable(each))
+  const other = 'change PATH_TO_GIT_WORK_TREE'
   if (folder) {
     const why = isFolder(folder) ? explainNotWritable(folder) : `${folder} is a file`
-    const what = `PATH_TO_GIT_WORK_TREE cannot be made or written: ${why}`
-    return [`${what}. To do: ${giveToOne}; or change PATH_TO_GIT_WORK_TREE.`]
+    return [`PATH_TO_GIT_WORK_TREE cannot be made or written: ${why}. To do: ${giveToOne}; or ${other}.`]
   }
   const repository = join(workTree, '.git')
-  if (statSync(repository, { throwIfNoEntry: false })?.isDirectory()) {
-    return [`${repository} is a repository of its own. To do: move it away, or change PATH_TO_GIT_WORK_TREE.`]
+  if (isFolder(repository)) {
+    return [`${repository} is a repository of its own. To do: move it away, or ${other}.`]
   }
-  return []
+  if (releases === undefined) return []
+  const foreign = findForeign(workTree, releases)
+  if (foreign) return [`${foreign} To do: move it away, or ${other}.`]
+  const obstacle = findObstacle(workTree, releases, found)
+  return obstacle
+    ? [`PATH_TO_GIT_WORK_TREE cannot be a link to releases: ${obstacle}, ${other}, or set RELEASES=1.`]
+    : []
+}
+
+/** What is where the link to a release belongs, and is neither one nor a folder that can become a release. */
+export function findForeign(workTree: string, releases: string): string | undefined {
+  const found = lstatSync(workTree, { throwIfNoEntry: false })
+  if (found === undefined || found.isDirectory()) return undefined
+  if (!found.isSymbolicLink()) return `${workTree} is a file.`
+  const target = readlinkSync(workTree)
+  const path = resolve(dirname(workTree), target)
+  const isRelease = dirname(path) === releases && /^[1-9]\d*$/.test(basename(path))
+  return isRelease ? undefined : `${workTree} is a link to ${target}, which is no release.`
+}
+
+/** Why no rename can replace a folder, or lead its link to a release; and the first thing that one can do about it. */
+function findObstacle(workTree: string, releases: string, found: Stats | undefined): string | undefined {
+  const parent = existingFolder(dirname(workTree))
+  if (found?.isDirectory()) {
+    if (isMountPoint(workTree)) return `${workTree} is a mount point. To do: mount the folder above it instead`
+    if (!isWritable(workTree)) return `${explainNotWritable(workTree)}. To do: ${giveToOne}`
+    const { mode, uid } = statSync(parent)
+    const user = process.geteuid?.() ?? 0
+    if (mode & 0o1000 && ![0, uid, found.uid].includes(user)) {
+      return `only ${userName(found.uid)} may rename it in ${parent}, which is sticky. To do: ${giveToOne}`
+    }
+  }
+  if (!existsSync(releases)) return undefined
+  const isElsewhere = statSync(releases).dev !== statSync(parent).dev || isMountPoint(releases)
+  return isElsewhere ? `${releases} is on another file system than ${parent}. To do: have both on one` : undefined
 }
 
 /** The path itself, or the nearest folder above it that is there. */
@@ -52,12 +98,15 @@ export function existingFolder(path: string): string {
   return folder
 }
 
-export const explainNotWritable = (path: string) =>
-  `${thisUser()} cannot write ${path}, of ${userName(lstatSync(path).uid)}`
+export function explainNotWritable(path: string): string {
+  if (refusal(path, constants.W_OK) === 'EROFS') return `the file system of ${path} is read-only`
+  return `${thisUser()} cannot write ${path}, of ${userName(lstatSync(path).uid)}`
+}
 
 export const thisUser = () => userName(process.geteuid?.() ?? 0)
 
-export const isFolder = (path: PathLike) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+/** Whether this user finds a folder there. */
+export const isFolder = (path: PathLike) => existsSync(path) && statSync(path).isDirectory()
 
 export const canBeEntered = (path: string) => isFolder(path) && isAllowed(path, constants.X_OK)
 
@@ -66,11 +115,14 @@ export const isWritable = (folder: PathLike) => isFolder(folder) && isAllowed(fo
 export const isOnPath = (program: string, path: string) =>
   path.split(delimiter).some(folder => folder !== '' && isAllowed(join(folder, program), constants.X_OK))
 
-export function isAllowed(path: PathLike, mode: number): boolean {
+export const isAllowed = (path: PathLike, mode: number) => refusal(path, mode) === undefined
+
+/** The code of the error with which the system refuses an access, if it does. */
+function refusal(path: PathLike, mode: number): string | undefined {
   try {
     accessSync(path, mode)
-    return true
-  } catch {
-    return false
+    return undefined
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code)
   }
 }

@@ -16,6 +16,7 @@ import { sync } from '../shared/replace-file.ts'
 import { openFolderLike } from './folder-mode.ts'
 import type { GitPath } from './git-paths.ts'
 import type { Mover, Served } from './journal.ts'
+import { findForeign } from './place.ts'
 import { isBystander, type ReleaseProcess, ReleaseProcesses } from './release-processes.ts'
 import { type HookSettings, releasesFolder } from './settings.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
@@ -278,12 +279,9 @@ export class Releases {
   }
 
   #verifyOurs(): void {
-    const found = lstatSync(this.#link, { throwIfNoEntry: false })
-    if (found === undefined || this.serving()) return
-    const what = found.isSymbolicLink() ? `a link to ${readlinkSync(this.#link)}, which is no release` : 'a file'
-    throw new Failure(exitCode.failed, `${this.#link} is ${what}.`, {
-      fix: 'move it away, or change PATH_TO_GIT_WORK_TREE',
-    })
+    const foreign = findForeign(this.#link, this.#folder)
+    if (foreign === undefined) return
+    throw new Failure(exitCode.failed, foreign, { fix: 'move it away, or change PATH_TO_GIT_WORK_TREE' })
   }
 
   #convertToLink(): string[] {
@@ -292,19 +290,35 @@ export class Releases {
     const path = join(this.#folder, String(number))
     rmSync(path, { force: true })
     symlinkSync(this.#targetOf(number), path)
-    swap(path, this.#link)
+    this.#swap(path, this.#link, () => rmSync(path))
     this.#moveState(0, number)
     return [`${this.#link} IS A LINK NOW: what was there is release ${number}, in ${path}`]
   }
 
   #convertToFolder(number: number): string[] {
     const path = join(this.#folder, String(number))
-    swap(this.#link, path)
+    this.#swap(this.#link, path)
     // What was installed there has its path in it.
     rmSync(path)
     symlinkSync(join('..', basename(this.#link)), path)
     this.#moveState(number, 0)
     return [`${this.#link} IS NO LINK ANY MORE: what was release ${number} is there now`]
+  }
+
+  /** @throws Failure where no rename can move the folder: it is a mount point, or in the lower layer of an overlay */
+  #swap(link: string, folder: string, cleanUp = () => {}): void {
+    try {
+      swap(link, folder)
+    } catch (cause) {
+      cleanUp()
+      const { code = '' } = cause as NodeJS.ErrnoException
+      if (!['EXDEV', 'EBUSY'].includes(code)) throw cause
+      throw new Failure(exitCode.failed, `${folder} cannot be renamed.`, {
+        why: String(cause),
+        fix: `copy it (cp -a), and put the copy in its place: it is mounted, or comes with a container's image`,
+        cause,
+      })
+    }
   }
 
   #moveState(from: number, to: number): void {
