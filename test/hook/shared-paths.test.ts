@@ -238,17 +238,17 @@ describe('SHARED_PATHS', async () => {
     assert.deepEqual(['media/a', 'storage/app/a'].map(site.read), ['a', 'a'])
   })
 
-  it('of what is moved aside the newest is kept, and the log names what is removed', async t => {
+  it('of what is moved aside the newest is kept, also where the clock was set back, and the log names what is removed', async t => {
     const site = await newSharingSite(t, '.env')
     for (let number = 0; number < 13; number++) {
-      mkdirSync(join(releases(site), 'replaced', `2020-01-${10 + number}`), { recursive: true })
+      mkdirSync(join(releases(site), 'replaced', `${9910 + number}-9999-01-01`), { recursive: true })
     }
     await deploy(site)
     writeFileSync(sharedFile(site, '.env'), 'old')
     rmSync(join(site.workTree, '.env'))
     writeFileSync(join(site.workTree, '.env'), 'new')
     const { output } = await deploy(site)
-    assert.match(output, /REMOVED, because only the newest 10 are kept: .*\/2020-01-10$/m)
+    assert.match(output, /REMOVED, because only the newest 10 are kept: .*\/9910-9999-01-01$/m)
     assert.equal(readdirSync(join(releases(site), 'replaced')).length, 10)
     assert.equal(readReplaced(site, '.env'), 'old')
   })

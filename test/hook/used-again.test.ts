@@ -97,7 +97,8 @@ describe('A release folder that is used again', async () => {
     mkdirSync(second(site, 'uploads'), { recursive: true })
     writeFileSync(second(site, 'uploads/picture'), 'mine')
     const { output } = await deployPage(site, 'good')
-    const [, aside = ''] = /MOVED TO (\S+), because the last use of this folder left it: uploads$/m.exec(output) ?? []
+    const [, aside = ''] =
+      /MOVED TO (\S+), because it was in this folder before its first use: uploads$/m.exec(output) ?? []
     assert.equal(readFileSync(join(aside, 'uploads/picture'), 'utf8'), 'mine')
     assert.ok(!existsSync(second(site, 'uploads')))
   })

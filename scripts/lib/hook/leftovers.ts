@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs'
+import { chmodSync, lstatSync, rmdirSync, unlinkSync } from 'node:fs'
 import { relative } from 'node:path'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
@@ -73,14 +73,18 @@ export function removeLeftovers(folder: string, untracked: readonly GitPath[], k
   return removed
 }
 
-/** The same, but moves it to another folder of the file system. */
-export function moveLeftovers(folder: string, untracked: readonly GitPath[], kept: Kept, aside: string): GitPath[] {
+/** The same, but moves it aside. @param take moves a file or folder of this name */
+export function moveLeftovers(
+  folder: string,
+  untracked: readonly GitPath[],
+  kept: Kept,
+  take: (path: Buffer, name: GitPath) => void,
+): GitPath[] {
   const unkept = findUnkept(folder, untracked, kept)
   for (const path of unkept) {
-    const [from, to] = [inside(folder, path), inside(aside, path)]
-    mkdirSync(parentOf(to), { recursive: true, mode: 0o700 })
+    const from = inside(folder, path)
     // A folder that moves gets another `..`.
-    withPermission(from, () => renameSync(from, to))
+    withPermission(from, () => take(from, path))
   }
   return unkept
 }

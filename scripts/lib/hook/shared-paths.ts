@@ -18,7 +18,7 @@ import {
 import { copyTree, isSame, leadToSame, mergeFolders, realPathOf } from './merge-folders.ts'
 import { mountPoints } from './mount-points.ts'
 import type { Release } from './releases.ts'
-import { Replaced } from './replaced.ts'
+import { openReplaced, type Replaced } from './replaced.ts'
 import type { Repository } from './repository.ts'
 import { swap } from './swap.ts'
 import { listNames } from './work-tree.ts'
@@ -29,12 +29,12 @@ const skeleton = /^(\.git(keep|ignore|attributes|empty)|\.keep|\.htaccess|\.plac
 const isSkeleton = (file: string, path: string) => file !== path && skeleton.test(basename(file))
 
 /** With RELEASES=1 only those that are links, because there were releases before. */
-export function openSharedPaths({ settings, releases, deployment }: DeploymentContext): SharedPaths {
+export function openSharedPaths(context: DeploymentContext): SharedPaths {
+  const { settings, releases, deployment } = context
   const serving = settings.PATH_TO_GIT_WORK_TREE
   const isLinked = (path: string) => leadsTo(join(serving, path), join(releases.shared, path))
   const paths = releases.isInPlace ? settings.SHARED_PATHS.filter(isLinked) : settings.SHARED_PATHS
-  const { entry, log } = deployment
-  return new SharedPaths(paths, releases.shared, note => log.say(note), entry.started)
+  return new SharedPaths(paths, releases.shared, note => deployment.log.say(note), openReplaced(context))
 }
 
 /** The paths that outlive releases: they are in one folder, and each release has links to them. */
@@ -47,13 +47,13 @@ export class SharedPaths {
   /**
    * @param folder that holds them
    * @param say takes messages for the log
-   * @param time of the deployment, in milliseconds
+   * @param replaced takes what has to give way
    */
-  constructor(paths: readonly string[], folder: string, say: (note: string) => void, time: number) {
+  constructor(paths: readonly string[], folder: string, say: (note: string) => void, replaced: Replaced) {
     this.#paths = paths
     this.#folder = folder
     this.#say = say
-    this.#replaced = new Replaced(join(dirname(folder), 'replaced'), new Date(time).toISOString(), say)
+    this.#replaced = replaced
   }
 
   /**

@@ -23,7 +23,6 @@ import {
   foldersAbove,
   type GitPath,
   inside,
-  parentOf,
   quotePath,
   readPaths,
   topOf,
@@ -31,10 +30,10 @@ import {
   unquotePath,
   withoutSlash,
 } from './git-paths.ts'
-import { move } from './merge-folders.ts'
 import { waitForNextSecond } from './mtime.ts'
 import { forgetConfiguration, separate } from './own-git.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
+import type { Replaced } from './replaced.ts'
 import { identity } from './repository.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
 
@@ -293,19 +292,9 @@ export class WorkTree {
    * this one lacks are removed. Untracked files stay; if they are in the way, nothing is begun. It can run again after it
    * was killed or failed at any point.
    *
-   * @param clear is called with the untracked files and folders before anything is checked out, and may remove them
-   * @param findCandidates tells which commits may have been checked out here, the likeliest first, where the state is lost
-   * @param onChange is called before the first file is changed
-   * @returns messages for the log: changes that were undone, files that were moved
    * @throws Failure with the names of what is in the way, or with git's words
    */
-  async checkOut(
-    commit: string,
-    findCandidates: () => Promise<readonly string[]>,
-    start: Start,
-    onChange: () => void,
-    clear?: (untracked: readonly GitPath[]) => string[],
-  ): Promise<string[]> {
+  async checkOut(commit: string, { findCandidates, start, onChange, clear, replaced, say }: Checkout): Promise<void> {
     try {
       mkdirSync(this.path, { recursive: true })
       this.verifyOwn()
@@ -323,13 +312,14 @@ export class WorkTree {
         recovered = await this.#recover(await findCandidates(), onChange)
         return look()
       })
-      const notes = [...(clear?.(found.untracked) ?? []), ...this.#clearTheWay(found, recovered)]
+      clear?.(found.untracked)
+      this.#clearTheWay(found, recovered, { replaced, say })
 
       const edited = this.#findEdited(found.changed, recovered)
       const areSteps = this.#areStepsAtWork
-      if (edited.length > 0 && !areSteps) notes.push(`LOCAL CHANGES UNDONE: ${listNames(edited.map(toText))}`)
+      if (edited.length > 0 && !areSteps) say(`LOCAL CHANGES UNDONE: ${listNames(edited.map(toText))}`)
       if (edited.length > 0 && areSteps && this.#isServed) {
-        notes.push(`UNDONE, because it was changed after the checkout: ${listNames(edited.map(toText))}`)
+        say(`UNDONE, because it was changed after the checkout: ${listNames(edited.map(toText))}`)
       }
       onChange()
       this.#writeLeft({ commit })
@@ -340,7 +330,6 @@ export class WorkTree {
         git checkout --force --quiet --detach ${commit} || { git update-ref --no-deref HEAD ${head}; exit 1; }`
       await start('git checkout', put)
       rmSync(this.#unfinished)
-      return notes
     } catch (error) {
       if (error instanceof Failure) throw error
       const gitsWords =
@@ -386,7 +375,11 @@ export class WorkTree {
   }
 
   /** @throws Failure where files that git does not know would be overwritten or removed */
-  #clearTheWay({ changed, diff }: Found, recovered: Recovered | undefined): string[] {
+  #clearTheWay(
+    { changed, diff }: Found,
+    recovered: Recovered | undefined,
+    { replaced, say }: Pick<Checkout, 'replaced' | 'say'>,
+  ): void {
     const removed = new Set(diff.filter(({ status }) => status === 'D').map(({ path }) => path))
     const added = diff.filter(({ status }) => status === 'A')
     const impossible = added.find(({ path }) => !canBeWritten(path))
@@ -397,15 +390,19 @@ export class WorkTree {
     const inTheWay = new Set<GitPath>()
     for (const path of changed) this.#findInTheWay(path, removed, inTheWay, true)
     for (const { path, isSubmodule } of added) if (!isSubmodule) this.#findInTheWay(path, removed, inTheWay, false)
-    if (inTheWay.size === 0) return []
+    if (inTheWay.size === 0) return
 
     // A file whose content git has is not lost.
     const ids = new Map(added.map(({ path, id }) => [path, new Set([id])]))
     for (const path of this.#findUnchanged([...inTheWay], path => ids.get(path) ?? recovered?.known.get(path)))
       inTheWay.delete(path)
     const names = [...inTheWay]
-    if (names.length === 0) return []
-    if (recovered?.isLost || !this.#isServed) return this.#moveAside(names)
+    if (names.length === 0) return
+    if (recovered?.isLost || !this.#isServed) {
+      for (const path of names) replaced.take(this.#at(path), path)
+      say(`MOVED TO ${replaced.place}, because they belong to no known commit: ${listNames(names.map(toText))}`)
+      return
+    }
     throw new Failure(
       exitCode.failed,
       `Files that git does not know are in the way in ${this.path}: ${listNames(names.map(toText))}.`,
@@ -466,16 +463,6 @@ export class WorkTree {
     }
     const ids = execFileSync('git', ['hash-object', '--stdin-paths'], options).toString().split('\n')
     return files.filter((file, index) => idsOf(file)?.has(ids[index] ?? ''))
-  }
-
-  #moveAside(paths: readonly GitPath[]): string[] {
-    const folder = join(this.#repository, 'pushlive', 'replaced', `${new Date().toISOString()}-${process.pid}`)
-    for (const path of paths) {
-      const place = inside(folder, path)
-      mkdirSync(parentOf(place), { recursive: true, mode: 0o700 })
-      move(this.#at(path), place)
-    }
-    return [`MOVED TO ${folder}, because they belong to no known commit: ${listNames(paths.map(toText))}`]
   }
 
   /**
@@ -605,6 +592,20 @@ const ownConfiguration = {
 }
 
 const status = 'git status --porcelain --untracked-files=no --no-renames --ignore-submodules=all'.split(' ')
+
+interface Checkout {
+  /** Tells which commits may have been checked out here, the likeliest first, where the state is lost. */
+  readonly findCandidates: () => Promise<readonly string[]>
+  readonly start: Start
+  /** Is called before the first file is changed. */
+  readonly onChange: () => void
+  /** Is called with the untracked files and folders before anything is checked out, and may remove them. */
+  readonly clear?: ((untracked: readonly GitPath[]) => void) | undefined
+  /** Takes files that are in the way and belong to no known commit. */
+  readonly replaced: Replaced
+  /** Takes messages for the log. */
+  readonly say: (note: string) => void
+}
 
 interface Change {
   /** For the index and for the work tree. */

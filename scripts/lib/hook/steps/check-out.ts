@@ -1,10 +1,10 @@
-import { dirname, join } from 'node:path'
 import type { DeploymentContext, StepContext } from '../context.ts'
 import { makeFolderLike, umaskLike } from '../folder-mode.ts'
 import { explainForeignFiles } from '../foreign-files.ts'
 import { type GitPath, toText } from '../git-paths.ts'
 import { Kept, moveLeftovers, pathsThatStay, removeLeftovers } from '../leftovers.ts'
 import { withTimeKept } from '../mtime.ts'
+import { openReplaced, type Replaced } from '../replaced.ts'
 import { openSharedPaths } from '../shared-paths.ts'
 import { listNames } from '../work-tree.ts'
 
@@ -50,14 +50,20 @@ async function putCode(context: StepContext): Promise<void> {
   if (!releases.isInPlace) await shared.clear(release)
   // What a skipped install has configured stays with what it has left.
   if (!releases.isInPlace && plan.dependencies) release.workTree.forgetConfiguration()
-  const candidates = () => findCandidateCommits(context, complete)
-  const clear = releases.isInPlace ? undefined : (untracked: readonly GitPath[]) => clearRelease(untracked, context)
-  const onChange = () => releases.isInPlace && deployment.markChanged('code')
-  const checkOut = () => release.workTree.checkOut(commit, candidates, start, onChange, clear)
+  const replaced = openReplaced(context, releases.isInPlace ? '' : `release-${release.number}`)
+  const checkOut = () =>
+    release.workTree.checkOut(commit, {
+      findCandidates: () => findCandidateCommits(context, complete),
+      start,
+      onChange: () => releases.isInPlace && deployment.markChanged('code'),
+      clear: releases.isInPlace ? undefined : untracked => clearRelease(untracked, replaced, context),
+      replaced,
+      say: note => log.say(note),
+    })
   // Where no server watches it, it gets a new time: for Python what it compiled of a file of the old time is fresh.
   const isWatched = releases.isInPlace && settings.RESTART === undefined
   const watched = isWatched ? releaseSettings.PATH_TO_WSGI : undefined
-  for (const note of await withTimeKept(watched, checkOut)) log.say(note)
+  await withTimeKept(watched, checkOut)
   if (!releases.isInPlace) release.updateState({ isOurs: true })
   await shared.link(release, commit, repository, releases.isInPlace ? [] : releases.serving()?.state.shared)
 }
@@ -66,24 +72,23 @@ async function putCode(context: StepContext): Promise<void> {
  * Removes what the last use of the folder has left there. Users may have had files in a folder that is not known: these
  * are moved to the side.
  */
-function clearRelease(untracked: readonly GitPath[], context: StepContext): string[] {
-  const { release, releases, plan, settings, deployment } = context
-  if (untracked.length === 0) return []
+function clearRelease(untracked: readonly GitPath[], replaced: Replaced, context: StepContext): void {
+  const { release, plan, settings, deployment } = context
+  if (untracked.length === 0) return
   const installed = plan.dependencies ? [] : release.installedPaths
   // Only an environment in which an install has ended well is used again.
   const isVenvKept = release.state.installed !== undefined
   const kept = new Kept(release.path, pathsThatStay(settings, isVenvKept), installed)
-  const time = new Date(deployment.entry.started).toISOString()
-  const aside = join(dirname(releases.shared), 'replaced', time, `release-${release.number}`)
   const isOurs = release.state.isOurs === true
   const gone = isOurs
     ? removeLeftovers(release.path, untracked, kept)
-    : moveLeftovers(release.path, untracked, kept, aside)
+    : moveLeftovers(release.path, untracked, kept, (path, name) => replaced.take(path, name))
   const names = gone.map(toText).filter(path => !path.endsWith('__pycache__'))
-  if (names.length === 0) return []
-  return [
-    `${isOurs ? 'REMOVED' : `MOVED TO ${aside}`}, because the last use of this folder left it: ${listNames(names)}`,
-  ]
+  if (names.length === 0) return
+  const what = isOurs
+    ? 'REMOVED, because the last use of this folder left it'
+    : `MOVED TO ${replaced.place}, because it was in this folder before its first use`
+  deployment.log.say(`${what}: ${listNames(names)}`)
 }
 
 /**
