@@ -281,7 +281,7 @@ export class SharedPaths {
     const [mine, theirs] = [look(here), look(place)]
     mkdirSync(parentOf(place), { recursive: true })
     // Where the administrator's link leads, owner and mode are the administrator's, too.
-    const isOurs = String(place) === kept
+    const isOurs = !look(kept)?.isSymbolicLink()
     if (isOurs && isEmptyFolder(place) && !isMountPoint(place)) rmSync(place, { recursive: true })
     if (!look(place)) {
       this.#exchange(here, kept, place)
