@@ -68,6 +68,36 @@ describe('deploy check', async () => {
     )
   })
 
+  it('tells which commands a deployment would not find, or not be let run', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const bin = join(site.folder, 'bin')
+    mkdirSync(bin)
+    const PATH = `${bin}:${process.env.PATH}`
+    const refusing = '#!/bin/sh\necho "sudo: a password is required" >&2\nexit 1\n'
+    writeFileSync(join(bin, 'sudo'), refusing, { mode: 0o755 })
+    const RESTART = 'sudo -n /usr/bin/systemctl reload shop.service'
+    site.configure({
+      PATH,
+      INSTALL_DEPS: 'nowhere-to-be-found sync',
+      BUILD: 'brought-by-install',
+      UPGRADE_DB: 'cd .',
+      RESTART,
+    })
+    const { output } = assertExit(await site.deploy(['check']), 1)
+    assert.match(
+      output,
+      /^FAIL {3}INSTALL_DEPS: there is no nowhere-to-be-found on the PATH .*To do: install it there/m,
+    )
+    assert.match(output, /^ok {5}BUILD: there is no brought-by-install yet: the install has to bring it$/m)
+    assert.match(output, /^ok {5}UPGRADE_DB: cd is cd$/m)
+    assert.match(output, /^ok {5}RESTART: sudo is .*\/bin\/sudo$/m)
+    assert.match(
+      output,
+      /^FAIL {3}sudo: \/usr\/bin\/systemctl reload shop\.service: .* a password is required\. To do: .*NOPASSWD/m,
+    )
+  })
+
   it('ends with the code and the words of the first that is wrong here', async t => {
     const site = await newSite(t)
     await site.commit()

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import { type Check, endOfChecks, formatCheck } from '../protocol/checks.ts'
 import { describe } from '../shared/program.ts'
+import { checkCommands } from './commands.ts'
 import { readHookEnvFile } from './env-file.ts'
 import { findForeignFilesIn } from './foreign-files.ts'
 import { Journal } from './journal.ts'
@@ -62,6 +63,7 @@ async function* checkServer(gitDir: string): AsyncGenerator<Check> {
     yield { what: 'virtual environment', isOk: true, found: existsSync(bin) ? bin : `${bin} comes with the install` }
   }
   if (ACTIVATE_VENV) yield await checkActivation(ACTIVATE_VENV, settings)
+  else yield* checkCommands({ ...settings, PATH_TO_VENV })
   if (RESTART === undefined && PATH_TO_WSGI) yield { what: 'WSGI file', isOk: true, found: PATH_TO_WSGI }
 }
 

@@ -1,0 +1,43 @@
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { $ as zx } from 'zx/core'
+import type { Check } from '../protocol/checks.ts'
+import { thisUser } from './place.ts'
+import type { HookSettings } from './settings.ts'
+
+/** Looks whether the steps would find what their commands begin with, and may run it. Runs none of them. */
+export async function* checkCommands(settings: HookSettings): AsyncGenerator<Check> {
+  const { INSTALL_DEPS, BUILD, UPGRADE_DB, RESTART, PATH_TO_VENV } = settings
+  const { PATH = '' } = process.env
+  const bin = PATH_TO_VENV && join(PATH_TO_VENV, 'bin')
+  const env = { ...process.env, PATH: bin ? `${bin}${delimiter}${PATH}` : PATH }
+  const quietly = zx({ nothrow: true, quiet: true, stdio: ['ignore', 'pipe', 'pipe'], env, timeout: '10s' })
+  for (const [what, command] of Object.entries({ INSTALL_DEPS, BUILD, UPGRADE_DB, RESTART })) {
+    // Only a word that stands for itself in any shell.
+    const word = /^\s*([\w.+-]+)(?=\s|$)/.exec(command ?? '')?.[1]
+    if (word === undefined) continue
+    // bash tells it, because it may be one of its own.
+    const found = await quietly`bash -c ${'command -v -- "$1"'} bash ${word}`
+    if (found.ok) yield { what, isOk: true, found: `${word} is ${found.stdout.trim()}` }
+    else {
+      const isEnvironmentMade = bin === undefined || existsSync(bin)
+      const mayStillCome = !isEnvironmentMade || (what !== 'INSTALL_DEPS' && INSTALL_DEPS.trim() !== '')
+      const fix = 'To do: install it there, or set PATH.'
+      yield {
+        what,
+        isOk: mayStillCome,
+        found: mayStillCome
+          ? `there is no ${word} yet: the install has to bring it`
+          : `there is no ${word} on the PATH ${env.PATH}. ${fix}`,
+      }
+    }
+  }
+  // Its words stand for themselves, and sudo has no option but the one that every hook needs.
+  const [, asRoot] = /^\s*sudo\s+(?:-n\s+)?([\w/][\w./@:+=,-]*(?:\s+[\w./@:+=,-]+)*)\s*$/.exec(RESTART ?? '') ?? []
+  if (asRoot === undefined) return
+  const listed = await quietly`sudo -n -l -- ${asRoot.split(/\s+/)}`
+  if (listed.exitCode === 127) return
+  const why = `${thisUser()} may not run it without a password: ${listed.stderr.trim()}`
+  const fix = `To do: a rule in sudoers: ${thisUser()} ALL=(root) NOPASSWD: ${asRoot}`
+  yield { what: 'sudo', isOk: listed.ok, found: listed.ok ? asRoot : `${asRoot}: ${why}. ${fix}` }
+}
