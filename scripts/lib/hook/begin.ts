@@ -18,6 +18,7 @@ import { identifySettings } from './settings.ts'
 export async function beginDeployment(commit: string, context: Context): Promise<Deployment> {
   const { ask, object, last, refs, repository, releases, journal, relay, settings } = context
   releases.separate()
+  await repository.syncPushes()
   const served = await findServed(context)
   const previous = served?.commit
   const origin = await repository.origin(object)

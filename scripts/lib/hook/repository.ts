@@ -21,6 +21,13 @@ export const identity = {
 /** The repository's configuration may say otherwise. */
 const quoted = ['-c', 'core.quotePath=true']
 
+/** What git writes is on the disk before a ref names it. git before 2.36 does not know this setting. */
+const onTheDisk = {
+  GIT_CONFIG_COUNT: '1',
+  GIT_CONFIG_KEY_0: 'core.fsync',
+  GIT_CONFIG_VALUE_0: 'committed',
+}
+
 /** The refs of the branch and its deployments. Each may be missing. */
 export interface Refs {
   readonly tip: string | undefined
@@ -38,7 +45,7 @@ export class Repository {
 
   constructor(gitDir: string) {
     this.gitDir = gitDir
-    const env = { ...process.env, ...identity, GIT_DIR: gitDir }
+    const env = { ...process.env, ...identity, ...onTheDisk, GIT_DIR: gitDir }
     // A session of its own: Ctrl-C at a push to a local path must not end git in the middle.
     this.#git = zx({ env, cwd: gitDir, quiet: true, detached: true, stdio: ['ignore', 'pipe', 'pipe'], prefix: strict })
   }
@@ -148,6 +155,15 @@ export class Repository {
       const content = readStateFile(join(this.gitDir, ref))
       if (content !== undefined && !isCommitId(content.replace(/\n$/, ''))) rmSync(join(this.gitDir, ref))
     }
+  }
+
+  /**
+   * What a push writes is on the disk before it is believed, also where nobody has run `post-receive install`. git is
+   * asked once for each repository.
+   */
+  async syncPushes(): Promise<void> {
+    if (/^\s*fsync\s*=/im.test(readStateFile(join(this.gitDir, 'config')) ?? '')) return
+    await this.#git`git config --file config core.fsync committed`.nothrow()
   }
 
   /** Removes asks that are not files any more, because they were packed. If git is locked, the next hook removes them. */

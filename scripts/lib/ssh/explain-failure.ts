@@ -156,6 +156,12 @@ const rejections: readonly Cause[] = [
     'check BRANCH_NAME, here and in .env on the server; setup-ssh --hook SERVER_ENV lets the branch of that file through',
   ],
   [
+    /\(missing necessary objects\)/,
+    exitCode.refused,
+    'The repository on the server is damaged, as by a power cut: a ref or an object of it is empty or lost.',
+    'on the server: post-receive install REPOSITORY, which mends it; then run deploy again',
+  ],
+  [
     /\(unpacker error\)/,
     exitCode.refused,
     'The server did not get all objects.',

@@ -9,6 +9,7 @@ import { replaceFile } from '../../shared/replace-file.ts'
 import { findForeignFilesIn } from '../foreign-files.ts'
 import { askForHealthCheck, releasesFolder } from '../settings.ts'
 import { gitIn, verifyInstallable, type Wanted } from './checks.ts'
+import { removeDamaged } from './damage.ts'
 import {
   hasContent,
   isForeignHook,
@@ -73,6 +74,7 @@ export async function install(args: readonly string[]): Promise<number> {
   console.log(`PROTECTING THE REPOSITORY (only ${branch} can be pushed, only forward, and new tags) ...`)
   await protect(repository, branch)
   await removeForeignHooks(repository, hooksPath)
+  for (const note of await removeDamaged(repository, branch)) console.log(`  ${note}`)
   // An empty blob, by which deploy recognises pushlive's hook before the first deployment has written other refs.
   const { stdout: empty } = await git`git hash-object -w --stdin`
   await git`git update-ref ${deployRefs(branch).hook} ${empty.trim()}`
