@@ -4,6 +4,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -13,7 +14,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
@@ -100,6 +101,26 @@ describe('SHARED_PATHS', async () => {
     assert.equal(readReplaced(site, '.env'), 'old .env\n')
     assert.equal(readReplaced(site, 'media/a'), 'step\n')
     assert.ok(isLink(join(site.workTree, 'media')))
+  })
+
+  it('a file that comes while the live folder is moved to another disk is moved aside', async t => {
+    const site = await newSharingSite(t, 'media')
+    const disk = mkdtempSync('/dev/shm/shared-')
+    t.after(() => rmSync(disk, { recursive: true }))
+    mkdirSync(releases(site))
+    symlinkSync(disk, join(releases(site), 'shared'))
+    mkdirSync(join(site.workTree, 'media'), { recursive: true })
+    writeFileSync(join(site.workTree, 'media/early'), 'early')
+    // It is what puts the link there.
+    const python = join(site.folder, 'bin/python3')
+    mkdirSync(dirname(python))
+    const late = `case "$*" in *next-shared*) echo late > '${site.workTree}/media/late';; esac`
+    writeFileSync(python, `#!/bin/sh\n${late}\nPATH='${process.env.PATH}' exec python3 "$@"\n`, { mode: 0o755 })
+    site.configure({ PATH: `${dirname(python)}:${process.env.PATH}` })
+    const { output } = await deploy(site)
+    assert.match(output, /MOVED ASIDE: .*\/next-shared\/late is /)
+    assert.equal(readReplaced(site, 'media/late'), 'late\n')
+    assert.equal(readFileSync(join(disk, 'media/early'), 'utf8'), 'early')
   })
 
   it("a link of the administrator's is kept, and the next releases lead to the same place", async t => {

@@ -1,9 +1,10 @@
-import { lstatSync, mkdirSync, readlinkSync, realpathSync, rmSync, type Stats, symlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, readlinkSync, realpathSync, rmSync, type Stats, statSync, symlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { DeploymentContext } from './context.ts'
 import {
+  below,
   filesAt,
   foldersAbove,
   fromText,
@@ -11,6 +12,7 @@ import {
   inside,
   namesIn,
   parentOf,
+  pathWithin,
   realPath,
   targetOf,
   toText,
@@ -300,7 +302,7 @@ export class SharedPaths {
           if (look(other) && !look(own)) this.#keepAside(other, Buffer.concat([name, end]))
         }
       })
-      this.#replaceByLink(here, path)
+      this.#replaceByLink(here, path, !isFromStep)
     } else if (isSame(here, place)) this.#replaceByLink(here, path)
     else {
       this.#moveAside(place, fromText(path))
@@ -311,9 +313,9 @@ export class SharedPaths {
 
   /** Puts something into its shared place, which is free, and a link in its place, in one instant. */
   #exchange(here: string, kept: string, place: Buffer): void {
-    if (String(place) !== kept || lstatSync(here).dev !== lstatSync(parentOf(place)).dev) {
+    if (String(place) !== kept || lstatSync(here).dev !== statSync(parentOf(place)).dev) {
       copyTree(here, place)
-      this.#replaceByLink(here, kept.slice(this.#folder.length + 1))
+      this.#replaceByLink(here, kept.slice(this.#folder.length + 1), true)
       return
     }
     symlinkSync(kept, kept)
@@ -325,13 +327,27 @@ export class SharedPaths {
     }
   }
 
-  /** Puts a link in the place of what is shared already, in one instant. */
-  #replaceByLink(here: string, path: string): void {
-    const link = join(dirname(this.#folder), 'next-shared')
-    rmSync(link, { recursive: true, force: true })
+  /**
+   * Puts a link in the place of what is shared already, in one instant.
+   *
+   * @param isServing whether files may have come there since they were shared: these are moved aside
+   */
+  #replaceByLink(here: string, path: string, isServing = false): void {
+    const folder = dirname(this.#folder)
+    const link = join(folder, 'next-shared')
+    // A kill may have left it.
+    const left = look(link)
+    if (left?.isSymbolicLink()) rmSync(link)
+    else if (left) this.#keepAside(link, fromText(path))
     symlinkSync(join(this.#folder, path), link)
     swap(link, here)
-    rmSync(link, { recursive: true })
+    for (const file of isServing ? filesAt(folder, fromText('next-shared')) : []) {
+      const rest = pathWithin(fromText('next-shared'), file)
+      const name = rest ? below(fromText(path), rest) : fromText(path)
+      const [mine, theirs] = [inside(folder, file), inside(this.#folder, name)]
+      if (!look(theirs) || !isSame(mine, theirs)) this.#keepAside(mine, name)
+    }
+    rmSync(link, { recursive: true, force: true })
   }
 
   /** Links a path whose folder the commit may have for its skeleton. */
