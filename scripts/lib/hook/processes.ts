@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessOutput, ProcessPromise } from 'zx/core'
 import { flatten } from '../shared/foreign-text.ts'
@@ -93,7 +94,8 @@ const mostTurns = 1000
 
 /** Closes the pipes from a process that has exited, once they are read. */
 function closeOutput({ child }: ProcessPromise): void {
-  const pipes = [child?.stdout, child?.stderr].filter(pipe => pipe instanceof Socket)
+  // Node's types do not say that a child's pipes are sockets.
+  const pipes = [child?.stdout, child?.stderr].filter(Boolean) as Readable[] as Socket[]
   const bytes = () => pipes.reduce((sum, { bytesRead }) => sum + bytesRead, 0)
   let read = bytes()
   let quiet = 0
