@@ -23,9 +23,10 @@ export async function lookAtServed({ releases, refs, last, repository }: Context
   const { number, path, workTree, state } = serving
   const { head } = workTree
   const live = refs.live ?? last?.previous
-  // After `git checkout BRANCH` by hand HEAD names the branch, which the push has moved: nobody knows what this is.
+  // After `git checkout BRANCH` by hand HEAD names the branch, which the push has moved: only the files tell what this is.
   const isOnBranch = workTree.isLinked() && head?.startsWith('ref:')
-  if (isOnBranch && number === 0) return live === undefined ? undefined : { commit: live }
+  const isLive = isOnBranch && number > 0 && live !== undefined && (await workTree.holds(live))
+  if (isOnBranch && !isLive) return live === undefined ? undefined : { commit: live }
   let commit: string | undefined
   if (isOnBranch) commit = live
   else if (workTree.isLinked() && isCommitId(head)) commit = head
