@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { quoteForSh } from '../../scripts/lib/shared/foreign-text.ts'
@@ -161,6 +163,13 @@ describe('deploy log', async () => {
     const live = await site.live()
     assert.equal(live, one)
     assert.deepEqual(await site.asks(), [])
+
+    // As if the clock had been set back meanwhile, and the first log were an older version's.
+    const folder = join(site.repository, 'pushlive/log')
+    const [first = '', second = ''] = readdirSync(folder).sort()
+    renameSync(join(folder, first), join(folder, first.replace(/^\d+-/, '')))
+    renameSync(join(folder, second), join(folder, second.replace(/-\d{4}/, '-2001')))
+    assert.match(assertExit(await site.deploy(['log']), 0).output, new RegExp(`^${bad}, deployed at 2001-`, 'm'))
   })
 
   it('exits with 1 where no log is kept', async t => {

@@ -1,6 +1,6 @@
-import { fstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs'
-import { basename, join } from 'node:path'
-import { formatLogName } from '../protocol/logs.ts'
+import { existsSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { compareLogs, formatLogName, parseLogName } from '../protocol/logs.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Relay } from './relay.ts'
 
@@ -11,6 +11,10 @@ const lastLines = 15
 /** Where the logs are. */
 export const logFolder = (gitDir: string) => join(gitDir, 'pushlive/log')
 
+/** The names of the logs that are kept, the oldest first. Empty before the first deployment. */
+export const listLogs = (folder: string) =>
+  existsSync(folder) ? readdirSync(folder).filter(parseLogName).sort(compareLogs) : []
+
 /** A deployment's log file. The hook's own lines go there and to the pusher; the steps write only there. */
 export class DeploymentLog {
   readonly file: string
@@ -20,16 +24,16 @@ export class DeploymentLog {
   /** @throws Failure where the file cannot be written */
   constructor(folder: string, started: Date, commit: string, relay: Relay) {
     this.#relay = relay
-    this.file = join(folder, formatLogName({ commit, started: started.toISOString() }))
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 })
+      const others = listLogs(folder)
+      const number = (parseLogName(others.at(-1) ?? '')?.number ?? 0) + 1
+      this.file = join(folder, formatLogName({ number, commit, started: started.toISOString() }))
       this.fd = openSync(this.file, 'a+', 0o600)
+      for (const old of others.slice(0, 1 - keptLogs)) rmSync(join(folder, old), { force: true })
     } catch (cause) {
-      throw new Failure(exitCode.failed, `The log ${this.file} cannot be written.`, { why: String(cause), cause })
+      throw new Failure(exitCode.failed, `No log can be written to ${folder}.`, { why: String(cause), cause })
     }
-    // A clock that was set back must not make this one the oldest.
-    const others = readdirSync(folder).filter(name => name !== basename(this.file))
-    for (const old of others.sort().slice(0, 1 - keptLogs)) rmSync(join(folder, old), { force: true })
   }
 
   say(text: string): void {

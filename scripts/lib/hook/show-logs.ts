@@ -1,7 +1,7 @@
-import { readdirSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { endOfLogs, formatLogTitle, parseLogName } from '../protocol/logs.ts'
-import { logFolder } from './log.ts'
+import { listLogs, logFolder } from './log.ts'
 import type { Relay } from './relay.ts'
 
 /** How much of a log is shown, alone or as one of all: bytes at its end, where it tells what went wrong. */
@@ -9,7 +9,12 @@ const mostBytes = { log: 1_000_000, logs: 20_000 }
 
 /** Shows logs that are kept: the newest, that of the newest deployment of a commit, or all of them. */
 export function showLogs(gitDir: string, verb: 'log' | 'logs', commit: string | undefined, relay: Relay): void {
-  const logs = listLogs(logFolder(gitDir)).filter(log => log.commit.startsWith(commit ?? ''))
+  const folder = logFolder(gitDir)
+  const newestFirst = listLogs(folder).reverse()
+  const logs = newestFirst.flatMap(name => {
+    const title = parseLogName(name)
+    return title?.commit.startsWith(commit ?? '') ? { ...title, file: join(folder, name) } : []
+  })
   for (const { file, ...title } of verb === 'logs' ? logs : logs.slice(0, 1)) {
     const { size } = statSync(file)
     const skipped = Math.max(0, size - mostBytes[verb])
@@ -17,18 +22,4 @@ export function showLogs(gitDir: string, verb: 'log' | 'logs', commit: string | 
     relay.endQuote(relay.quote(file, skipped), size)
   }
   relay.say(endOfLogs)
-}
-
-/** Newest first. */
-function listLogs(folder: string): { commit: string; started: string; file: string }[] {
-  let names: string[] = []
-  try {
-    names = readdirSync(folder).sort().reverse()
-  } catch {
-    // Before the first deployment.
-  }
-  return names.flatMap(name => {
-    const log = parseLogName(name)
-    return log ? [{ ...log, file: join(folder, name) }] : []
-  })
 }

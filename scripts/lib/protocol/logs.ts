@@ -9,16 +9,27 @@ export interface LogTitle {
   readonly skipped: number
 }
 
-/** The file's name: sorted by name, logs are sorted by time. */
-export const formatLogName = ({ commit, started }: Omit<LogTitle, 'skipped'>) =>
-  `${started.replace(/[-:]/g, '')}-${commit}.log`
+export interface LogName extends Omit<LogTitle, 'skipped'> {
+  /** Tells the order of logs, which a clock that is set back does not change. 0 where an older version wrote it. */
+  readonly number: number
+}
 
-const logName = new RegExp(String.raw`^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\d\.\d{3}Z)-(${wholeId})\.log$`)
+export const formatLogName = ({ number, commit, started }: LogName) =>
+  `${String(number).padStart(6, '0')}-${started.replace(/[-:]/g, '')}-${commit}.log`
+
+const logName = new RegExp(String.raw`^(?:(\d{6,})-)?(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\d\.\d{3}Z)-(${wholeId})\.log$`)
 
 /** Undefined for a file that is no log. */
-export function parseLogName(name: string): Omit<LogTitle, 'skipped'> | undefined {
-  const [, year, month, dayAndHour, minute, rest, commit] = logName.exec(name) ?? []
-  return commit === undefined ? undefined : { commit, started: `${year}-${month}-${dayAndHour}:${minute}:${rest}` }
+export function parseLogName(name: string): LogName | undefined {
+  const [, number = 0, year, month, dayAndHour, minute, rest, commit] = logName.exec(name) ?? []
+  const started = `${year}-${month}-${dayAndHour}:${minute}:${rest}`
+  return commit === undefined ? undefined : { number: Number(number), commit, started }
+}
+
+/** For names of logs: the oldest first. */
+export function compareLogs(a: string, b: string): number {
+  const [first, second] = [a, b].map(name => parseLogName(name)?.number ?? 0) as [number, number]
+  return first - second || (a < b ? -1 : 1)
 }
 
 /** How the hook announces a log, which follows indented, and what it says after the last one. */
