@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
-import { startServer } from '../lib/site.ts'
+import { environmentOf, startServer } from '../lib/site.ts'
 
 describe('The environment of the hook and its steps', async () => {
   const { newSite, sshd } = await startServer({ after })
@@ -173,6 +173,33 @@ describe('A push by another Unix user than the one that deploys', async () => {
     assert.match(locked, /nobody cannot write .*To do: push as the user that the repository belongs to/)
     assert.match(locked, new RegExp(`pushlive: ${commit} is not live`))
     assert.equal(await site.live(), live)
+  })
+})
+
+describe('A push to a local path', async () => {
+  const { newSite } = await startServer({ after })
+  const skip = process.getuid?.() === 0 ? false : 'only root becomes another user'
+
+  it('by a user without a name is told by the number, and a CI may have DEPLOY_COMMIT', { skip }, async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.git`chown -R 54321:54321 ${site.folder}`
+    const env = {
+      ...environmentOf(site.home),
+      STAGING_REMOTE_REPO: site.repository,
+      BRANCH_NAME: 'main',
+      DEPLOY_COMMIT: 'x',
+      DEPLOY_BRANCH: 'y',
+    }
+    const asOther = (...command: string[]) => {
+      const other = ['--reuid', '54321', '--regid', '54321', '--clear-groups', ...command]
+      return spawnSync('setpriv', other, { cwd: site.clone, env, encoding: 'utf8' })
+    }
+    const files = [...program('deploy'), ...program('post-receive')].filter(word => word.startsWith('/'))
+    if (files.some(file => asOther('test', '-r', file).status !== 0)) return t.skip('only root reads the programs')
+    const { status, stdout, stderr } = asOther(...program('deploy'))
+    assert.equal(status, 0, stdout + stderr)
+    assert.match(asOther(...program('deploy'), 'status').stdout, /^live .* by user 54321,/m)
   })
 })
 

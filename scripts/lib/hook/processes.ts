@@ -134,6 +134,14 @@ export function isRunning({ pid, started, boot = identifyBoot() }: ProcessId): b
   return boot === identifyBoot() && readProcess(pid)?.started === started
 }
 
+/** Whether this process comes from another one, which still runs. */
+export function isDescendantOf(other: ProcessId): boolean {
+  if (!isRunning(other)) return false
+  let at = readProcess(process.pid)
+  while (at && at.pid !== other.pid) at = readProcess(at.parent)
+  return at !== undefined
+}
+
 /** A container has its machine's boot id, but a first process of its own. */
 const identifyBoot = () => `${readStateFile('/proc/sys/kernel/random/boot_id')?.trim()} ${readProcess(1)?.started}`
 

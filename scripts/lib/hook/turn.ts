@@ -5,7 +5,7 @@ import { formatWaiting } from '../protocol/steps.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import { takeLocks } from './lock.ts'
-import { endSession, isRunning } from './processes.ts'
+import { endSession, isDescendantOf, isRunning } from './processes.ts'
 import type { Quotation, Relay } from './relay.ts'
 
 /**
@@ -14,7 +14,7 @@ import type { Quotation, Relay } from './relay.ts'
  * commit, it shows its log.
  *
  * @returns what ends the turn
- * @throws Failure where a folder cannot be made or locked
+ * @throws Failure where a folder cannot be made or locked, and for a push by a step of the deployment that runs
  */
 export async function takeTurn(
   folders: readonly string[],
@@ -22,6 +22,11 @@ export async function takeTurn(
   journal: Journal,
   relay: Relay,
 ): Promise<() => void> {
+  const before = journal.read()
+  // Not told by its variables, which a CI may have, too, or a NOTIFY that pushes on to another repository.
+  if (before?.hook && before.outcome === undefined && isDescendantOf(before.hook)) {
+    throw new Failure(exitCode.failed, "A deployment's own step has pushed this, and would wait for itself.")
+  }
   const shown = new Map<string, Quotation>()
   let watching: NodeJS.Timeout | undefined
   const showRunning = () => {
