@@ -66,7 +66,6 @@ async function main(): Promise<number> {
   const input = readFileSync(0, 'utf8')
   const gitDir = realpathSync(process.env.GIT_DIR ?? '.')
   removeAsks(input, gitDir)
-  const isFromStep = process.env.DEPLOY_COMMIT !== undefined && process.env.DEPLOY_BRANCH !== undefined
   const problem = findProblem(() => enterEnvironment(gitDir))
   const BRANCH_NAME = problem ? branchIn(input) : process.env.BRANCH_NAME || 'main'
   const { ask, object, refusals, isAsked } = findAsk(input, BRANCH_NAME)
@@ -91,9 +90,7 @@ async function main(): Promise<number> {
     showLogs(gitDir, ask.verb, ask.commit, relay)
     isLive = true
   } else if (ask) {
-    const loop = new Failure(exitCode.failed, "A deployment's own step has pushed this, and would wait for itself.")
-    const obstacle = problem ?? (isFromStep ? loop : undefined)
-    const answering = obstacle ? Promise.reject(obstacle) : answer({ ask, object, branch: BRANCH_NAME, gitDir, relay })
+    const answering = problem ? Promise.reject(problem) : answer({ ask, object, branch: BRANCH_NAME, gitDir, relay })
     const verdict = await answering.catch(error => {
       relay.say(describe(error))
       return { commit: ask.commit ?? 'previous', live: false, explanation: describeBriefly(error) }
@@ -124,7 +121,7 @@ async function answer(asked: Asked): Promise<Verdict> {
     // A rollback without --database leaves it where a failed one has left it.
     const isLeft = !planned.plan.database && !deployment.hasAskedDatabase && mayBeBehind(entry, entry.commit)
     entry.touched = isLeft ? { database: true } : {}
-    entry.explanation = explainDeployed(deployment.seconds)
+    deployment.explain(explainDeployed(deployment.seconds))
     await tryToRecord(log, () => deployment.end('live'))
   } catch (error) {
     await fail(error, deploying)
@@ -148,9 +145,9 @@ async function walk<C extends DeploymentContext>(list: Steps<C>, context: C): Pr
 /** Says which step has failed, puts the previous code back, and records the failure. */
 async function fail(error: unknown, context: DeploymentContext): Promise<void> {
   const { deployment } = context
-  const { entry, log, stepName } = deployment
+  const { log, stepName } = deployment
   log.say(`${stepName} failed: ${describe(error)}`)
-  entry.explanation = `${stepName} failed: ${describeBriefly(error)} ${await restore(context)}`
+  deployment.explain(`${stepName} failed: ${describeBriefly(error)} ${await restore(context)}`)
   const { writeRecord } = await import('./lib/hook/steps/record.ts')
   await tryToRecord(log, () => writeRecord(false, context))
   await tryToRecord(log, () => deployment.end('failed'))

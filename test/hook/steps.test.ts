@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { leftovers } from '../lib/kills.ts'
 import { hookProcesses, processes } from '../lib/processes.ts'
@@ -62,6 +63,27 @@ describe('A step with _IF_CHANGED', async () => {
     rmSync(venv, { recursive: true })
     await site.commit()
     assert.deepEqual(await runs(), ['install'])
+  })
+})
+
+describe('A step that fails', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('is explained to people and to NOTIFY, but not at any length', async t => {
+    const site = await newSite(t)
+    const told = join(site.folder, 'told')
+    site.configure({
+      INSTALL_DEPS: `exit 3; : ${'x'.repeat(100_000)}`,
+      NOTIFY: `printf %s "$DEPLOY_EXPLANATION" > ${told}.new; mv ${told}.new ${told}`,
+    })
+    await site.commit()
+    const { output } = assertExit(await site.deploy(), 1)
+    assert.match(
+      output,
+      /INSTALLING DEPENDENCIES failed: `exit 3; : x{1000,5000} \.\.\. \(cut: the log has all of it\)/,
+    )
+    await waitFor('NOTIFY has run', () => existsSync(told))
+    assert.match(readFileSync(told, 'utf8'), /^INSTALLING DEPENDENCIES failed: `exit 3; : x{1000,5000} \.\.\. \(cut/)
   })
 })
 

@@ -6,6 +6,9 @@ import type { Journal, JournalEntry, Part } from './journal.ts'
 import type { DeploymentLog } from './log.ts'
 import { abandon, go, identifyProcess, type Start } from './processes.ts'
 
+/** In characters: an environment variable for NOTIFY holds no more than 128 KiB, and nobody reads more. */
+const longestExplanation = 4000
+
 /** A deployment that runs. Each of its steps is announced, written down, and then done. */
 export class Deployment {
   readonly entry: JournalEntry
@@ -95,6 +98,12 @@ export class Deployment {
       throw error
     }
     return go(command, { text, timeout: this.#timeout, signal: this.shutdown })
+  }
+
+  /** Writes down how it ended, for people. */
+  explain(text: string): void {
+    const isLong = text.length > longestExplanation
+    this.entry.explanation = isLong ? `${text.slice(0, longestExplanation)} ... (cut: the log has all of it)` : text
   }
 
   toRecord(live: boolean): DeploymentRecord {
