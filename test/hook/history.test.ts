@@ -113,11 +113,11 @@ describe('The history', async () => {
 
   it('keeps the newest 50 logs', async t => {
     const site = await newSite(t)
-    await site.commit()
+    const commit = await site.commit()
     await site.deploy()
     const logs = join(site.repository, 'pushlive/log')
     for (let day = 1; day <= 60; day++)
-      writeFileSync(join(logs, `20200101T${String(day).padStart(6, '0')}Z-old.log`), '')
+      writeFileSync(join(logs, `20200101T${String(day).padStart(6, '0')}.000Z-${commit}.log`), '')
     await site.commit()
     await site.deploy()
     assert.equal(readdirSync(logs).length, 50)

@@ -5,6 +5,7 @@ import {
   lstatSync,
   mkdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statfsSync,
   writeFileSync,
@@ -103,9 +104,12 @@ export function newFaults(server: Struck) {
 
   /** What a power cut leaves of files that were being written. */
   function damage(how: Damage, number: number): string | undefined {
+    const own = join(repository, 'pushlive')
+    // A work tree's git directory has links to the repository's objects: git refuses pushes where one of these is damaged.
+    const isOwn = (path: string) => existsSync(path) && realpathSync(path).startsWith(`${realpathSync(own)}/`)
     const files = [
       ...filesIn(join(repository, 'worktrees')),
-      ...filesIn(join(repository, 'pushlive')).filter(path => !path.includes('/log/')),
+      ...filesIn(own).filter(path => !path.includes('/log/') && isOwn(path)),
       ...filesIn(join(repository, 'refs/deploy')),
       join(workTree, '.git'),
     ].filter(path => existsSync(path))

@@ -195,7 +195,9 @@ export function newPromises(server: Server, memory: Memory, calls: Calls) {
     if (code === 0 && begun.length > 0 && !memory.isDamaged) {
       for (const path of edits) verify(output.includes(path), 'a local change is undone and not named', path)
     }
-    if (code !== 0 && before.problems.length === 0 && before.served && !hasNowhereToGo(output)) {
+    // After a killed deployment another commit may have to come back: the server does not follow there, either.
+    const isStuck = trouble === 'the server does not follow' && output.includes('IS NOT BACK IN PLACE')
+    if (code !== 0 && before.problems.length === 0 && before.served && !hasNowhereToGo(output) && !isStuck) {
       const problems = [...after.problems]
       // A commit that a killed deployment has left live may be replaced by the one that was live before.
       if (after.served !== before.served && after.served !== memory.answered)
