@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
+import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Commit, migrationsOf, shared } from './commits.ts'
 import { contentOf, describeFile, filesIn } from './files.ts'
@@ -73,8 +73,11 @@ export function newLooks(server: Looked) {
 
   /** How what the application answers about itself and its data differs from what is deployed. */
   function* disagreements({ pid, loaded, now }: Answer, served: Commit) {
-    const [runsFrom, leadsTo] = [readlinkSync(`/proc/${pid}/cwd`), realPathOf(workTree)]
-    if (runsFrom !== leadsTo) yield `the server runs from another folder: ${runsFrom}, not ${leadsTo}`
+    const cwd = `/proc/${pid}/cwd`
+    // Not by the path: that of a file system which was unmounted meanwhile is lost.
+    const [runsFrom, leadsTo] = [cwd, workTree].map(path => statSync(path, { throwIfNoEntry: false }))
+    if (runsFrom?.ino !== leadsTo?.ino || runsFrom?.dev !== leadsTo?.dev)
+      yield `the server runs from another folder: ${readlinkSync(cwd)}, not ${realPathOf(workTree)}`
     if (now.version !== loaded.version)
       yield `its folder was changed: it holds ${now.version}, it runs ${loaded.version}`
     const wanted = served.files.get('deps.txt')?.content
