@@ -2,7 +2,7 @@ import { isRollback } from '../protocol/asks.ts'
 import { formatAnnouncement } from '../protocol/steps.ts'
 import type { Context } from './context.ts'
 import { Deployment } from './deployment.ts'
-import { userName } from './folder-mode.ts'
+import { thisUser } from './folder-mode.ts'
 import { allButDatabase } from './journal.ts'
 import { DeploymentLog, logFolder } from './log.ts'
 import { identifyProcess } from './processes.ts'
@@ -57,5 +57,5 @@ export async function beginDeployment(commit: string, context: Context): Promise
 /** sshd tells where a login came from, and not which person it was. */
 function whoPushed(): string {
   const [address] = process.env.SSH_CONNECTION?.split(' ') ?? []
-  return `${process.env.USER || userName(process.geteuid?.() ?? 0)}${address ? ` from ${address}` : ''}`
+  return `${process.env.USER || thisUser()}${address ? ` from ${address}` : ''}`
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import type { Check } from '../protocol/checks.ts'
-import { thisUser } from './place.ts'
+import { thisUser } from './folder-mode.ts'
 import type { HookSettings } from './settings.ts'
 
 /** Looks whether the steps would find what their commands begin with, and may run it. Runs none of them. */

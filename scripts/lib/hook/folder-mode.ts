@@ -27,7 +27,7 @@ export function makeFolderLike(folder: string, model: string): string[] {
     const what = `${folder} cannot be as open as ${model}: its web server could not read it.`
     throw new Failure(exitCode.failed, what, {
       why: `It has ${describe(found)}, and ${model} has ${describe(wanted)}.`,
-      fix: `as root: usermod --append --groups ${groupName(wanted.gid)} ${userName(process.geteuid?.() ?? 0)}, and log in anew; or let others read ${model}`,
+      fix: `as root: usermod --append --groups ${groupName(wanted.gid)} ${thisUser()}, and log in anew; or let others read ${model}`,
     })
   }
   const isSame = found.uid === wanted.uid && found.gid === wanted.gid
@@ -69,6 +69,7 @@ export function umaskLike(serving: string): number {
 const describe = ({ uid, gid, mode }: Stats) =>
   `${userName(uid)}:${groupName(gid)} ${(mode & 0o7777).toString(8).padStart(4, '0')}`
 
+export const thisUser = () => userName(process.geteuid?.() ?? 0)
 export const userName = (uid: number) => nameIn('/etc/passwd', uid) ?? `user ${uid}`
 const groupName = (gid: number) => nameIn('/etc/group', gid) ?? `group ${gid}`
 

@@ -2,9 +2,9 @@ import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import { userName } from './folder-mode.ts'
+import { thisUser, userName } from './folder-mode.ts'
 import { inside } from './git-paths.ts'
-import { isWritable, thisUser } from './place.ts'
+import { isWritable } from './place.ts'
 import { listNames } from './work-tree.ts'
 
 /** How files of the web server's user do not come into releases. */

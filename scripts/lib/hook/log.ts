@@ -1,6 +1,6 @@
 import { existsSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { compareLogs, formatLogName, parseLogName } from '../protocol/logs.ts'
+import { formatLogName, type LogName, parseLogName } from '../protocol/logs.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Relay } from './relay.ts'
 
@@ -11,9 +11,15 @@ const lastLines = 15
 /** Where the logs are. */
 export const logFolder = (gitDir: string) => join(gitDir, 'pushlive/log')
 
-/** The names of the logs that are kept, the oldest first. Empty before the first deployment. */
-export const listLogs = (folder: string) =>
-  existsSync(folder) ? readdirSync(folder).filter(parseLogName).sort(compareLogs) : []
+/** The logs that are kept, the oldest first. There are none before the first deployment. */
+export function listLogs(folder: string): (LogName & { readonly file: string })[] {
+  const names = existsSync(folder) ? readdirSync(folder).sort() : []
+  const logs = names.flatMap(name => {
+    const log = parseLogName(name)
+    return log ? [{ ...log, file: join(folder, name) }] : []
+  })
+  return logs.sort((a, b) => a.number - b.number)
+}
 
 /** A deployment's log file. The hook's own lines go there and to the pusher; the steps write only there. */
 export class DeploymentLog {
@@ -27,10 +33,10 @@ export class DeploymentLog {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 })
       const others = listLogs(folder)
-      const number = (parseLogName(others.at(-1) ?? '')?.number ?? 0) + 1
+      const number = (others.at(-1)?.number ?? 0) + 1
       this.file = join(folder, formatLogName({ number, commit, started: started.toISOString() }))
       this.fd = openSync(this.file, 'a+', 0o600)
-      for (const old of others.slice(0, 1 - keptLogs)) rmSync(join(folder, old), { force: true })
+      for (const { file } of others.slice(0, 1 - keptLogs)) rmSync(file, { force: true })
     } catch (cause) {
       throw new Failure(exitCode.failed, `No log can be written to ${folder}.`, { why: String(cause), cause })
     }

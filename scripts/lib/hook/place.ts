@@ -9,7 +9,7 @@ import {
   statSync,
 } from 'node:fs'
 import { basename, delimiter, dirname, join, resolve } from 'node:path'
-import { userName } from './folder-mode.ts'
+import { thisUser, userName } from './folder-mode.ts'
 import { isMountPoint } from './mount-points.ts'
 
 /** What the hook itself starts. */
@@ -102,8 +102,6 @@ export function explainNotWritable(path: string): string {
   if (refusal(path, constants.W_OK) === 'EROFS') return `the file system of ${path} is read-only`
   return `${thisUser()} cannot write ${path}, of ${userName(lstatSync(path).uid)}`
 }
-
-export const thisUser = () => userName(process.geteuid?.() ?? 0)
 
 /** Whether this user finds a folder there. */
 export const isFolder = (path: PathLike) => existsSync(path) && statSync(path).isDirectory()

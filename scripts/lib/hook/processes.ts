@@ -142,12 +142,15 @@ export function isDescendantOf(other: ProcessId): boolean {
   return at !== undefined
 }
 
-/** A container has its machine's boot id, but a first process of its own. */
-const identifyBoot = () => `${readStateFile('/proc/sys/kernel/random/boot_id')?.trim()} ${readProcess(1)?.started}`
+let thisBoot: string | undefined
 
-/**
- * Ends what a process that has ended has left in its session. What has left the session, as daemons do, goes on.
- */
+/** A container has its machine's boot id, but a first process of its own. */
+function identifyBoot(): string {
+  thisBoot ??= `${readStateFile('/proc/sys/kernel/random/boot_id')?.trim()} ${readProcess(1)?.started}`
+  return thisBoot
+}
+
+/** Ends what a process that has ended has left in its session. What has left the session, as daemons do, goes on. */
 export async function endSession({ pid, boot }: ProcessId): Promise<void> {
   // No process gets a session's number while the session has one. Where there is such a process, it is a later one.
   if (boot === identifyBoot() && readProcess(pid) === undefined) await endProcessTree(pid)

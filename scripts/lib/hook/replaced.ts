@@ -75,6 +75,7 @@ export class Replaced {
       }
     }
   }
+
   /** The oldest first. */
   #list(): GitPath[] {
     const names = existsSync(this.#folder) ? namesIn(this.#folder).sort() : []

@@ -24,12 +24,13 @@ export async function lookAtServed({ releases, refs, last, repository }: Context
   const { head } = workTree
   const live = refs.live ?? last?.previous
   // After `git checkout BRANCH` by hand HEAD names the branch, which the push has moved: only the files tell what this is.
-  const isOnBranch = workTree.isLinked() && head?.startsWith('ref:')
-  const isLive = isOnBranch && number > 0 && live !== undefined && (await workTree.holds(live))
-  if (isOnBranch && !isLive) return live === undefined ? undefined : { commit: live }
+  if (workTree.isLinked() && head?.startsWith('ref:')) {
+    if (live === undefined) return undefined
+    const isLive = number > 0 && (await workTree.holds(live))
+    return isLive ? { folder: path, commit: live } : { commit: live }
+  }
   let commit: string | undefined
-  if (isOnBranch) commit = live
-  else if (workTree.isLinked() && isCommitId(head)) commit = head
+  if (workTree.isLinked() && isCommitId(head)) commit = head
   else if (number > 0 || workTree.isOurs()) commit = state.complete ?? live
   // The bash hook's folder.
   if (commit === undefined && refs.history === undefined) commit = await repository.findCheckedOut()

@@ -1,6 +1,5 @@
 import { statSync } from 'node:fs'
-import { join } from 'node:path'
-import { endOfLogs, formatLogTitle, parseLogName } from '../protocol/logs.ts'
+import { endOfLogs, formatLogTitle } from '../protocol/logs.ts'
 import { listLogs, logFolder } from './log.ts'
 import type { Relay } from './relay.ts'
 
@@ -9,12 +8,8 @@ const mostBytes = { log: 1_000_000, logs: 20_000 }
 
 /** Shows logs that are kept: the newest, that of the newest deployment of a commit, or all of them. */
 export function showLogs(gitDir: string, verb: 'log' | 'logs', commit: string | undefined, relay: Relay): void {
-  const folder = logFolder(gitDir)
-  const newestFirst = listLogs(folder).reverse()
-  const logs = newestFirst.flatMap(name => {
-    const title = parseLogName(name)
-    return title?.commit.startsWith(commit ?? '') ? { ...title, file: join(folder, name) } : []
-  })
+  const newestFirst = listLogs(logFolder(gitDir)).reverse()
+  const logs = newestFirst.filter(log => log.commit.startsWith(commit ?? ''))
   for (const { file, ...title } of verb === 'logs' ? logs : logs.slice(0, 1)) {
     const { size } = statSync(file)
     const skipped = Math.max(0, size - mostBytes[verb])

@@ -10,8 +10,8 @@ import type { Quotation, Relay } from './relay.ts'
 
 /**
  * Waits until no other deployment runs in this repository, nor in this work tree from another repository, and until the
- * command has ended that a killed hook may have left; what this has left is ended. It says what it waits for. If that is a deployment of the same
- * commit, it shows its log.
+ * command has ended that a killed hook may have left; what this has left is ended. It says what it waits for. If that is
+ * a deployment of the same commit, it shows its log.
  *
  * @returns what ends the turn
  * @throws Failure where a folder cannot be made or locked, and for a push by a step of the deployment that runs

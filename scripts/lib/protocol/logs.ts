@@ -26,12 +26,6 @@ export function parseLogName(name: string): LogName | undefined {
   return commit === undefined ? undefined : { number: Number(number), commit, started }
 }
 
-/** For names of logs: the oldest first. */
-export function compareLogs(a: string, b: string): number {
-  const [first, second] = [a, b].map(name => parseLogName(name)?.number ?? 0) as [number, number]
-  return first - second || (a < b ? -1 : 1)
-}
-
 /** How the hook announces a log, which follows indented, and what it says after the last one. */
 export const formatLogTitle = ({ commit, started, skipped }: LogTitle) =>
   `Log of ${commit}, deployed at ${started}, from byte ${skipped} on:`

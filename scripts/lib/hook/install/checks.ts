@@ -4,6 +4,7 @@ import { $ as zx } from 'zx/core'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { type HookEnvFile, readHookEnvFile } from '../env-file.ts'
 import { environmentWith } from '../environment.ts'
+import { thisUser } from '../folder-mode.ts'
 import {
   canBeEntered,
   existingFolder,
@@ -12,7 +13,6 @@ import {
   isFolder,
   isOnPath,
   isWritable,
-  thisUser,
 } from '../place.ts'
 import { lookAtHookSettings } from '../settings.ts'
 import { isForeignHook, isForeignUpdateHook } from './hook-files.ts'
