@@ -121,7 +121,7 @@ async function answer(asked: Asked): Promise<Verdict> {
     // A rollback without --database leaves it where a failed one has left it.
     const isLeft = !planned.plan.database && !deployment.hasAskedDatabase && mayBeBehind(entry, entry.commit)
     entry.touched = isLeft ? { database: true } : {}
-    deployment.explain(explainDeployed(deployment.seconds))
+    deployment.explain(explainDeployed(deployment.seconds, found.wentBackTo))
     await tryToRecord(log, () => deployment.end('live'))
   } catch (error) {
     await fail(error, deploying)

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor, waitForOutput } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { killHook, leftovers } from '../lib/kills.ts'
-import { kill, processes, waitingHooks } from '../lib/processes.ts'
+import { kill, processes, send, waitingFlocks, waitingHooks } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
+import type { CleansUp } from '../lib/sshd.ts'
 import { letGo, waitForStep, waitingCommand, waitingMakefile } from '../lib/waiting-step.ts'
 
 describe('Deployments of one work tree', async () => {
@@ -150,6 +151,92 @@ describe('Deployments of one work tree', async () => {
     const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, /A deployment's own step has pushed this, and would wait for itself/)
     assert.equal(await site.live(), commit)
+  })
+})
+
+describe('A push beside a rollback', async () => {
+  const { newSite } = await startServer({ after })
+
+  /** One commit is live, and the next one's deployment waits for the test. */
+  async function newBusySite(t: CleansUp) {
+    const site = await newSite(t)
+    const first = await site.commit()
+    assertExit(await site.deploy(), 0)
+    await site.commit({ Makefile: waitingMakefile })
+    const deploying = site.startDeploy()
+    await waitForStep(site)
+    return { site, first, deploying }
+  }
+
+  /** Starts deploy, and waits until its hook waits for its turn. Returns what that waits in. */
+  async function startWaiting(site: Site, args: readonly string[] = []) {
+    const before = waitingFlocks(site.repository)
+    const isNew = (pid: number) => !before.includes(pid)
+    const deploying = site.startDeploy(args)
+    await waitFor('it waits', () => waitingFlocks(site.repository).some(isNew))
+    return { deploying, flock: waitingFlocks(site.repository).find(isNew) as number }
+  }
+
+  /** Lets the deployment end for which both wait. The second one's turn comes when the first one has ended. */
+  async function takeTurns(site: Site, first: Waiting, second: Waiting) {
+    send(second.flock, 'SIGSTOP')
+    letGo(site)
+    await first.deploying
+    send(second.flock, 'SIGCONT')
+    await second.deploying
+  }
+
+  type Waiting = Awaited<ReturnType<typeof startWaiting>>
+
+  for (const isRollbackFirst of [true, false]) {
+    it(`is live in the end where it came after it, if ${isRollbackFirst ? 'the rollback' : 'the push'} has its turn first`, async t => {
+      const { site, first, deploying } = await newBusySite(t)
+      const rollback = await startWaiting(site, ['rollback'])
+      const newer = await site.commit()
+      const push = await startWaiting(site)
+      await (isRollbackFirst ? takeTurns(site, rollback, push) : takeTurns(site, push, rollback))
+      assertExit(await deploying, 0)
+      const [{ stdout }, rolledBack] = [assertExit(await push.deploying, 0), await rollback.deploying]
+      assert.equal(await site.live(), newer)
+      if (isRollbackFirst) {
+        assertExit(rolledBack, 0)
+        assert.match(stdout, new RegExp(`; it was pushed after the rollback to ${first} was asked for\\.`))
+      } else {
+        const { stderr } = assertExit(rolledBack, 1)
+        assert.match(stderr, new RegExp(`${newer}, which was pushed after this rollback was asked for, is live`))
+      }
+    })
+  }
+
+  it('is not deployed where it came before it, until deploy runs again', async t => {
+    const { site, first, deploying } = await newBusySite(t)
+    const newer = await site.commit()
+    const push = await startWaiting(site)
+    const rollback = await startWaiting(site, ['rollback'])
+    await takeTurns(site, rollback, push)
+    for (const each of [deploying, rollback.deploying]) assertExit(await each, 0)
+    const { stderr } = assertExit(await push.deploying, 1)
+    assert.match(stderr, new RegExp(`has put ${first} live; to go forward again, run deploy again`))
+    assert.equal(await site.live(), first)
+    assertExit(await site.deploy(), 0)
+    assert.equal(await site.live(), newer)
+  })
+
+  it('does not undo it where it asks for what the rollback, which runs, goes back from', async t => {
+    const site = await newSite(t)
+    const first = await site.commit({ Makefile: waitingMakefile })
+    letGo(site)
+    assertExit(await site.deploy(), 0)
+    await site.commit()
+    assertExit(await site.deploy(), 0)
+    for (const file of ['steps.go', 'steps.running']) rmSync(join(site.folder, file))
+    const rollingBack = site.startDeploy(['rollback'])
+    await waitForStep(site)
+    const { deploying } = await startWaiting(site)
+    letGo(site)
+    assertExit(await rollingBack, 0)
+    assert.match(assertExit(await deploying, 1).stderr, /to go forward again, run deploy again/)
+    assert.equal(await site.live(), first)
   })
 })
 

@@ -24,10 +24,15 @@ export function hookProcesses(repository: string): number[] {
     .map(({ pid }) => pid)
 }
 
-/** How many hooks of a bare repository wait for their turn. */
-export function waitingHooks(repository: string): number {
-  return processes().filter(({ command, cwd }) => /^flock \d$/.test(command) && cwd === repository).length
+/** The processes in which hooks of a bare repository wait for their turn. */
+export function waitingFlocks(repository: string): number[] {
+  return processes()
+    .filter(({ command, cwd }) => /^flock \d$/.test(command) && cwd === repository)
+    .map(({ pid }) => pid)
 }
+
+/** How many hooks of a bare repository wait for their turn. */
+export const waitingHooks = (repository: string) => waitingFlocks(repository).length
 
 /** Ends a process at once, if it has not ended by itself. */
 export const kill = (pid: number) => send(pid, 'SIGKILL')

@@ -16,7 +16,7 @@ import { identifySettings } from './settings.ts'
  * @throws Failure where neither can be written; nothing has begun then
  */
 export async function beginDeployment(commit: string, context: Context): Promise<Deployment> {
-  const { ask, object, last, refs, repository, releases, journal, relay, settings } = context
+  const { ask, object, last, refs, tipAtArrival, repository, releases, journal, relay, settings } = context
   releases.separate()
   await repository.syncPushes()
   const served = await findServed(context)
@@ -40,6 +40,7 @@ export async function beginDeployment(commit: string, context: Context): Promise
     previous,
     verb: ask.verb,
     isToPrevious,
+    tip: isRollback(ask.verb) ? tipAtArrival : refs.tip,
     who: whoPushed(),
     ...origin,
     log: log.file,

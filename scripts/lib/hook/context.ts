@@ -19,6 +19,8 @@ export interface Context {
   readonly last: JournalEntry | undefined
   /** How far the deployments had come when the push arrived; undefined where that is not known. */
   readonly arrival: Arrival | undefined
+  /** Where the branch was when a rollback was asked for; undefined for other asks. */
+  readonly tipAtArrival: string | undefined
   readonly refs: Refs
   readonly repository: Repository
   readonly releases: Releases

@@ -5,14 +5,21 @@ import type { Context } from './context.ts'
 import { isConsistent, type JournalEntry, mayBeBehind } from './journal.ts'
 
 /** What an ask needs: the deployment of a commit, or only a verdict. */
-export type Answer = { readonly deploy: string; readonly problem?: string | undefined } | { readonly verdict: Verdict }
+export type Answer =
+  | {
+      readonly deploy: string
+      readonly problem?: string | undefined
+      /** The commit that a rollback has put live since the ask arrived, and which this goes forward from. */
+      readonly wentBackTo?: string | undefined
+    }
+  | { readonly verdict: Verdict }
 
 /**
  * Checks whether the ask is already answered: by a deployment that began after it arrived, by one of the same commit
  * that ended after it arrived, or by what serves. Only what is there counts for that, not what was written down.
  */
 export async function findAnswer(context: Context): Promise<Answer> {
-  const { ask, branch, arrival, last, refs, repository } = context
+  const { ask, branch, arrival, tipAtArrival, last, refs, repository } = context
   const hasBegunSince = last !== undefined && arrival !== undefined && last.number > arrival.number
   const hasEndedSince = hasBegunSince || (last !== undefined && last.number === arrival?.number && !arrival.hasEnded)
   const verdict = (deployed: JournalEntry) => verdictOn(deployed, context)
@@ -24,6 +31,13 @@ export async function findAnswer(context: Context): Promise<Answer> {
   if (isRollback(ask.verb)) {
     if (ask.commit === undefined && hasBegunSince && last.outcome && last.isToPrevious)
       return { verdict: await verdict(last) }
+    // In whatever order the two come to their turn, the one that was pushed later stays live.
+    const isNewer = hasBegunSince && !isRollback(last.verb) && (last.tip ?? tipAtArrival) !== tipAtArrival
+    if (isNewer && last.outcome === 'live') {
+      return notLive(
+        `${last.commit}, which was pushed after this rollback was asked for, is live; to go back from it, roll back again`,
+      )
+    }
     const records = await repository.records(refs)
     // Where a failed deployment has left the database ahead, it is the way back to what is live.
     const isAhead = ask.verb === 'downgrade' && last?.outcome !== 'live' && last?.touched.database && !isBehind
@@ -47,7 +61,9 @@ export async function findAnswer(context: Context): Promise<Answer> {
   }
 
   const asked = ask.commit as string
-  if (hasBegunSince && last.outcome && isRollback(last.verb)) return { verdict: await verdict(last) }
+  const rollback = hasEndedSince && last?.outcome && isRollback(last.verb) ? last : undefined
+  // Nothing was pushed since it was asked for: it went back from what is asked for here.
+  if (rollback && (rollback.tip ?? refs.tip) === refs.tip) return { verdict: await verdict(rollback) }
   if (last?.outcome && last.commit === refs.tip && (ask.verb === 'again' ? hasBegunSince : hasEndedSince)) {
     const answer = await verdict(last)
     if (answer.live || asked === last.commit) return { verdict: answer }
@@ -69,7 +85,7 @@ export async function findAnswer(context: Context): Promise<Answer> {
     const explanation = `${branch} on the server does not contain it; ${live}`
     return { verdict: { commit: asked, live: false, isElsewhere: true, explanation } }
   }
-  return { deploy: refs.tip, problem }
+  return { deploy: refs.tip, problem, wentBackTo: rollback?.outcome === 'live' ? rollback.commit : undefined }
 }
 
 /** The verdict on an ask by a deployment, which may have been of another commit. */
@@ -80,9 +96,11 @@ export async function verdictOn(deployed: JournalEntry, context: Context): Promi
   const live = deployed.outcome === 'live'
   if (commit === done) return { commit, live, explanation, notChecked: live ? notChecked : undefined }
   if (live) {
-    return (await repository.contains(done, commit))
-      ? partOf(commit, done, notChecked)
-      : { commit, live: false, explanation: `overtaken by ${done}, which is live and does not contain it` }
+    if (await repository.contains(done, commit)) return partOf(commit, done, notChecked)
+    const explanation = isRollback(deployed.verb)
+      ? `a rollback, asked for after it was pushed, has put ${done} live; to go forward again, run deploy again`
+      : `overtaken by ${done}, which is live and does not contain it`
+    return { commit, live: false, explanation }
   }
   const isPart =
     previous !== undefined &&

@@ -64,6 +64,8 @@ export interface JournalEntry extends Origin {
   readonly verb: Verb
   /** Whether a rollback was to whatever was live before. */
   readonly isToPrevious: boolean
+  /** Where the branch was when it was begun; for a rollback, when it was asked for: it goes back from all that was there. */
+  readonly tip?: string | undefined
   readonly who: string
   readonly log: string
   /** Milliseconds since 1970, for people. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Ask } from '../protocol/asks.ts'
+import { type Ask, isRollback } from '../protocol/asks.ts'
 import type { Context } from './context.ts'
 import { Journal } from './journal.ts'
 import type { Relay } from './relay.ts'
@@ -26,9 +26,13 @@ export async function waitForTurn({ gitDir, ask, branch, relay, object }: Asked)
   const ownFolder = join(gitDir, 'pushlive')
   const journal = new Journal(join(ownFolder, 'journal'))
   const arrival = journal.arrival()
+  const loading = import('./repository.ts')
+  const tipAtArrival = isRollback(ask.verb)
+    ? await new (await loading).Repository(gitDir).findCommit(`refs/heads/${branch}`)
+    : undefined
   const takingTurn = takeTurn([ownFolder, lockedFolder(settings)], ask, journal, relay)
   // flock runs while zx is loaded.
-  const [endTurn, { Repository }] = await Promise.all([takingTurn, import('./repository.ts')])
+  const [endTurn, { Repository }] = await Promise.all([takingTurn, loading])
   try {
     const { Releases } = await import('./releases.ts')
     const repository = new Repository(gitDir)
@@ -37,7 +41,20 @@ export async function waitForTurn({ gitDir, ask, branch, relay, object }: Asked)
     const refs = await repository.refs(branch)
     await repository.removeAsks(refs.asks)
     const last = journal.read()
-    const found = { ask, object, branch, settings, journal, arrival, last, refs, repository, releases, relay }
+    const found = {
+      ask,
+      object,
+      branch,
+      settings,
+      journal,
+      arrival,
+      tipAtArrival,
+      last,
+      refs,
+      repository,
+      releases,
+      relay,
+    }
     return { ...found, [Symbol.dispose]: endTurn }
   } catch (error) {
     endTurn()

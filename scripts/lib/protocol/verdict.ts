@@ -38,9 +38,14 @@ export const explain = ({ explanation, notChecked }: Pick<Verdict, 'explanation'
 
 export const alreadyLive = 'already live'
 
-/** The explanation of a commit that went live now. */
-export const explainDeployed = (seconds: number) => `in ${seconds} s`
-export const isDeployed = ({ live, explanation }: Verdict) => live && /^in [\d.]+ s$/.test(explanation)
+/**
+ * The explanation of a commit that went live now.
+ *
+ * @param wentBackTo the commit of a rollback that came between its push and its turn
+ */
+export const explainDeployed = (seconds: number, wentBackTo?: string) =>
+  `in ${seconds} s${wentBackTo ? `; it was pushed after the rollback to ${wentBackTo} was asked for` : ''}`
+export const isDeployed = ({ live, explanation }: Verdict) => live && /^in [\d.]+ s(;|$)/.test(explanation)
 
 /**
  * The version of all that deploy and the hook say to each other, which is what protocol/ holds. It was 1 in 0.1.0, whose
