@@ -33,7 +33,7 @@ export function drawTimeLine(oldestFirst: readonly DeploymentRecord[], now: numb
 export function drawSteps(oldestFirst: readonly DeploymentRecord[]): Html {
   const shown = oldestFirst.slice(-mostBars).map(({ commit, steps }) => ({
     commit,
-    steps: steps.map(step => ({ name: kindOfStep(step.name), seconds: Number(step.seconds ?? 0) || 0 })),
+    steps: steps.map(step => ({ name: kindOfStep(step.name), seconds: step.seconds ?? 0 })),
   }))
   const names = [...new Set(shown.flatMap(({ steps }) => steps.map(({ name }) => name)))]
   const colourOf = (name: string) => `step${Math.min(names.indexOf(name), colours - 1)}`
@@ -57,6 +57,6 @@ export function drawSteps(oldestFirst: readonly DeploymentRecord[]): Html {
 
 /** A step's name without what differs from deployment to deployment. */
 export const kindOfStep = (name: string) =>
-  flatten(String(name))
+  flatten(name)
     .replace(/ \(.*\)$| RELEASE \d+$/, '')
     .toLowerCase()

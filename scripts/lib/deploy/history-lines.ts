@@ -30,7 +30,7 @@ export function formatLines(
       `${outcome}${isRollback(request) ? ', rolled back' : ''}`,
       formatAge(now - ended),
       commit.slice(0, 10),
-      flatten(String(by ?? who)),
+      flatten(by ?? who),
       formatDuration(ended - started),
     ]
     return { record, cells, subject: flatten(subjects.get(commit) ?? '') }

@@ -17,14 +17,14 @@ export function formatStatus(history: readonly DeploymentRecord[]): string {
 /** What serves while no deployment has succeeded yet: the hook has found it there. */
 export function formatBefore(history: readonly DeploymentRecord[]): string[] {
   const previous = history.some(({ live }) => live) ? undefined : history[0]?.previous
-  return previous === undefined ? [] : [`live    ${flatten(String(previous))}  as before the first deployment`]
+  return previous === undefined ? [] : [`live    ${previous}  as before the first deployment`]
 }
 
 /** The releases that a rollback can switch to, a line each. */
 export function formatKept([newest]: readonly DeploymentRecord[]): string[] {
   return (newest?.kept ?? []).map(({ release, commit, database }) => {
-    const revision = database === undefined ? '' : `, database at ${describeRevision(String(database))}`
-    return `kept    ${flatten(String(commit))}  release ${Number(release)}${revision}`
+    const revision = database === undefined ? '' : `, database at ${describeRevision(database)}`
+    return `kept    ${commit}  release ${release}${revision}`
   })
 }
 
@@ -48,12 +48,14 @@ function formatDeployment({
 }: DeploymentRecord): string {
   const how = isRollback(request) ? ', rolled back' : ''
   return [
-    `${commit}  ${formatInstant(ended) ?? 'at an unknown time'}  by ${by ? `${flatten(String(by))}, as ` : ''}${flatten(String(who))}${how}, took ${(ended - started) / 1000} s`,
-    ...(run ? [flatten(String(run))] : []),
-    ...steps.map(step => `${flatten(String(step?.name))} ${formatSeconds(step?.seconds)}`),
-    ...(live || !explanation ? [] : [flatten(String(explanation))]),
-    ...(notChecked ? [`not checked: ${flatten(String(notChecked))}`] : []),
+    `${commit}  ${formatInstant(ended) ?? 'at an unknown time'}  by ${by ? `${flatten(by)}, as ` : ''}${flatten(who)}${how}, took ${formatSeconds((ended - started) / 1000)}`,
+    ...(run ? [run] : []),
+    ...steps.map(
+      step => `${flatten(step.name)} ${step.seconds === undefined ? 'not finished' : formatSeconds(step.seconds)}`,
+    ),
+    ...(live || !explanation ? [] : [flatten(explanation)]),
+    ...(notChecked ? [`not checked: ${flatten(notChecked)}`] : []),
   ].join('\n          ')
 }
 
-const formatSeconds = (seconds: number | undefined) => (seconds === undefined ? 'not finished' : `${Number(seconds)} s`)
+const formatSeconds = (seconds: number) => (Number.isFinite(seconds) ? `${seconds} s` : 'an unknown time')

@@ -1,4 +1,4 @@
-import { type DeploymentRecord, deployRefs, parseRecords } from '../protocol/record.ts'
+import { type DeploymentRecord, deployRefs, logOfRecords, parseRecords, plainLog } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Session } from './clone.ts'
 import { fetchCommit, readRefs } from './server-refs.ts'
@@ -13,7 +13,7 @@ export async function readHistory(session: Session): Promise<DeploymentRecord[]>
   const newest = (await readRefs(session)).get(ref)
   if (newest === undefined) return []
   await fetchCommit(session, newest, ref)
-  const bodies = await session.$`exec git -c log.showSignature=false log -z --format=%b ${newest} --`.nothrow()
+  const bodies = await session.$`exec git ${logOfRecords} ${newest} --`.nothrow()
   const records = parseRecords(bodies.stdout)
   if (records.length > 0) return records
   throw new Failure(exitCode.unknown, `What the server has as ${ref} is not pushlive's: it holds no record.`, {
@@ -39,7 +39,7 @@ export async function readCommits(session: Session, records: readonly Deployment
   for (let from = 0; from < ids.length; from += idsAtOnce) {
     const some = ids.slice(from, from + idsAtOnce)
     const { stdout } =
-      await session.$`exec git -c log.showSignature=false log --no-walk --ignore-missing --format=${'%H %ct %s'} ${some} --`.nothrow()
+      await session.$`exec git log ${plainLog} --no-walk --ignore-missing --format=${'%H %ct %s'} ${some} --`.nothrow()
     for (const [, id = '', time, subject = ''] of stdout.matchAll(/^(\S+) (\d+) (.*)$/gm)) {
       subjects.set(id, subject)
       committed.set(id, Number(time) * 1000)

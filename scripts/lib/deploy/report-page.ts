@@ -90,14 +90,14 @@ function describeDeployment({ subjects, live, logOf }: Report, record: Deploymen
   const outcome = record === live ? '● live' : record.live ? '○ was live' : '✗ failed'
   const log = logOf(record)
   const rows = steps.map(({ name, seconds }) => {
-    const time = seconds === undefined ? 'not finished' : formatDuration(Number(seconds) * 1000)
+    const time = seconds === undefined ? 'not finished' : formatDuration(seconds * 1000)
     return html`<tr><th scope="row">${kindOfStep(name)}</th><td>${time}</td></tr>`
   })
   return html`<li class="${record.live ? 'live' : 'failed'}"><details><summary>
 <span class="outcome">${outcome}</span> <code>${commit.slice(0, 10)}</code> <span class="subject">${subjectOf(subjects, record)}</span>
 <span class="quiet">${formatMinute(ended)}, ${formatDuration(ended - started)}, ${whoOf(record)}${isRollback(request) && ', rolled back'}</span>
 </summary>
-${!record.live && html`<p>${flatten(String(explanation ?? ''))}</p>`}
+${!record.live && html`<p>${flatten(explanation ?? '')}</p>`}
 <table>${rows}</table>
 ${linkTo(record)}
 ${log !== undefined && html`<pre tabindex="0">${log}</pre>`}
@@ -107,10 +107,9 @@ ${log !== undefined && html`<pre tabindex="0">${log}</pre>`}
 
 const subjectOf = (subjects: ReadonlyMap<string, string>, { commit }: DeploymentRecord) =>
   flatten(subjects.get(commit) ?? '')
-const whoOf = ({ by, who }: DeploymentRecord) => flatten(String(by ?? who))
+const whoOf = ({ by, who }: DeploymentRecord) => flatten(by ?? who)
 const ifKnown = (milliseconds: number | undefined) =>
   milliseconds === undefined ? undefined : formatDuration(milliseconds)
 
-/** Anyone who may push can write a record: only addresses of the web become links. */
 const linkTo = ({ run }: DeploymentRecord): Html | undefined =>
-  /^https?:\/\//.test(String(run)) ? html` <a href="${String(run)}" rel="noreferrer">the run in the CI</a>` : undefined
+  run === undefined ? undefined : html` <a href="${run}" rel="noreferrer">the run in the CI</a>`

@@ -4,7 +4,7 @@ import { type ProcessPromise, type Shell, $ as zx } from 'zx/core'
 import { askFolder } from '../protocol/asks.ts'
 import { emptyTrees, isCommitId } from '../protocol/ids.ts'
 import { longestOrigin, type Origin, parseOrigin } from '../protocol/origin.ts'
-import { type DeploymentRecord, deployRefs, formatRecord, parseRecords } from '../protocol/record.ts'
+import { type DeploymentRecord, deployRefs, formatRecord, logOfRecords, parseRecords } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { type GitPath, readPaths } from './git-paths.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
@@ -120,7 +120,7 @@ export class Repository {
 
   /** All deployments of the branch, newest first. */
   async records({ history }: Pick<Refs, 'history'>): Promise<DeploymentRecord[]> {
-    return history === undefined ? [] : parseRecords((await this.#git`git log -z --format=%b ${history} --`).stdout)
+    return history === undefined ? [] : parseRecords((await this.#git`git ${logOfRecords} ${history} --`).stdout)
   }
 
   /**
@@ -190,7 +190,7 @@ export class Repository {
     const writing: ProcessPromise = gated`
       tree=${tree}
       [ -n "$tree" ] || tree=$(git hash-object -w -t tree /dev/null)
-      entry=$(git commit-tree ${parent} -F ${message} "$tree")
+      entry=$(git -c i18n.commitEncoding=UTF-8 commit-tree ${parent} -F ${message} "$tree")
       git update-ref --create-reflog -m ${`pushlive: ${record.who}`} --stdin <<< ${transaction}$entry`
     const { ok, stderr } = await start('git update-ref', writing)
     if (!ok) throw new Failure(exitCode.failed, 'The result of the deployment could not be recorded.', { why: stderr })

@@ -16,12 +16,14 @@ export const longestOrigin = 2048
 /** Empty for a text that is no origin. */
 export function parseOrigin(text: string): Origin {
   try {
-    const { by, run }: Origin = JSON.parse(text)
-    return {
-      by: typeof by === 'string' ? flatten(by) : undefined,
-      run: typeof run === 'string' && /^https?:\/\/[\x21-\x7e]+$/.test(run) ? run : undefined,
-    }
+    return readOrigin(JSON.parse(text))
   } catch {
     return {}
   }
 }
+
+/** What of it is right. */
+export const readOrigin = ({ by, run }: { readonly by?: unknown; readonly run?: unknown }): Origin => ({
+  by: typeof by === 'string' ? flatten(by) : undefined,
+  run: typeof run === 'string' && /^https?:\/\/[\x21-\x7e]+$/.test(run) ? run : undefined,
+})

@@ -1,6 +1,6 @@
 import { isRollback } from './asks.ts'
 import { isCommitId } from './ids.ts'
-import type { Origin } from './origin.ts'
+import { type Origin, readOrigin } from './origin.ts'
 
 /** Refs that only the hook writes: what is live, what failed last, and the record of every deployment. All may read them. */
 export const deployRefs = (branch: string) => ({
@@ -18,7 +18,7 @@ export interface StepRecord {
   seconds?: number
 }
 
-/** One deployment, as the hook writes it into the message of a commit. Times are milliseconds since 1970. */
+/** One deployment, as the hook writes it into the message of a commit. Times are milliseconds since 1970, or NaN. */
 export interface DeploymentRecord extends Origin {
   readonly commit: string
   readonly previous?: string | undefined
@@ -47,31 +47,72 @@ export interface KeptRelease {
 export const formatRecord = (record: DeploymentRecord) =>
   `${record.commit} ${record.live ? 'is live' : 'is not live'}\n\n${JSON.stringify(record)}`
 
-/** @param bodies what `git log -z --format=%b` prints of the history; what is no record is left out */
+/** git's options for what it prints of a commit, whatever the repository's and the user's configuration say. */
+export const plainLog = ['--encoding=UTF-8', '--no-show-signature'] as const
+
+/** The git command that prints the records. Before the name of a commit. */
+export const logOfRecords = ['log', ...plainLog, '-z', '--format=%b'] as const
+
+/**
+ * @param bodies what `logOfRecords` prints of the history. Anyone who may write there can write anything: what is no
+ * record is left out, and of a record what is malformed
+ */
 export function parseRecords(bodies: string): DeploymentRecord[] {
   return bodies.split('\0').flatMap(body => {
     try {
-      const record: unknown = JSON.parse(body)
-      return isRecord(record) ? [record] : []
+      return readRecord(JSON.parse(body)) ?? []
     } catch {
       return []
     }
   })
 }
 
+type Unchecked<T> = { readonly [K in keyof T]?: unknown }
+
+function readRecord(value: unknown): DeploymentRecord | undefined {
+  const record: Unchecked<DeploymentRecord> = isObject(value) ? value : {}
+  const { commit, live, steps } = record
+  if (!isId(commit) || typeof live !== 'boolean' || !Array.isArray(steps)) return undefined
+  return {
+    commit,
+    previous: isId(record.previous) ? record.previous : undefined,
+    live,
+    request: textOf(record.request),
+    who: textOf(record.who) ?? 'an unknown user',
+    ...readOrigin(record),
+    started: timeOf(record.started),
+    ended: timeOf(record.ended),
+    steps: steps.flatMap(step => readStep(step) ?? []),
+    explanation: textOf(record.explanation),
+    notChecked: textOf(record.notChecked),
+    database: textOf(record.database),
+    kept: Array.isArray(record.kept) ? record.kept.flatMap(kept => readKept(kept) ?? []) : undefined,
+  }
+}
+
+function readStep(value: unknown): StepRecord | undefined {
+  const { name, seconds }: Unchecked<StepRecord> = isObject(value) ? value : {}
+  if (typeof name !== 'string') return undefined
+  return isNumber(seconds) ? { name, seconds: Math.max(0, seconds) } : { name }
+}
+
+function readKept(value: unknown): KeptRelease | undefined {
+  const { release, commit, database }: Unchecked<KeptRelease> = isObject(value) ? value : {}
+  if (!isNumber(release) || !isId(commit)) return undefined
+  return { release, commit, database: textOf(database) }
+}
+
+const isObject = (value: unknown) => typeof value === 'object' && value !== null
+const isId = (value: unknown): value is string => typeof value === 'string' && isCommitId(value)
+const isNumber = (value: unknown): value is number => Number.isFinite(value)
+const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined)
+
+/** NaN for what is no time (ECMA-262, time values). */
+const timeOf = (value: unknown) => (isNumber(value) && Math.abs(value) <= 8.64e15 ? value : Number.NaN)
+
 /** Where the database was when a commit was live. A rollback without --database does not tell. */
 export const findRevision = (newestFirst: readonly DeploymentRecord[], commit: string): string | undefined =>
   newestFirst.find(record => record.live && record.database !== undefined && record.commit === commit)?.database
-
-function isRecord(value: unknown): value is DeploymentRecord {
-  const record = value as DeploymentRecord | null
-  return (
-    typeof record?.commit === 'string' &&
-    isCommitId(record.commit) &&
-    typeof record.live === 'boolean' &&
-    Array.isArray(record.steps)
-  )
-}
 
 /**
  * The commit to go back to: the one that was live before the live one, without those that were rolled back. So a second
