@@ -93,7 +93,9 @@ async function main(): Promise<number> {
     const answering = problem ? Promise.reject(problem) : answer({ ask, object, branch: BRANCH_NAME, gitDir, relay })
     const verdict = await answering.catch(error => {
       relay.say(describe(error))
-      return { commit: ask.commit ?? 'previous', live: false, explanation: describeBriefly(error) }
+      // Why the settings are wrong is few words, and in a CI's summary the verdict is all that is read.
+      const why = error instanceof Failure && error.exitCode === exitCode.usage ? ` ${error.why}` : ''
+      return { commit: ask.commit ?? 'previous', live: false, explanation: `${describeBriefly(error)}${why}` }
     })
     relay.say(formatVerdict(verdict))
     isLive = verdict.live

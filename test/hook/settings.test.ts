@@ -15,7 +15,10 @@ type Wrong = readonly [line: string, problem: RegExp]
 
 /** Of each setting the lines that are wrong, each with what is said about it. */
 const wrong: Record<string, readonly Wrong[]> = {
-  BRANCH_NAME: [['BRANCH_NAME main', /^line \d \(BRANCH_NAME\) of the settings sets nothing: a setting is NAME=VALUE/]],
+  BRANCH_NAME: [
+    ['BRANCH_NAME main', /^line \d \(BRANCH_NAME\) of the settings sets nothing: a setting is NAME=VALUE/],
+    ['BRANCH_NAME=a..b', /^BRANCH_NAME is not a name that git allows for a branch/],
+  ],
   PATH_TO_GIT_WORK_TREE: [
     ['PATH_TO_GIT_WORK_TREE=www', /^PATH_TO_GIT_WORK_TREE is not an absolute path \(www\)/],
     ['PATH_TO_GIT_WORK_TREE=/proc/version/www', /^PATH_TO_GIT_WORK_TREE cannot be made .* \/proc\/version is a file/],
@@ -128,6 +131,16 @@ describe('A place where no rename can lead a link to a release', async () => {
     readonly [prepare: (workTree: string, t: CleansUp) => unknown, problem: RegExp, skip: string | false]
   > = {
     'a mount point': [mount, /mounted\/www is a mount point\. To do: mount the folder above it/, skip],
+    "another repository's work tree": [
+      async (workTree, t) => {
+        const other = await newPlace(t, 'other')
+        writeFileSync(other.settings, other.minimal.replace(other.workTree, workTree))
+        assertExit(await other.install(), 0)
+        await other.push('HEAD:refs/heads/main')
+      },
+      /www belongs to another repository, .*app\.git\. To do: give each .*: rm .*, or change/,
+      false,
+    ],
     'a folder whose releases are on another disk': [
       (workTree, t) => mount(`${workTree}.releases`, t),
       /www\.releases is on another file system than .*\. To do: have both on one/,
@@ -193,5 +206,8 @@ async function findProblems(place: Place, text: string): Promise<string[]> {
   const pushed = output.split('\n').flatMap(line => /^remote: {5}(.*?) *$/.exec(line)?.[1] ?? [])
   assert.deepEqual(problems.length > 0 ? pushed : [], problems)
   assert.match(output, problems.length > 0 ? / is not live: / : / is live:/)
+  // In a CI's summary there is nothing else.
+  const verdict = output.split('\n').find(line => line.includes(' is not live: ')) ?? ''
+  for (const problem of problems) assert.ok(verdict.includes(problem.slice(0, 60)), verdict)
   return problems
 }

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { loadEnvFile, readSettings } from '../shared/settings.ts'
+import { branchName, loadEnvFile, readSettings } from '../shared/settings.ts'
 import { normalizeKnownHosts } from '../ssh/known-hosts.ts'
 import { normalizePrivateKey } from '../ssh/private-key.ts'
 import { parseJump, parseRemote, type Remote } from '../ssh/remote.ts'
@@ -15,7 +15,7 @@ export const settings = {
     required: true,
     read: readRemote,
   },
-  BRANCH_NAME: { means: 'the branch to push, such as main', required: true, read: verifyBranch },
+  BRANCH_NAME: { means: 'the branch to push, such as main', required: true, read: branchName },
   SSH_DEPLOYMENT_KEY: {
     means: 'the private key from the secrets of the CI; leave it unset to log in as you do by hand',
     read: (text: string) => ifAny(readSecret(text), normalizePrivateKey),
@@ -87,15 +87,6 @@ function readRemote(url: string): Remote {
     throw new Error('has an equal sign, which git does not take here (ssh://user@host/path may have %3D in its place)')
   }
   return remote
-}
-
-/** The rules of git-check-ref-format(1) for what follows refs/heads/. */
-function verifyBranch(name: string): string {
-  const isBranch =
-    !/[\p{Cc} ~^:?*[\\]|\.\.|@\{|\/\/|^\/|[/.]$/u.test(name) &&
-    name.split('/').every(part => !part.startsWith('.') && !part.endsWith('.lock'))
-  if (!isBranch) throw new Error('is not a name that git allows for a branch')
-  return name
 }
 
 /** The text itself, or what is in the file that it names: GitLab can store a secret as a file. */

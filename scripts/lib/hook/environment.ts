@@ -1,3 +1,4 @@
+import { isBranchName } from '../shared/settings.ts'
 import { readHookEnvFile } from './env-file.ts'
 import { readHookSettings, settingNames } from './settings.ts'
 
@@ -16,7 +17,8 @@ export function enterEnvironment(gitDir: string): void {
   for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name]
   Object.assign(process.env, env)
   // All that is wrong is named at once.
-  if (problems.length > 0) readHookSettings(gitDir, problems)
+  // A push of no branch is for a name that none can have.
+  if (problems.length > 0 || !isBranchName(env.BRANCH_NAME || 'main')) readHookSettings(gitDir, problems)
 }
 
 /** The environment that the hook has with these settings. */

@@ -5,12 +5,14 @@ import {
   lstatSync,
   type PathLike,
   readlinkSync,
+  realpathSync,
   type Stats,
   statSync,
 } from 'node:fs'
 import { basename, delimiter, dirname, join, resolve } from 'node:path'
 import { thisUser, userName } from './folder-mode.ts'
 import { isMountPoint } from './mount-points.ts'
+import { readStateFile } from './state-file.ts'
 
 /** What the hook itself starts. */
 const programs = ['git', 'bash', 'sh', 'flock']
@@ -40,7 +42,7 @@ export function findProblemsOfRepository(gitDir: string): string[] {
  *
  * @param releases the folder of the releases, where `workTree` is a link to one
  */
-export function findProblemsOfPlace(workTree: string, releases: string | undefined): string[] {
+export function findProblemsOfPlace(workTree: string, releases: string | undefined, gitDir: string): string[] {
   const found = canBeEntered(dirname(workTree)) ? lstatSync(workTree, { throwIfNoEntry: false }) : undefined
   const inPlace = found?.isSymbolicLink() ? [workTree, dirname(workTree)] : [workTree]
   const written = releases === undefined ? inPlace : [dirname(workTree), releases]
@@ -50,10 +52,8 @@ export function findProblemsOfPlace(workTree: string, releases: string | undefin
     const why = isFolder(folder) ? explainNotWritable(folder) : `${folder} is a file`
     return [`PATH_TO_GIT_WORK_TREE cannot be made or written: ${why}. To do: ${giveToOne}; or ${other}.`]
   }
-  const repository = join(workTree, '.git')
-  if (isFolder(repository)) {
-    return [`${repository} is a repository of its own. To do: move it away, or ${other}.`]
-  }
+  const owner = findOwner(workTree, gitDir)
+  if (owner) return [`${owner.what} To do: ${owner.fix}, or ${other}.`]
   if (releases === undefined) return []
   const foreign = findForeign(workTree, releases)
   if (foreign) return [`${foreign} To do: move it away, or ${other}.`]
@@ -61,6 +61,21 @@ export function findProblemsOfPlace(workTree: string, releases: string | undefin
   return obstacle
     ? [`PATH_TO_GIT_WORK_TREE cannot be a link to releases: ${obstacle}, ${other}, or set RELEASES=1.`]
     : []
+}
+
+/** Which other repository a folder belongs to, and how it can be this one's. */
+export function findOwner(folder: string, gitDir: string): { readonly what: string; readonly fix: string } | undefined {
+  const dotGit = join(folder, '.git')
+  if (isFolder(dotGit)) return { what: `${dotGit} is a repository of its own.`, fix: 'move it away' }
+  const [, state = ''] = /^gitdir: (.*)\n?$/.exec(readStateFile(dotGit) ?? '') ?? []
+  if (state === '' || lieInOneAnother(state, gitDir)) return undefined
+  // A copy names the repository of its model, which knows nothing of it. The name may lead through a link.
+  const known = readStateFile(join(state, 'gitdir'))?.trim()
+  if (!known || realPathOf(known) !== realPathOf(dotGit)) return undefined
+  return {
+    what: `${folder} belongs to another repository, ${state.replace(/\/(pushlive|worktrees)\/.*/, '')}.`,
+    fix: `give each repository a PATH_TO_GIT_WORK_TREE of its own; to let this one take over: rm ${dotGit}`,
+  }
 }
 
 /** What is where the link to a release belongs, and is neither one nor a folder that can become a release. */
@@ -89,6 +104,17 @@ function findObstacle(workTree: string, releases: string, found: Stats | undefin
   if (!existsSync(releases)) return undefined
   const isElsewhere = statSync(releases).dev !== statSync(parent).dev || isMountPoint(releases)
   return isElsewhere ? `${releases} is on another file system than ${parent}. To do: have both on one` : undefined
+}
+
+/** Whether one of two folders, which need not be there yet, is the other or lies in it. */
+export function lieInOneAnother(one: string, other: string): boolean {
+  const [a, b] = [`${realPathOf(one)}/`, `${realPathOf(other)}/`]
+  return a.startsWith(b) || b.startsWith(a)
+}
+
+/** Where a path leads, or will once it is made. */
+function realPathOf(path: string): string {
+  return existsSync(path) ? realpathSync(path) : join(realPathOf(dirname(path)), path.slice(dirname(path).length))
 }
 
 /** The path itself, or the nearest folder above it that is there. */

@@ -1,6 +1,6 @@
-import { constants, existsSync, realpathSync, statSync } from 'node:fs'
-import { dirname, isAbsolute, join, normalize, resolve } from 'node:path'
-import { lookAtSettings, seconds, verifyRight } from '../shared/settings.ts'
+import { constants, existsSync, statSync } from 'node:fs'
+import { isAbsolute, join, normalize, resolve } from 'node:path'
+import { branchName, lookAtSettings, seconds, verifyRight } from '../shared/settings.ts'
 import {
   explainNotWritable,
   findProblemsOfPath,
@@ -8,6 +8,7 @@ import {
   findProblemsOfRepository,
   isAllowed,
   isFolder,
+  lieInOneAnother,
 } from './place.ts'
 
 const absolutePath = (path: string) => {
@@ -41,7 +42,7 @@ const relativePaths = (text: string) => {
 }
 
 const hookSettings = {
-  BRANCH_NAME: { means: 'the one branch that deploys', default: 'main' },
+  BRANCH_NAME: { means: 'the one branch that deploys, such as main', default: 'main', read: branchName },
   PATH_TO_GIT_WORK_TREE: {
     means: 'the folder where the code goes, such as /home/seita/flexmeasures',
     required: true,
@@ -134,7 +135,7 @@ export function lookAtHookSettings(gitDir: string, env: NodeJS.ProcessEnv) {
     const releases = workTree && RELEASES !== 1 ? releasesFolder(workTree) : undefined
     if (workTree && [workTree, releases ?? workTree].some(folder => lieInOneAnother(folder, gitDir))) {
       problems.push(`PATH_TO_GIT_WORK_TREE (${workTree}) and the repository (${gitDir}) lie in one another`)
-    } else if (workTree) problems.push(...findProblemsOfPlace(workTree, releases))
+    } else if (workTree) problems.push(...findProblemsOfPlace(workTree, releases, gitDir))
     if (DOWNGRADE_DB && values.DB_REVISION === undefined) {
       problems.push(
         `DB_REVISION is missing: ${hookSettings.DB_REVISION.means}; DOWNGRADE_DB has nowhere to go without it`,
@@ -204,17 +205,6 @@ function findSharedEnvironments(
     if (sharing === undefined) return []
     return `SHARED_PATHS names ${sharing}, and ${name} is ${path}: each release needs an environment of its own`
   })
-}
-
-/** Whether one of two folders, which need not be there yet, is the other or lies in it. */
-function lieInOneAnother(one: string, other: string): boolean {
-  const [a, b] = [`${realPathOf(one)}/`, `${realPathOf(other)}/`]
-  return a.startsWith(b) || b.startsWith(a)
-}
-
-/** Where a path leads, or will once it is made. */
-function realPathOf(path: string): string {
-  return existsSync(path) ? realpathSync(path) : join(realPathOf(dirname(path)), path.slice(dirname(path).length))
 }
 
 /** Identifies a state of `.env`: steps depend on all that it holds. */

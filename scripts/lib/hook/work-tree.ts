@@ -9,7 +9,6 @@ import {
   renameSync,
   rmSync,
   type Stats,
-  statSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Shell, $ as zx } from 'zx/core'
@@ -32,6 +31,7 @@ import {
 } from './git-paths.ts'
 import { waitForNextSecond } from './mtime.ts'
 import { forgetConfiguration, separate } from './own-git.ts'
+import { findOwner } from './place.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
 import type { Replaced } from './replaced.ts'
 import { identity } from './repository.ts'
@@ -543,18 +543,9 @@ export class WorkTree {
 
   /** @throws Failure for a folder that belongs to another repository */
   verifyOwn(): void {
-    const dotGit = join(this.path, '.git')
-    if (statSync(dotGit, { throwIfNoEntry: false })?.isDirectory()) {
-      throw new Failure(exitCode.failed, `${dotGit} is a repository of its own.`, {
-        fix: 'move it away if pushes are to deploy to this folder, or change PATH_TO_GIT_WORK_TREE',
-      })
-    }
-    const [, other = ''] = /^gitdir: (.*)\n?$/.exec(readStateFile(dotGit) ?? '') ?? []
-    if (other === '' || other === this.#gitDir) return
-    if (readStateFile(join(other, 'gitdir'))?.trim() !== dotGit) return
-    throw new Failure(exitCode.failed, `${this.path} belongs to another repository, ${join(other, '../..')}.`, {
-      fix: `give each repository a PATH_TO_GIT_WORK_TREE of its own; to let this one take over: rm ${dotGit}`,
-    })
+    const owner = findOwner(this.path, this.#repository)
+    if (owner === undefined) return
+    throw new Failure(exitCode.failed, owner.what, { fix: `${owner.fix}, or change PATH_TO_GIT_WORK_TREE` })
   }
 
   /** What `gitdir` in the state holds: where the folder names the state. */

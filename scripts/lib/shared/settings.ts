@@ -101,6 +101,16 @@ export const seconds = (text: string): number => {
   return Number(text)
 }
 
+/** A branch by the rules of git-check-ref-format(1) for what follows refs/heads/. */
+export function branchName(name: string): string {
+  if (!isBranchName(name)) throw new Error('is not a name that git allows for a branch')
+  return name
+}
+
+export const isBranchName = (name: string) =>
+  !/[\p{Cc} ~^:?*[\\]|\.\.|@\{|\/\/|^\/|[/.]$/u.test(name) &&
+  name.split('/').every(part => !part.startsWith('.') && !part.endsWith('.lock'))
+
 /** What a file of settings says, by dotenv's parser: its `config()` would listen to `DOTENV_*` variables. */
 export interface EnvFile {
   readonly name: string

@@ -73,12 +73,6 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
   if (expected !== undefined && expected !== branch) {
     addProblem(`${branch} is the branch that is deployed here, and not ${expected}.`, `set BRANCH_NAME in ${place}`)
   }
-  if (missing.length === 0) {
-    const git = gitIn('/')({ nothrow: true })
-    if (!(await git`git check-ref-format ${`refs/heads/${branch}`}`).ok) {
-      addProblem(`${branch} cannot be the name of a branch.`, `set BRANCH_NAME in ${place}`)
-    }
-  }
   if (isNew) {
     const folder = existingFolder(repository)
     if (!isWritable(folder))
