@@ -11,6 +11,7 @@ import {
   openClone,
   type Session,
   setRemote,
+  verifyCurrentDirectory,
 } from './lib/deploy/clone.ts'
 import { type Result, withJson } from './lib/deploy/json.ts'
 import { announce } from './lib/deploy/outcome.ts'
@@ -77,6 +78,7 @@ async function main(): Promise<number> {
   ci?.open?.()
   const called = readCommand()
   if (called === undefined) return exitCode.live
+  verifyCurrentDirectory()
   const runCalled = (result: Result) => runCommand(called, ci, result)
   return called.options.json ? withJson(runCalled, called.command.hasVerdict === true) : runCalled({})
 }

@@ -61,6 +61,7 @@ describe('the binary of deploy', () => {
     const settings = { STAGING_REMOTE_REPO: folder.path, BRANCH_NAME: 'main' }
     const foreign = { ZX_SHELL: '/bin/false', ZX_PREFIX: 'exit 42; ', ZX_VERBOSE: 'true', ZX_CWD: '/no/such/folder' }
     const env = { PATH: process.env.PATH, GIT_CEILING_DIRECTORIES: tmpdir(), ...settings, ...foreign }
+    spawnSync('git', ['init', '--quiet', folder.path])
     const { status, stderr } = spawnSync(findBinary('deploy'), { env, cwd: folder.path, encoding: 'utf8' })
     assert.equal(status, 2, stderr)
     assert.match(stderr, /^There is no commit to deploy/)

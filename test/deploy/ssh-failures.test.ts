@@ -211,14 +211,6 @@ describe('deploy says what is wrong and what to do for', async () => {
     }
   })
 
-  it('a clone of another owner: exit 2', { skip: !isRoot && 'only root gives files away' }, async t => {
-    const site = await newSite(t)
-    await site.commit()
-    chownSync(site.clone, 12345, 12345)
-    const { output } = assertExit(await site.deploy(), 2)
-    assert.match(output, /belongs to another user[\s\S]*To do: .*safe\.directory/)
-  })
-
   it('a user without passwd entry: exit 3', { skip: !isRoot && 'only root becomes another user' }, async t => {
     const site = await newSite(t)
     await site.commit()

@@ -1,9 +1,12 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { accessSync, closeSync, constants, openSync, readSync, rmSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Shell } from 'zx/core'
 import { isPartOfId } from '../protocol/ids.ts'
 import { quote } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import { isForeignClone } from '../ssh/explain-failure.ts'
+import { findForeignClone } from '../ssh/explain-failure.ts'
+import { makePrivateFolder } from '../ssh/private-folder.ts'
 import type { Environment, SshSession } from '../ssh/session.ts'
 import type { Ci } from './ci/ci.ts'
 import type { DeploySettings } from './settings.ts'
@@ -29,13 +32,25 @@ export interface Options {
   readonly json?: boolean | undefined
 }
 
+/** @throws Failure (usage) where the current directory was removed: nothing works there, not even reading settings */
+export function verifyCurrentDirectory(): void {
+  try {
+    process.cwd()
+  } catch (cause) {
+    const fix = 'run deploy in a clone of the repository'
+    throw new Failure(exitCode.usage, 'The current directory is not there any more.', { fix, cause })
+  }
+}
+
 /**
+ * Every command passes here first, so that none takes what is wrong with this clone for a fault of the server.
+ *
  * @param env what the ssh session adds to the environment
- * @throws Failure (usage) where there is no bash, as with an empty PATH: all commands run in it
+ * @throws Failure (usage) where git does not work here, or there is no bash: all commands run in it
  */
 export async function openClone(url: string, env: Promise<Environment>) {
   // While the connection is made.
-  const [{ $: zx }, ssh] = await Promise.all([import('zx/core'), env])
+  const [{ $: zx }, ssh, objects] = await Promise.all([import('zx/core'), env, findObjects()])
   if (zx.quote === undefined) {
     throw new Failure(exitCode.usage, 'There is no bash program here.', {
       fix: 'install bash (Alpine: apk add bash), or let PATH lead to it',
@@ -43,11 +58,63 @@ export async function openClone(url: string, env: Promise<Environment>) {
   }
   const server = `pushlive-${newUnique()}`
   return {
-    $: zx({ env: { ...process.env, ...ssh }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] }),
+    $: zx({ env: { ...process.env, ...ssh, ...placeForNew(objects) }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] }),
     // Not the URL itself: the clone may send it elsewhere by url.*.insteadOf, of which the longest wins, and the first of
     // these. A random name has no settings of its own either (remote.*.pushurl, mirror, receivepack ...).
     git: ['git', '-c', `url.${url}.insteadOf=${server}`, '-c', `url.${url}.pushInsteadOf=${server}`],
     server,
+  }
+}
+
+/** The folder of this clone's objects. @throws Failure (usage) where git does not work here */
+async function findObjects(): Promise<string> {
+  const { error, stdout, stderr } = await new Promise<{ error: Error | null; stdout: string; stderr: string }>(done => {
+    const env = { ...process.env, LC_ALL: 'C' }
+    execFile('git', ['rev-parse', '--git-path', 'objects'], { env }, (error, stdout, stderr) =>
+      done({ error, stdout, stderr }),
+    )
+  })
+  if (error) throw explainUnusable(error, stderr)
+  return resolve(stdout.replace(/\n$/, ''))
+}
+
+function explainUnusable({ code, message }: NodeJS.ErrnoException, why: string): Failure {
+  const failure = (what: string, fix: string) => new Failure(exitCode.usage, what, { why, fix })
+  if (code === 'ENOENT') {
+    return failure('There is no git program here.', 'install git (Debian: apt-get install git), or let PATH lead to it')
+  }
+  if (typeof code === 'string') return new Failure(exitCode.usage, 'No program can be started here.', { why: message })
+  const foreign = findForeignClone(why)
+  if (foreign) {
+    return failure(
+      'git does not work in this clone, because it belongs to another user.',
+      `run deploy as that user; in a container: git config --global --add safe.directory '${foreign}'`,
+    )
+  }
+  if (/not a git repository/.test(why)) {
+    return failure(
+      'This is no clone of a repository.',
+      'run deploy in one (actions/checkout makes one only where git was installed before it)',
+    )
+  }
+  return failure(
+    'git does not work in this clone.',
+    "mend what git names; `git config --list --show-origin` shows where each of this clone's settings comes from",
+  )
+}
+
+/** Where the clone cannot be written, what is fetched lies beside it, for as long as this runs. */
+function placeForNew(objects: string): Environment {
+  try {
+    accessSync(objects, constants.W_OK)
+    return {}
+  } catch {
+    const folder = makePrivateFolder(() => ({}))
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+    const { GIT_ALTERNATE_OBJECT_DIRECTORIES: others } = process.env
+    // git takes what is in double quotes for one path, whatever it holds.
+    const alternates = [JSON.stringify(objects), ...(others ? [others] : [])].join(':')
+    return { GIT_OBJECT_DIRECTORY: folder, GIT_ALTERNATE_OBJECT_DIRECTORIES: alternates }
   }
 }
 
@@ -75,24 +142,9 @@ export async function findCommit({ $, settings: { BRANCH_NAME } }: Session): Pro
     git symbolic-ref --quiet HEAD >/dev/null || [ $? != 1 ] || name=HEAD
     echo "$name"
     git rev-parse --verify "$name^{commit}"`.nothrow()
-  if (found.cause instanceof Error) {
-    throw new Failure(exitCode.usage, 'No program can be started here.', { why: found.cause.message })
-  }
   const { stdout, stderr } = found
   const [name, commit] = stdout.split('\n')
-  if (found.exitCode === 127) {
-    throw new Failure(exitCode.usage, 'There is no git program here.', {
-      why: stderr,
-      fix: 'install git (Debian: apt-get install git), or let PATH lead to it',
-    })
-  }
   if (commit) return commit
-  if (isForeignClone(stderr)) {
-    throw new Failure(exitCode.usage, 'git does not work in this clone, because it belongs to another user.', {
-      why: stderr,
-      fix: `run deploy as that user; in a container: git config --global --add safe.directory '${process.cwd()}'`,
-    })
-  }
   throw new Failure(exitCode.usage, `There is no commit to deploy: ${name} is not to be found here.`, {
     why: stderr,
     fix: 'run deploy in a clone of the repository, and check BRANCH_NAME',

@@ -2,6 +2,9 @@ import { exitCode, Failure } from '../shared/program.ts'
 
 const noFirewall = 'check host and port in STAGING_REMOTE_REPO, and firewalls in between'
 
+/** In the words of git 2.30 to 2.36, and since. */
+const foreignRepository = /(?:detected dubious ownership in repository at |unsafe repository \()'(.*?)'/
+
 type Cause = readonly [pattern: RegExp, exitCode: number, what: string, fix: string]
 
 /**
@@ -122,10 +125,23 @@ const causes: readonly Cause[] = [
     'check the path in STAGING_REMOTE_REPO, or create it: setup-ssh --hook SERVER_ENV',
   ],
   [
-    /detected dubious ownership/,
+    foreignRepository,
     exitCode.unreachable,
     'The repository on the server belongs to another user.',
     'on the server: chown -R it to the login user, or git config --global --add safe.directory PATH',
+  ],
+  [
+    // The last is what git says of an empty repository.
+    /does not support this repository's (hash algorithm|object format)|mismatched algorithms|unexpected capabilities\^\{\}/,
+    exitCode.usage,
+    'This clone and the repository on the server use different hash algorithms, SHA-1 and SHA-256, between which git cannot push. Nothing was sent.',
+    'create the repository on the server again, with the algorithm that `git rev-parse --show-object-format` names here: git init --bare --object-format=..., then post-receive install',
+  ],
+  [
+    /insufficient permission for adding an object|unable to create temporary file|failed to write object/,
+    exitCode.usage,
+    'git cannot write into this clone.',
+    'make room there, and let all of its .git belong to the user who runs deploy',
   ],
 ]
 
@@ -236,8 +252,8 @@ export function explainConnectionFailure(messages: string): Failure {
 /** Whether messages say that there is no repository. An attacker on the network can send them, too. */
 export const isMissingRepository = (messages: string) => /does not appear to be a git repository/.test(messages)
 
-/** Whether git does not work in a clone because another user owns it. */
-export const isForeignClone = (messages: string) => /detected dubious ownership/.test(messages)
+/** The clone, if git does not work in it because another user owns it. */
+export const findForeignClone = (messages: string) => foreignRepository.exec(messages)?.[1]
 
 /** Whether git gave up by itself: for a reason in which neither the server nor the way to it is named. */
 function isLocal(messages: string): boolean {

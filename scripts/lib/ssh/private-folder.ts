@@ -1,6 +1,6 @@
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { readProcess } from '../shared/process-table.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 
@@ -36,10 +36,11 @@ export function makePrivateFolder(filesFor: (folder: string) => Readonly<Record<
 
 /**
  * The path goes into GIT_SSH_COMMAND, which a shell splits, and a space in it breaks ProxyJump. ssh puts 17 characters
- * behind the name of a socket while it makes one, and macOS takes 103 in all.
+ * behind the name of a socket while it makes one, and macOS takes 103 in all. git runs in the top folder of a clone.
  */
 function shortTemporaryFolder(): string {
-  return /^[\w./-]{1,60}$/.test(tmpdir()) ? tmpdir() : '/tmp'
+  const folder = resolve(tmpdir())
+  return /^[\w./-]{1,60}$/.test(folder) ? folder : '/tmp'
 }
 
 /**
