@@ -1,12 +1,19 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Authorization, authorizeKey } from './lib/setup/authorized-key.ts'
-import { type CiSecrets, describeSecrets, storeAtGithub, writeSecrets } from './lib/setup/ci-secrets.ts'
+import {
+  type CiSecrets,
+  describeSecrets,
+  storeAtGithub,
+  verifySecretsFolder,
+  writeSecrets,
+} from './lib/setup/ci-secrets.ts'
 import { setDeployKey } from './lib/setup/deploy-key.ts'
 import { aliasOf, findHops, type Hop } from './lib/setup/hops.ts'
 import { describeKey, pinHostKeys, scanHostKeys } from './lib/setup/host-keys.ts'
 import { installHook } from './lib/setup/install-hook.ts'
 import { tryKey, tryPassage, tryShell } from './lib/setup/key-trial.ts'
+import { verifyPrograms } from './lib/setup/programs.ts'
 import { readSetupSettings } from './lib/setup/settings.ts'
 import { entryFor, setSshConfigEntry } from './lib/setup/ssh-config.ts'
 import { findSshFolder } from './lib/setup/ssh-folder.ts'
@@ -53,6 +60,7 @@ async function main(): Promise<number> {
   if (options === undefined) return 0
   const settings = readSetupSettings(options['env-file'])
   if (options.hook !== undefined) return installHook(settings, options.hook, options)
+  if (options['print-secrets']) verifySecretsFolder(options['print-secrets'])
   const { STAGING_REMOTE_REPO: server, PROXY_JUMP: jump } = settings
   if (server.host === undefined) {
     console.log(`${server.url} is a path on this machine: no ssh is needed.`)
@@ -61,6 +69,7 @@ async function main(): Promise<number> {
   const hint = portHint(server)
   if (hint) console.log(`Look again at STAGING_REMOTE_REPO: ${hint}`)
 
+  verifyPrograms(['bash', 'git', 'ssh', 'ssh-keygen', 'ssh-keyscan'])
   const ssh = findSshFolder(options['ssh-dir'])
   const hops = findHops(server, jump)
   const table: Row[] = []
@@ -71,7 +80,7 @@ async function main(): Promise<number> {
     console.log(`SCANNING HOST KEYS (${name}${hop.jump ? `, through ${hop.jump.place}` : ''}) ...`)
     const scanned = await scanHostKeys(hop, hop.jump && ssh.login(hop.jump))
     for (const hostKey of scanned) console.log(`  ${describeKey(hostKey)}`)
-    const pinned = await pinHostKeys(ssh.knownHosts, scanned, settings.HOST_FINGERPRINT)
+    const pinned = await pinHostKeys(ssh.knownHosts, scanned, settings.HOST_FINGERPRINT ?? [])
     trusted.push(...pinned.trusted)
     const count = `${pinned.trusted.length} of ${scanned.length}`
     table.push(['host keys', pinned.added.length > 0 ? 'created' : 'ok', `${count} for ${name} in ${ssh.knownHosts}`])

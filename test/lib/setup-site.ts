@@ -1,11 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { quote, $ as zx } from 'zx/core'
 import { feed } from '../../scripts/lib/setup/shell.ts'
 import { fingerprint } from '../../scripts/lib/ssh/key-blob.ts'
 import { program } from './programs.ts'
-import { type KeyType, newKeyPair, type SshdOptions, startSshd } from './sshd.ts'
+import { type CleansUp, type KeyType, newKeyPair, type SshdOptions, startSshd } from './sshd.ts'
 
 const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
 
@@ -16,7 +15,7 @@ export interface Changes {
 
 /** A server with a bare repository, and an operator who can log in there with a key of their own. */
 export async function startSite(
-  t: TestContext,
+  t: CleansUp,
   {
     hostKeyTypes = ['ed25519'],
     path = 'srv/app.git',

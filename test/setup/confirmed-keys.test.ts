@@ -65,10 +65,10 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
     assert.doesNotMatch(site.read('known_hosts'), /ssh-rsa/)
   })
 
-  test('asks at a terminal, and takes yes or the fingerprint', async t => {
+  test('asks at a terminal, and takes yes or a line with the fingerprint', async t => {
     for (const answer of ['yes', 'fingerprint'] as const) {
       const site = await startSite(t)
-      const typed = answer === 'yes' ? 'yes' : site.hostFingerprint
+      const typed = answer === 'yes' ? 'yes' : `256 ${site.hostFingerprint} root@host (ED25519)`
       const { stdout } = assertExit(await site.setupSshAtTerminal(`${typed}\n`, { env: { HOST_FINGERPRINT: '' } }), 0)
       assert.match(stdout, /Are these the keys of the right server/)
       assert.equal(site.read('known_hosts'), site.sshd.knownHosts)
@@ -78,7 +78,7 @@ describe('setup-ssh and the host keys', { concurrency: 4 }, () => {
   test('writes nothing when the answer is anything else', async t => {
     const site = await startSite(t)
     const before = snapshot(site.sshFolder)
-    for (const typed of ['no\n', '\n', 'y\n', `SHA256:${'x'.repeat(43)}\n`, '\x04']) {
+    for (const typed of ['no\n', '\n', 'y\n', `SHA256:${'x'.repeat(43)}\n`, 'SHA256:x\n', '\x04']) {
       const { stdout } = assertExit(await site.setupSshAtTerminal(typed, { env: { HOST_FINGERPRINT: '' } }), 2)
       assert.match(stdout, /The host keys were not confirmed, so nothing was written\./)
     }

@@ -9,7 +9,8 @@ import {
   type Stats,
   statSync,
 } from 'node:fs'
-import { basename, delimiter, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
+import { isOnPath } from '../shared/on-path.ts'
 import { thisUser, userName } from './folder-mode.ts'
 import { isMountPoint } from './mount-points.ts'
 import { readStateFile } from './state-file.ts'
@@ -135,9 +136,6 @@ export const isFolder = (path: PathLike) => existsSync(path) && statSync(path).i
 export const canBeEntered = (path: string) => isFolder(path) && isAllowed(path, constants.X_OK)
 
 export const isWritable = (folder: PathLike) => isFolder(folder) && isAllowed(folder, constants.W_OK | constants.X_OK)
-
-export const isOnPath = (program: string, path: string) =>
-  path.split(delimiter).some(folder => folder !== '' && isAllowed(join(folder, program), constants.X_OK))
 
 export const isAllowed = (path: PathLike, mode: number) => refusal(path, mode) === undefined
 

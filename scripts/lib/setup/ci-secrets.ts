@@ -32,27 +32,44 @@ export async function storeAtGithub(secrets: CiSecrets, repository: string): Pro
 }
 
 /**
+ * Before anything is done: the folder is not there yet, or it is a private one.
+ *
+ * @throws Failure (usage) if it is not
+ */
+export function verifySecretsFolder(folder: string): void {
+  const found = statSync(folder, { throwIfNoEntry: false })
+  if (found === undefined) return
+  const what = found.isDirectory() ? `Others can read ${folder}` : `${folder} is no folder`
+  if (!found.isDirectory() || (found.mode & 0o077) !== 0) {
+    throw new Failure(exitCode.usage, `${what}, so no secret was written there.`, { fix: nameAnother })
+  }
+}
+
+/**
  * Writes each secret to a file of its name (mode 600), in a private folder (mode 700).
  *
  * @throws Failure (usage) if others may read the folder, or if a file has another content
  */
 export function writeSecrets(secrets: CiSecrets, folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  if ((statSync(folder).mode & 0o077) !== 0) {
-    throw new Failure(exitCode.usage, `Others can read ${folder}, so no secret was written there.`, {
-      fix: 'name a folder that is not there yet',
-    })
-  }
-  for (const [name, value] of Object.entries(secrets)) {
-    const file = join(folder, name)
-    if (!existsSync(file)) writeFileSync(file, value, { mode: 0o600, flag: 'wx' })
-    else if (readFileSync(file, 'utf8') !== value) {
-      throw new Failure(exitCode.usage, `${file} is there already, with another content.`, {
-        fix: 'name a folder that is not there yet',
-      })
-    }
+  verifySecretsFolder(folder)
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    for (const [name, value] of Object.entries(secrets)) writeSecret(join(folder, name), value)
+  } catch (cause) {
+    if (cause instanceof Failure) throw cause
+    const why = (cause as Error).message
+    throw new Failure(exitCode.usage, `The secrets cannot be written to ${folder}.`, { why, fix: nameAnother, cause })
   }
 }
+
+function writeSecret(file: string, value: string): void {
+  if (!existsSync(file)) writeFileSync(file, value, { mode: 0o600, flag: 'wx' })
+  else if (readFileSync(file, 'utf8') !== value) {
+    throw new Failure(exitCode.usage, `${file} is there already, with another content.`, { fix: nameAnother })
+  }
+}
+
+const nameAnother = 'name a folder that is not there yet'
 
 /** The values to store, by their names; in place of the key, the command that stores it. */
 export function describeSecrets(secrets: CiSecrets, keyFile: string, repository = 'OWNER/REPO'): string {

@@ -3,6 +3,7 @@ import { exitCode, Failure } from '../shared/program.ts'
 import { blobOf } from '../ssh/key-blob.ts'
 import { normalizePrivateKey } from '../ssh/private-key.ts'
 import { $ } from './shell.ts'
+import { verifyFile } from './users-file.ts'
 
 export interface DeployKey {
   readonly file: string
@@ -18,6 +19,7 @@ export interface DeployKey {
  * @throws Failure (usage) for a key that cannot be used
  */
 export async function setDeployKey(file: string, type: string, comment: string): Promise<DeployKey> {
+  for (const each of [file, `${file}.pub`]) verifyFile(each)
   const isNew = !existsSync(file)
   if (isNew && existsSync(`${file}.pub`)) {
     throw new Failure(exitCode.usage, `There is ${file}.pub, but not the private key that belongs to it.`, {

@@ -1,4 +1,3 @@
-import { appendFileSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 import { exitCode, Failure } from '../shared/program.ts'
 import { fingerprint } from '../ssh/key-blob.ts'
@@ -6,7 +5,7 @@ import { formatKnownHost, isEntryFor, type KnownHost, parseKnownHosts } from '..
 import { knownHostsName } from '../ssh/remote.ts'
 import type { Hop } from './hops.ts'
 import { $, feed } from './shell.ts'
-import { readIfThere } from './users-file.ts'
+import { appendToUsersFile, readIfThere } from './users-file.ts'
 
 /**
  * All host keys of a server, one for each type. An attacker on the network can answer ssh-keyscan, so none of them is
@@ -43,6 +42,25 @@ export async function scanHostKeys({ server, jump }: Hop, login: readonly string
 export function describeKey({ type, blob }: KnownHost): string {
   return `${fingerprint(blob)}  ${type.replace(/^ssh-|-sha2.*$/g, '').toUpperCase()}`
 }
+
+/**
+ * The SHA256 fingerprints in a text: a list of them, or lines as `ssh-keygen -l` prints them, with a comment of any words.
+ *
+ * @throws Error that ends the sentence "NAME ..."
+ */
+export function readFingerprints(text: string): string[] {
+  const words = wordsOf(text)
+  if (words.some(word => /^(MD5:)?([0-9a-f]{2}:){15}[0-9a-f]{2}$/i.test(word))) {
+    throw new Error(`has an MD5 fingerprint, and only SHA256 tells a key for sure (${howToTell})`)
+  }
+  const fingerprints = words.filter(word => /^SHA256:/i.test(word))
+  if (fingerprints.length === 0) throw new Error('has no SHA256 fingerprint')
+  const broken = fingerprints.find(each => !/^SHA256:[A-Za-z0-9+/]{43}$/.test(each))
+  if (broken !== undefined) throw new Error(`has a fingerprint that is cut off or misspelt (${broken})`)
+  return fingerprints
+}
+
+const wordsOf = (text: string) => text.split(/[\s,;"']+/).map(word => word.replace(/=$/, ''))
 
 /** The result of adding host keys to a known_hosts file. */
 export interface Merge {
@@ -131,7 +149,7 @@ export async function pinHostKeys(
   const known = scanned.filter(key => !unknown.includes(key))
   const vouched = fingerprints.length > 0 ? listed : await confirm(unknown, known)
   const { appended, added } = mergeKnownHosts(existing, vouched)
-  if (appended !== '') appendFileSync(file, appended, { mode: 0o600 })
+  if (appended !== '') appendToUsersFile(file, appended)
   return { trusted: scanned.filter(key => known.includes(key) || vouched.includes(key)), added }
 }
 
@@ -154,7 +172,7 @@ async function confirm(unknown: readonly KnownHost[], known: readonly KnownHost[
     // Ctrl-C and Ctrl-D make it reject.
     const answer = (await terminal.question(question).catch(() => 'no')).trim()
     if (answer === 'yes') return unknown
-    const named = unknown.filter(({ blob }) => fingerprint(blob) === answer)
+    const named = unknown.filter(({ blob }) => wordsOf(answer).includes(fingerprint(blob)))
     if (named.length > 0) return named
   } finally {
     terminal.close()

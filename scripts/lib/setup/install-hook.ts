@@ -6,8 +6,10 @@ import { exitCode, Failure } from '../shared/program.ts'
 import { makePrivateFolder } from '../ssh/private-folder.ts'
 import { findHook, thisMachine } from './hook-binary.ts'
 import { findHops } from './hops.ts'
+import { verifyPrograms } from './programs.ts'
 import type { SetupSettings } from './settings.ts'
 import { findSshFolder } from './ssh-folder.ts'
+import { verifyFile } from './users-file.ts'
 
 /** Unpacks into a folder of the login user's, because /tmp may be mounted noexec. */
 const unpackAndInstall = `sh -c '${[
@@ -34,14 +36,17 @@ export async function installHook(
   file: string,
   options: { readonly 'keep-settings'?: boolean; readonly 'ssh-dir'?: string },
 ): Promise<number> {
+  const isHere = remote.host === undefined
+  verifyPrograms(isHere ? ['bash', 'sh'] : ['bash', 'sh', 'ssh', 'tar', 'gzip'])
   const keepSettings = options['keep-settings'] ?? false
+  verifyFile(file)
   const settingsFile = existsSync(file) ? resolve(file) : undefined
   if (settingsFile === undefined && !keepSettings) {
     throw new Failure(exitCode.usage, `The settings file ${file} is not there.`, {
       fix: "name a file with the hook's part of .env.example",
     })
   }
-  const server = remote.host === undefined ? undefined : findHops(remote, PROXY_JUMP).at(-1)
+  const server = isHere ? undefined : findHops(remote, PROXY_JUMP).at(-1)
   const ssh = server && findSshFolder(options['ssh-dir']).login(server)
   const hook = HOOK_BINARY ?? findHook(ssh ? await askPlatform(ssh) : thisMachine)
   const args = [

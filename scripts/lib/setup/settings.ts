@@ -1,8 +1,9 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { loadEnvFile, readSettings } from '../shared/settings.ts'
 import { parseJump, parseRemote, type Remote, type Server } from '../ssh/remote.ts'
 import { restrictionTo } from './authorized-key.ts'
+import { readFingerprints } from './host-keys.ts'
 import { inHome } from './ssh-folder.ts'
 
 const settings = {
@@ -28,16 +29,8 @@ const settings = {
     },
   },
   HOST_FINGERPRINT: {
-    means: 'the SHA256 fingerprint of the host key, or several with blanks between them; without it setup-ssh asks you',
-    default: '',
-    read: (text: string) => {
-      const fingerprints = text
-        .split(/[\s,]+/)
-        .filter(Boolean)
-        .map(each => each.replace(/=$/, ''))
-      if (fingerprints.every(each => /^SHA256:[A-Za-z0-9+/]{43}$/.test(each))) return fingerprints
-      throw new Error('is not a SHA256 fingerprint')
-    },
+    means: 'the SHA256 fingerprints of the host keys, as ssh-keygen -l prints them; without it setup-ssh asks you',
+    read: readFingerprints,
   },
   SSH_KEY_FILE: {
     means: 'the file of the deploy key, which is created if it is not there',
@@ -59,7 +52,7 @@ const settings = {
   HOOK_BINARY: {
     means: 'a post-receive for the server, where none lies beside setup-ssh',
     read: (file: string) => {
-      if (!existsSync(file)) throw new Error(`is not there (${file})`)
+      if (!statSync(file, { throwIfNoEntry: false })?.isFile()) throw new Error(`is not there, or no file (${file})`)
       return resolve(file)
     },
   },

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Hop } from './hops.ts'
+import { verifyFile } from './users-file.ts'
 
 /** As ssh finds it: in the passwd entry, not in $HOME. */
 function homeFolder(): string {
@@ -26,7 +27,8 @@ export function inHome(file: string): string {
  * The files of ssh, and how the operator logs in: always with a known host key.
  *
  * @param given in place of `~/.ssh`
- * @throws Failure (usage) for a folder that cannot be written, and for a user without a passwd entry
+ * @throws Failure (usage) for a folder that cannot be written, for files of its that are none, and for a user without a
+ *   passwd entry
  */
 export function findSshFolder(given: string | undefined) {
   const home = homeFolder()
@@ -41,6 +43,7 @@ export function findSshFolder(given: string | undefined) {
   const config = join(folder, 'config')
   const entries = join(folder, 'pushlive.conf')
   const knownHosts = join(folder, 'known_hosts')
+  for (const file of [config, entries, knownHosts]) verifyFile(file)
   const options = [
     `BatchMode=${process.stdin.isTTY ? 'no' : 'yes'}`,
     'ConnectTimeout=15',

@@ -1,19 +1,12 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { $ as zx } from 'zx/core'
+import { isOnPath } from '../../shared/on-path.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { type HookEnvFile, readHookEnvFile } from '../env-file.ts'
 import { environmentWith } from '../environment.ts'
 import { thisUser } from '../folder-mode.ts'
-import {
-  canBeEntered,
-  existingFolder,
-  explainMissing,
-  explainNotWritable,
-  isFolder,
-  isOnPath,
-  isWritable,
-} from '../place.ts'
+import { canBeEntered, existingFolder, explainMissing, explainNotWritable, isFolder, isWritable } from '../place.ts'
 import { lookAtHookSettings } from '../settings.ts'
 import { isForeignHook, isForeignUpdateHook } from './hook-files.ts'
 
