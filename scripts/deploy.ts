@@ -1,3 +1,4 @@
+import './lib/shared/current-directory.ts'
 import { parseArgs } from 'node:util'
 import { check, tryPush } from './lib/deploy/check.ts'
 import type { Ci } from './lib/deploy/ci/ci.ts'
@@ -11,7 +12,6 @@ import {
   openClone,
   type Session,
   setRemote,
-  verifyCurrentDirectory,
 } from './lib/deploy/clone.ts'
 import { type Result, withJson } from './lib/deploy/json.ts'
 import { announce } from './lib/deploy/outcome.ts'
@@ -78,7 +78,6 @@ async function main(): Promise<number> {
   ci?.open?.()
   const called = readCommand()
   if (called === undefined) return exitCode.live
-  verifyCurrentDirectory()
   const runCalled = (result: Result) => runCommand(called, ci, result)
   return called.options.json ? withJson(runCalled, called.command.hasVerdict === true) : runCalled({})
 }

@@ -1,3 +1,4 @@
+import './lib/shared/current-directory.ts'
 import { fstatSync, readFileSync, realpathSync, writeSync } from 'node:fs'
 import { beginDeployment } from './lib/hook/begin.ts'
 import type { DeploymentContext, StepContext } from './lib/hook/context.ts'

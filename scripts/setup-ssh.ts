@@ -1,3 +1,4 @@
+import './lib/shared/current-directory.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Authorization, authorizeKey } from './lib/setup/authorized-key.ts'

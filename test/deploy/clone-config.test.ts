@@ -153,7 +153,7 @@ const unusable: Record<string, { skip?: string | false; says: RegExp; arrange: (
     arrange: () => 'cd home',
   },
   'a folder that was removed': {
-    says: /^The current directory is not there any more\.\nTo do: run deploy in a clone/m,
+    says: /^The current directory is not there any more\.\nTo do: change to a directory/m,
     arrange: () => 'mkdir gone; cd gone; rmdir ../gone',
   },
 }

@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { readFingerprints } from '../../scripts/lib/setup/host-keys.ts'
 import { assertExit } from '../lib/exit.ts'
+import { program } from '../lib/programs.ts'
 import { startSite } from '../lib/setup-site.ts'
 
 const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -55,6 +56,17 @@ describe('setup-ssh says what to do', async () => {
     assert.match(stderr, /^Not found on PATH: ssh-keyscan\.\nTo do: install .*openssh-client/)
     const nothing = assertExit(await site.setupSsh({ env: { PATH: newFolder() } }), 2)
     assert.match(nothing.stderr, /^Not found on PATH: bash, git, ssh, ssh-keygen, ssh-keyscan\./)
+  })
+
+  it('where the current directory was removed', async () => {
+    const folder = newFolder()
+    const env = { PATH: process.env.PATH, STAGING_REMOTE_REPO: site.url }
+    const gone = $({ env, cwd: folder })
+    for (const args of [[], ['--hook', 'server.env']]) {
+      mkdirSync(folder, { recursive: true })
+      const { stderr } = assertExit(await gone`rmdir ${folder} && exec ${program('setup-ssh')} ${args}`, 2)
+      assert.match(stderr, /^The current directory is not there any more\.\nTo do: change to a directory/m)
+    }
   })
 
   it('where HOST_FINGERPRINT is an MD5 one, or cut off', async () => {

@@ -32,16 +32,6 @@ export interface Options {
   readonly json?: boolean | undefined
 }
 
-/** @throws Failure (usage) where the current directory was removed: nothing works there, not even reading settings */
-export function verifyCurrentDirectory(): void {
-  try {
-    process.cwd()
-  } catch (cause) {
-    const fix = 'run deploy in a clone of the repository'
-    throw new Failure(exitCode.usage, 'The current directory is not there any more.', { fix, cause })
-  }
-}
-
 /**
  * Every command passes here first, so that none takes what is wrong with this clone for a fault of the server.
  *
