@@ -2,7 +2,7 @@ import './lib/shared/current-directory.ts'
 import { parseArgs } from 'node:util'
 import { check, tryPush } from './lib/deploy/check.ts'
 import type { Ci } from './lib/deploy/ci/ci.ts'
-import { recognizeCi } from './lib/deploy/ci/recognize.ts'
+import { isInCi, recognizeCi } from './lib/deploy/ci/recognize.ts'
 import { CiReport } from './lib/deploy/ci-report.ts'
 import {
   findCommit,
@@ -83,7 +83,7 @@ async function main(): Promise<number> {
 }
 
 async function runCommand({ command, options, argument }: Called, ci: Ci | undefined, result: Result) {
-  const settings = readDeploySettings(options['env-file'])
+  const settings = readDeploySettings(options['env-file'], isInCi())
   const { STAGING_REMOTE_REPO: remote, SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: knownHosts } = settings
   const access = remote.host === undefined ? undefined : { key, knownHosts, jump: settings.PROXY_JUMP, remote }
   return withSshSession(access, async ({ env, ...ssh }) => {

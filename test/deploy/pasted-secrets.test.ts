@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
 import { startServer } from '../lib/site.ts'
@@ -52,5 +53,40 @@ describe('A secret that was pasted badly', async () => {
     assert.match(output, /BRANCH_NAME is missing/)
     for (const line of privateKey.split('\n').filter(Boolean)) assert.ok(!output.includes(line))
     assert.equal(connectionsTo(sshd), connections)
+  })
+
+  it('that the CI did not give is named before anything: exit 2', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    const connections = connectionsTo(sshd)
+    for (const CI of [{ CI: 'true' }, { GITHUB_ACTIONS: 'true' }]) {
+      for (const KNOWN_DEPLOYMENT_HOSTS of [sshd.knownHosts, '']) {
+        const given = { SSH_DEPLOYMENT_KEY: '', KNOWN_DEPLOYMENT_HOSTS, ...CI }
+        const { output } = assertExit(await site.deploy([], given), 2)
+        assert.match(output, /^A setting is wrong\.\n {4}SSH_DEPLOYMENT_KEY is empty: .*fork.*Dependabot.*To do: /m)
+      }
+    }
+    assert.equal(connectionsTo(sshd), connections)
+    // Where it is left out, or no CI is there, ssh logs in as it does for its user.
+    for (const given of [{ SSH_DEPLOYMENT_KEY: undefined, CI: 'true' }, { SSH_DEPLOYMENT_KEY: '' }]) {
+      assertExit(await site.deploy([], given), 3)
+    }
+    // A local path needs no key.
+    const local = { STAGING_REMOTE_REPO: site.repository, SSH_DEPLOYMENT_KEY: '', CI: 'true' }
+    assertExit(await site.deploy([], local), 0)
+    assert.equal(await site.live(), commit)
+  })
+
+  it('as a path that leads nowhere is no such file, and wrong known hosts are not missing as well: exit 2', async t => {
+    const site = await newSite(t)
+    const path = join(site.folder, 'nowhere')
+    const { output } = assertExit(
+      await site.deploy([], { SSH_DEPLOYMENT_KEY: path, KNOWN_DEPLOYMENT_HOSTS: '~/nowhere' }),
+      2,
+    )
+    assert.match(output, /^2 settings are wrong\./m)
+    assert.match(output, /^ {4}SSH_DEPLOYMENT_KEY is a path, and there is no such file: the private key/m)
+    assert.match(output, /^ {4}KNOWN_DEPLOYMENT_HOSTS is a path, and there is no such file: known_hosts lines/m)
+    assert.ok(!output.includes(path))
   })
 })

@@ -195,6 +195,8 @@ describe('deploy says what is wrong and what to do for', async () => {
       assert.match(output, says)
       assert.match(output, words)
       assert.match(output, /^To do: /m)
+      // Nobody can edit a file that is gone by now.
+      assert.doesNotMatch(output, /pushlive-\w{6}\/|remove with/)
       assert.equal(await site.ref('refs/heads/main'), undefined)
     })
   }
@@ -219,7 +221,7 @@ describe('deploy says what is wrong and what to do for', async () => {
     assertExit(await site.deploy([], { PATH: pathWith(site, { git: 'exec /usr/bin/git "$@"' }) }), 2)
     const deploying = zx({
       cwd: site.clone,
-      env: { ...site.deployEnvironment, TMPDIR: newTemporaryFolderOf(12345, site) },
+      env: { ...site.deployEnvironment, HOME: undefined, TMPDIR: newTemporaryFolderOf(12345, site) },
       quiet: true,
       nothrow: true,
     })

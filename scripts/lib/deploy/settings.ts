@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { branchName, loadEnvFile, readSettings } from '../shared/settings.ts'
 import { normalizeKnownHosts } from '../ssh/known-hosts.ts'
@@ -53,15 +53,24 @@ export const settings = {
  * What deploy is told by its environment and by `.env`; what the environment says wins.
  *
  * @param envFile in place of `.env`
+ * @param isInCi whether this is a job of a CI, for which an empty key is a secret that it did not get
  * @throws Failure (usage) that names all that is missing or wrong
  */
-export function readDeploySettings(envFile: string | undefined) {
+export function readDeploySettings(envFile: string | undefined, isInCi = false) {
+  // In a file an empty one is somebody's choice.
+  const lacksSecret = process.env.SSH_DEPLOYMENT_KEY?.trim() === '' && isInCi
   loadEnvFile(envFile)
-  const values = readSettings(settings, process.env, envFile, ({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }) =>
-    SSH_DEPLOYMENT_KEY !== undefined && KNOWN_DEPLOYMENT_HOSTS === undefined
+  const isGiven = (name: keyof typeof settings) => (process.env[name] ?? '').trim() !== ''
+  const values = readSettings(settings, process.env, envFile, ({ STAGING_REMOTE_REPO }) => {
+    if (lacksSecret && STAGING_REMOTE_REPO?.host !== undefined) {
+      return [
+        "SSH_DEPLOYMENT_KEY is empty: a CI gives this secret to no job for a fork or for Dependabot, and to none outside of its environment or its protected branches. To do: deploy in a job that gets it; to log in by this machine's own ssh, leave SSH_DEPLOYMENT_KEY out",
+      ]
+    }
+    return isGiven('SSH_DEPLOYMENT_KEY') && !isGiven('KNOWN_DEPLOYMENT_HOSTS')
       ? ['SSH_DEPLOYMENT_KEY is there without KNOWN_DEPLOYMENT_HOSTS: setup-ssh prints both']
-      : [],
-  )
+      : []
+  })
   // The processes that are started get none.
   delete process.env.SSH_DEPLOYMENT_KEY
   return values
@@ -91,15 +100,29 @@ function readRemote(url: string): Remote {
 
 /** The text itself, or what is in the file that it names: GitLab can store a secret as a file. */
 function readSecret(text: string): string {
-  const path = text.trim().replace(/^~(?=\/)/, homedir())
-  if (!/^\/[^\n]*$/.test(path)) return text
+  const path = text.trim().replace(/^~(?=\/)/, home)
+  // Of base64, only what begins with UTF-16's byte order mark begins with a slash: with two.
+  if (!/^\/(?!\/)[^\n]*$/.test(path)) return text
   try {
-    return statSync(path).isFile() ? readFileSync(path, 'utf8') : text
+    return readFileSync(path, 'utf8')
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    // Base64 may begin with a slash too.
-    if (code === 'ENOENT' || code === 'ENAMETOOLONG' || code === 'ENOTDIR') return text
-    throw new Error(`is in a file that cannot be read (${code})`)
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (code === 'ENAMETOOLONG') return text
+    // The path is not shown: it may be a part of a secret.
+    throw new Error(
+      /^(ENOENT|ENOTDIR)$/.test(code)
+        ? 'is a path, and there is no such file'
+        : `is in a file that cannot be read (${code})`,
+    )
+  }
+}
+
+/** @throws Error where a user without a name has no HOME either */
+function home(): string {
+  try {
+    return homedir()
+  } catch {
+    throw new Error('begins with ~, and this user has no home folder: set HOME, or write the whole path')
   }
 }
 

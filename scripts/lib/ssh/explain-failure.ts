@@ -37,7 +37,7 @@ const causes: readonly Cause[] = [
     /No \S+ host key is known for|Host key verification failed/,
     exitCode.unreachable,
     "The server's host key is not known. Nothing was sent.",
-    'run setup-ssh, which shows its fingerprint, and store KNOWN_DEPLOYMENT_HOSTS',
+    'run setup-ssh, which shows its fingerprint, and store KNOWN_DEPLOYMENT_HOSTS; in a CI, see that this job gets it',
   ],
   [
     /Load key ".*": /,
@@ -55,7 +55,7 @@ const causes: readonly Cause[] = [
     /Permission denied \(/,
     exitCode.unreachable,
     'The server does not accept the key for this user.',
-    'check the user in STAGING_REMOTE_REPO, and put the public key into its ~/.ssh/authorized_keys, which no other user may be able to write; setup-ssh prints the line',
+    'check the user in STAGING_REMOTE_REPO, and put the public key into its ~/.ssh/authorized_keys, which no other user may be able to write; setup-ssh prints the line; in a CI, see that this job gets the secret SSH_DEPLOYMENT_KEY',
   ],
   [
     /No user exists for uid/,

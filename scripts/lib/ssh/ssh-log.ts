@@ -8,11 +8,13 @@ import { join } from 'node:path'
  */
 export class SshLog {
   readonly file: string
+  readonly #folder: string
   readonly #fd: number
   #seen = 0
 
   /** @param folder a private one */
   constructor(folder: string) {
+    this.#folder = folder
     this.file = join(folder, 'log')
     this.#fd = openSync(this.file, 'ax+', 0o600)
   }
@@ -21,7 +23,15 @@ export class SshLog {
   takeNew(): string {
     const bytes = Buffer.alloc(fstatSync(this.#fd).size - this.#seen)
     this.#seen += readSync(this.#fd, bytes, 0, bytes.length, this.#seen)
-    return bytes.toString()
+    return this.#withSettingsNames(bytes.toString())
+  }
+
+  /** ssh names its files, and says how to edit them: it means settings of ours. It writes each line at once. */
+  #withSettingsNames(messages: string): string {
+    return messages
+      .replace(/^ {2}(remove with:|ssh-keygen -f .*)\r?\n/gm, '')
+      .replaceAll(join(this.#folder, 'known_hosts'), 'KNOWN_DEPLOYMENT_HOSTS')
+      .replaceAll(join(this.#folder, 'key'), 'SSH_DEPLOYMENT_KEY')
   }
 
   close(): void {

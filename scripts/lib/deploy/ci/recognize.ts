@@ -14,3 +14,7 @@ export function recognizeCi(env: NodeJS.ProcessEnv = process.env): Ci | undefine
   }
   return undefined
 }
+
+/** Whether this is a job of any CI: most set CI. */
+export const isInCi = (env: NodeJS.ProcessEnv = process.env) =>
+  recognizeCi(env) !== undefined || !/^(0|false)?$/i.test(env.CI ?? '')
