@@ -84,7 +84,7 @@ async function main(): Promise<number> {
   for (const refusal of refusals) relay.say(refusal)
   let isLive = false
   if (ask?.verb === 'check') {
-    await (await import('./lib/hook/checks.ts')).reportChecks(gitDir, relay)
+    await (await import('./lib/hook/checks.ts')).reportChecks(gitDir, ask.commit ?? '', relay)
     isLive = true
   } else if (ask?.verb === 'log' || ask?.verb === 'logs') {
     const { showLogs } = await import('./lib/hook/show-logs.ts')

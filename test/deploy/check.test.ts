@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
-import { startServer } from '../lib/site.ts'
+import { type Site, startServer } from '../lib/site.ts'
 import { newKeyPair } from '../lib/sshd.ts'
 import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
+
+/** Without ssh, which takes longer than all the rest. */
+const atPath = ({ repository }: Site) => ({
+  STAGING_REMOTE_REPO: repository,
+  SSH_DEPLOYMENT_KEY: undefined,
+  KNOWN_DEPLOYMENT_HOSTS: undefined,
+})
 
 describe('deploy check', async () => {
   const { newSite } = await startServer({ after })
@@ -33,7 +45,10 @@ describe('deploy check', async () => {
       'ok     lock: it is free',
       `ok     work tree: ${site.workTree}`,
       `ok     virtual environment: ${site.folder}/bin`,
+      'ok     room: ',
       'ok     ACTIVATE_VENV: export X=1',
+      'ok     INSTALL_DEPS: make is ',
+      'ok     UPGRADE_DB: make is ',
       `ok     WSGI file: ${site.workTree}/wsgi.py`,
     ]
     const lines = output.split('\n').filter(line => /^(ok|FAIL|\?) /.test(line))
@@ -98,6 +113,94 @@ describe('deploy check', async () => {
     )
   })
 
+  it('looks for the commands where ACTIVATE_VENV leads', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    const bin = join(site.folder, 'bin')
+    mkdirSync(bin)
+    writeFileSync(join(bin, 'only-activated'), '', { mode: 0o755 })
+    site.configure({ ACTIVATE_VENV: `PATH=${bin}:$PATH`, INSTALL_DEPS: 'only-activated', UPGRADE_DB: 'nowhere' })
+    const unknown = assertExit(await site.deploy(['check'], atPath(site)), 0)
+    assert.match(unknown.output, /^ok {5}commands: not looked for: ACTIVATE_VENV may bring them$/m)
+    mkdirSync(site.workTree)
+    site.configure({ ACTIVATE_VENV: `PATH=${bin}:$PATH`, INSTALL_DEPS: 'nowhere', UPGRADE_DB: 'only-activated' })
+    const { output } = assertExit(await site.deploy(['check'], atPath(site)), 1)
+    assert.match(output, /^FAIL {3}INSTALL_DEPS: there is no nowhere on the PATH /m)
+    assert.match(output, new RegExp(`^ok {5}UPGRADE_DB: only-activated is ${bin}/only-activated$`, 'm'))
+  })
+
+  it('tells what make would not find in the commit, which is not pushed yet', async t => {
+    const site = await newSite(t)
+    const touched = join(site.folder, 'touched')
+    site.configure({ BUILD: 'make -s assets styles', UPGRADE_DB: 'make migrate && make docs' })
+    await site.commit({
+      Makefile: `X := $(shell touch ${touched})\ninstall-deps assets: x\n%.css: %.less\ndocs-%:\n.PHONY: migrate\n`,
+      'docs/index.md': '',
+    })
+    const { output } = assertExit(await site.deploy(['check'], atPath(site)), 1)
+    assert.match(
+      output,
+      /^FAIL {3}BUILD: the commit has no rule for styles in its Makefile\. To do: add it, or set BUILD/m,
+    )
+    assert.match(output, /^ok {5}INSTALL_DEPS: make is [\s\S]*^ok {5}UPGRADE_DB: make is /m)
+    assert.ok(!existsSync(touched))
+    assert.equal(await site.ref('refs/heads/main'), undefined)
+
+    await site.commit({ Makefile: 'include rules.mk\n' })
+    assertExit(await site.deploy(['check'], atPath(site)), 0)
+    await site.commit({ Makefile: undefined })
+    const none = assertExit(await site.deploy(['check'], atPath(site)), 1)
+    assert.match(none.output, /^FAIL {3}INSTALL_DEPS: the commit has no Makefile\. To do: /m)
+  })
+
+  it("tells what the health check's address answers now", async t => {
+    const site = await newSite(t)
+    await site.commit()
+    let status = 200
+    const server = createServer((_, response) => response.writeHead(status).end()).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/ping`
+    site.configure({ HEALTH_CHECK_URL: url.replace('//', '//ada:secret@') })
+    const check = async () => (await site.deploy(['check'], atPath(site))).output
+    assert.match(await check(), new RegExp(`^ok {5}health check: ${url} answers 200 OK$`, 'm'))
+    status = 404
+    assert.match(await check(), /^ok {5}health check: .* answers 404 Not Found now: .* 2xx$/m)
+    server.close()
+    await once(server, 'close')
+    assert.match(await check(), /^ok {5}health check: .*\/ping does not answer now: connect ECONNREFUSED/m)
+    site.configure({ HEALTH_CHECK_URL: 'http://nowhere.invalid/' })
+    assert.match(await check(), /^(FAIL {3}health check: .* cannot answer: .*ENOTFOUND|ok .*EAI_AGAIN)/m)
+  })
+
+  const isRoot = userInfo().uid === 0
+  it('tells where the disk has no room for one more release', { skip: !isRoot && 'only root may mount' }, async t => {
+    const site = await newSite(t)
+    const disk = join(site.folder, 'disk')
+    mkdirSync(disk)
+    await site.git`mount -t tmpfs -o size=1m tmpfs ${disk}`
+    try {
+      const workTree = join(disk, 'www')
+      site.configure({ RELEASES: '3', PATH_TO_GIT_WORK_TREE: workTree, PATH_TO_WSGI: join(workTree, 'wsgi.py') })
+      await site.commit({
+        big: randomBytes(600_000)
+          .toString('latin1')
+          .replaceAll(/[^ -~]/g, 'x'),
+      })
+      const enough = assertExit(await site.deploy(['check'], atPath(site)), 0)
+      assert.match(enough.output, /^ok {5}room: 1\.0 MB are free in /m)
+      assertExit(await site.deploy([], atPath(site)), 0)
+      await site.commit()
+      const { output } = assertExit(await site.deploy(['check'], atPath(site)), 1)
+      assert.match(
+        output,
+        /^FAIL {3}room: 0\.\d MB are free in .*, and a deployment adds 0\.6 MB at least\. To do: make room/m,
+      )
+      assertExit(await site.deploy([], atPath(site)), 1)
+    } finally {
+      await site.git`umount --lazy ${disk}`
+    }
+  })
+
   it('ends with the code and the words of the first that is wrong here', async t => {
     const site = await newSite(t)
     await site.commit()
@@ -153,6 +256,14 @@ describe('deploy check', async () => {
       hidden.output,
       /^FAIL {3}hook: The server does not let its hook be asked[\s\S]*setup-ssh --hook SERVER_ENV/m,
     )
+  })
+
+  it('reports what git would refuse of a shallow clone only when it is pushed', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.commit()
+    const { output } = assertExit(await site.deploy(['check'], {}, await site.cloneShallow()), 4)
+    assert.match(output, /^FAIL {3}hook: This is a shallow clone[\s\S]*To do: git fetch --unshallow/m)
   })
 
   it('reports a shallow clone', async t => {

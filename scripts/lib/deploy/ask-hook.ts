@@ -2,7 +2,7 @@ import type { Ask } from '../protocol/asks.ts'
 import { protocol } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import { explainFailure } from '../ssh/explain-failure.ts'
+import { explainFailure, explainRejection } from '../ssh/explain-failure.ts'
 import type { Session } from './clone.ts'
 import { askRefused, misunderstanding } from './outcome.ts'
 import { push } from './push.ts'
@@ -18,7 +18,9 @@ export async function askHook(session: Session, ask: Ask, end: string) {
   const asked = await push(session, { ask }, { serverPrinted: line => void answer.push(line), clientPrinted: () => {} })
   const { greeting, verdict, rejected, askedAs } = asked
   if (greeting && greeting.protocol !== protocol) throw misunderstanding(greeting)
-  if (rejected.ask) throw askRefused(rejected.ask)
+  // What git itself refuses, such as a shallow clone's commit, it would refuse with the branch, too.
+  const isOfHook = /hook declined|hidden ref/.test(rejected.ask ?? '')
+  if (rejected.ask) throw isOfHook ? askRefused(rejected.ask) : explainRejection(rejected.ask)
   if (verdict) {
     throw new Failure(exitCode.failed, `The hook would not deploy this: ${flatten(verdict.explanation)}.`)
   }

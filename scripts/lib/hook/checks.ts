@@ -4,13 +4,19 @@ import { $ as zx } from 'zx/core'
 import { type Check, endOfChecks, formatCheck } from '../protocol/checks.ts'
 import { describe } from '../shared/program.ts'
 import { checkCommands } from './commands.ts'
+import type { Context } from './context.ts'
 import { readHookEnvFile } from './env-file.ts'
 import { findForeignFilesIn } from './foreign-files.ts'
+import { toText, withoutSlash } from './git-paths.ts'
+import { checkAddress } from './health.ts'
 import { Journal } from './journal.ts'
 import { logFolder } from './log.ts'
+import type { Sources } from './make-targets.ts'
 import { go } from './processes.ts'
 import type { Relay } from './relay.ts'
 import { Releases } from './releases.ts'
+import { Repository } from './repository.ts'
+import { checkRoom } from './room.ts'
 import {
   askForHealthCheck,
   type HookSettings,
@@ -21,14 +27,14 @@ import {
 } from './settings.ts'
 import { activate } from './steps-shell.ts'
 
-/** Says what a deployment would find here, and deploys nothing. */
-export async function reportChecks(gitDir: string, relay: Relay): Promise<void> {
-  for await (const check of checkServer(gitDir)) relay.say(formatCheck(check))
+/** Says what a deployment of a commit would find here, and deploys nothing. */
+export async function reportChecks(gitDir: string, commit: string, relay: Relay): Promise<void> {
+  for await (const check of checkServer(gitDir, commit)) relay.say(formatCheck(check))
   relay.say(endOfChecks)
 }
 
 /** What a deployment needs on the server, in its order. Changes nothing, and holds no lock. */
-async function* checkServer(gitDir: string): AsyncGenerator<Check> {
+async function* checkServer(gitDir: string, commit: string): AsyncGenerator<Check> {
   const ownFolder = join(gitDir, 'pushlive')
   const what = 'settings of the hook'
   let problems: readonly string[]
@@ -42,8 +48,9 @@ async function* checkServer(gitDir: string): AsyncGenerator<Check> {
   const wrong = [...problems, ...others]
   for (const found of wrong) yield { what, isOk: false, found }
   if (wrong.length > 0) return
-  const { PATH_TO_GIT_WORK_TREE, RELEASES, ACTIVATE_VENV, RESTART } = settings
-  const serving = RELEASES === 1 ? PATH_TO_GIT_WORK_TREE : new Releases(settings, gitDir).serving()?.path
+  const { PATH_TO_GIT_WORK_TREE, RELEASES, RESTART, HEALTH_CHECK_URL } = settings
+  const releases = new Releases(settings, gitDir)
+  const serving = RELEASES === 1 ? PATH_TO_GIT_WORK_TREE : releases.serving()?.path
   const { PATH_TO_VENV, PATH_TO_WSGI } = inFolder(settings, serving ?? PATH_TO_GIT_WORK_TREE)
   const unasked = process.env.HEALTH_CHECK_URL === undefined ? `; ${askForHealthCheck}` : ''
   yield { what, isOk: true, found: join(gitDir, '.env') + unasked }
@@ -62,9 +69,27 @@ async function* checkServer(gitDir: string): AsyncGenerator<Check> {
     const bin = join(PATH_TO_VENV, 'bin')
     yield { what: 'virtual environment', isOk: true, found: existsSync(bin) ? bin : `${bin} comes with the install` }
   }
-  if (ACTIVATE_VENV) yield await checkActivation(ACTIVATE_VENV, settings)
-  else yield* checkCommands({ ...settings, PATH_TO_VENV })
+  const repository = new Repository(gitDir)
+  // An older deploy does not send it.
+  const isKnown = (await repository.findCommit(commit)) !== undefined
+  yield checkRoom(settings, releases, isKnown ? await repository.size(commit) : undefined)
+  const env = yield* checkActivation(settings)
+  const sources = isKnown ? await findSources(commit, { settings, releases, repository }) : undefined
+  yield* checkCommands({ ...settings, PATH_TO_VENV }, env, sources)
   if (RESTART === undefined && PATH_TO_WSGI) yield { what: 'WSGI file', isOk: true, found: PATH_TO_WSGI }
+  if (HEALTH_CHECK_URL) yield await checkAddress(HEALTH_CHECK_URL)
+}
+
+/** What the steps find beside the commit's own files counts, too. */
+async function findSources(
+  commit: string,
+  { settings, releases, repository }: Pick<Context, 'settings' | 'releases' | 'repository'>,
+): Promise<Sources> {
+  const { SHARED_PATHS, KEEP_PATHS } = settings
+  const { names, makefile } = await repository.sources(commit)
+  const served = releases.isInPlace ? releases.serving()?.workTree : undefined
+  const untracked = served && !served.isEmpty() ? await served.untracked(commit) : []
+  return { makefile, names: [...names, ...SHARED_PATHS, ...KEEP_PATHS, ...untracked.map(withoutSlash).map(toText)] }
 }
 
 /** Without hooks/update everything works, but a user who may push may push anything. */
@@ -93,16 +118,24 @@ async function checkLock(folders: readonly string[], journal: Journal): Promise<
   return { what, isOk: true, found: 'it is free' }
 }
 
-async function checkActivation(
-  command: string,
-  { PATH_TO_GIT_WORK_TREE: workTree, STEP_TIMEOUT: timeout = 60 }: HookSettings,
-): Promise<Check> {
+/** @returns the environment that the steps would find; undefined where that is not known */
+async function* checkActivation({
+  ACTIVATE_VENV: command,
+  PATH_TO_GIT_WORK_TREE: workTree,
+  STEP_TIMEOUT: timeout = 60,
+}: HookSettings): AsyncGenerator<Check, NodeJS.ProcessEnv | undefined> {
   const what = 'ACTIVATE_VENV'
-  if (!existsSync(workTree)) return { what, isOk: true, found: 'not tried before there is a work tree' }
+  if (command === undefined) return process.env
+  if (!existsSync(workTree)) {
+    yield { what, isOk: true, found: 'not tried before there is a work tree' }
+    return undefined
+  }
   try {
-    await activate(command, workTree, process.env, (text, process) => go(process, { text, timeout }))
-    return { what, isOk: true, found: command }
+    const env = await activate(command, workTree, process.env, (text, process) => go(process, { text, timeout }))
+    yield { what, isOk: true, found: command }
+    return env
   } catch (error) {
-    return { what, isOk: false, found: describe(error) }
+    yield { what, isOk: false, found: describe(error) }
+    return undefined
   }
 }

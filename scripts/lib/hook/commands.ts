@@ -3,19 +3,46 @@ import { delimiter, join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import type { Check } from '../protocol/checks.ts'
 import { thisUser } from './folder-mode.ts'
+import { findMissingTargets, type Sources } from './make-targets.ts'
 import type { HookSettings } from './settings.ts'
 
-/** Looks whether the steps would find what their commands begin with, and may run it. Runs none of them. */
-export async function* checkCommands(settings: HookSettings): AsyncGenerator<Check> {
+/**
+ * Looks whether the steps would find what their commands begin with and what they ask make for, and may run it. Runs none
+ * of them.
+ *
+ * @param env what the steps find; undefined where that cannot be known before a deployment
+ * @param sources of the commit, where the server has it
+ */
+export async function* checkCommands(
+  settings: HookSettings,
+  env: NodeJS.ProcessEnv | undefined,
+  sources: Sources | undefined,
+): AsyncGenerator<Check> {
   const { INSTALL_DEPS, BUILD, UPGRADE_DB, RESTART, PATH_TO_VENV } = settings
-  const { PATH = '' } = process.env
   const bin = PATH_TO_VENV && join(PATH_TO_VENV, 'bin')
-  const env = { ...process.env, PATH: bin ? `${bin}${delimiter}${PATH}` : PATH }
-  const quietly = zx({ nothrow: true, quiet: true, stdio: ['ignore', 'pipe', 'pipe'], env, timeout: '10s' })
-  for (const [what, command] of Object.entries({ INSTALL_DEPS, BUILD, UPGRADE_DB, RESTART })) {
+  const { PATH = '' } = env ?? process.env
+  const path = bin ? `${bin}${delimiter}${PATH}` : PATH
+  const quietly = zx({
+    nothrow: true,
+    quiet: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...(env ?? process.env), PATH: path },
+    timeout: '10s',
+  })
+  if (env === undefined) {
+    yield { what: 'commands', isOk: true, found: 'not looked for: ACTIVATE_VENV may bring them' }
+  }
+  for (const [what, command = ''] of Object.entries({ INSTALL_DEPS, BUILD, UPGRADE_DB, RESTART })) {
+    const [missing] = sources ? findMissingTargets(command, sources) : []
+    if (missing !== undefined) {
+      const lack = missing === 'Makefile' ? 'no Makefile' : `no rule for ${missing} in its Makefile`
+      const fix = `To do: add it, or set ${what} to what is to run, or empty if nothing is`
+      yield { what, isOk: false, found: `the commit has ${lack}. ${fix}` }
+      continue
+    }
     // Only a word that stands for itself in any shell.
-    const word = /^\s*([\w.+-]+)(?=\s|$)/.exec(command ?? '')?.[1]
-    if (word === undefined) continue
+    const word = /^\s*([\w.+-]+)(?=\s|$)/.exec(command)?.[1]
+    if (word === undefined || env === undefined) continue
     // bash tells it, because it may be one of its own.
     const found = await quietly`bash -c ${'command -v -- "$1"'} bash ${word}`
     if (found.ok) yield { what, isOk: true, found: `${word} is ${found.stdout.trim()}` }
@@ -28,7 +55,7 @@ export async function* checkCommands(settings: HookSettings): AsyncGenerator<Che
         isOk: mayStillCome,
         found: mayStillCome
           ? `there is no ${word} yet: the install has to bring it`
-          : `there is no ${word} on the PATH ${env.PATH}. ${fix}`,
+          : `there is no ${word} on the PATH ${path}. ${fix}`,
       }
     }
   }

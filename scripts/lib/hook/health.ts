@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import https from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Check } from '../protocol/checks.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Repository } from './repository.ts'
 
@@ -55,6 +56,29 @@ export async function findHealthProblem(expected: Expected, timeout: number): Pr
   return answer ?? silence
 }
 
+/** What no new code of the application changes: a name that no server knows, a certificate that is not trusted. */
+const lasting = /^(ENOTFOUND|ERR_TLS_.*|.*CERT.*|UNABLE_TO_VERIFY.*)$/
+const lookSeconds = 10
+
+/** What the address answers now, whatever runs there. Before the first deployment nobody listens, and that is no error. */
+export async function checkAddress(url: URL): Promise<Check> {
+  const what = 'health check'
+  // The rest of it may be secret.
+  const address = `${url.origin}${url.pathname}`
+  try {
+    const { status } = await get(url, AbortSignal.timeout(lookSeconds * 1000))
+    const isHealthy = /^2/.test(status)
+    const found = `${address} answers ${status}${isHealthy ? '' : ' now: a deployment is live only if it answers 2xx'}`
+    return { what, isOk: true, found }
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    const why = explainSilence(error)
+    if (!lasting.test(code)) return { what, isOk: true, found: `${address} does not answer now: ${why}` }
+    const fix = 'To do: correct HEALTH_CHECK_URL, or that server'
+    return { what, isOk: false, found: `${address} cannot answer: ${why}. ${fix}` }
+  }
+}
+
 /** What is wrong, in words: with the answer of a request, or why there is none. */
 type Reply = { answer?: string; silence?: string }
 
@@ -65,10 +89,14 @@ async function ask({ url, commit, repository }: Expected, signal: AbortSignal): 
     const other = await findOtherCommit(`${headers}\n${body}`, commit, repository)
     return other === undefined ? {} : { answer: `it is still ${other} that answers` }
   } catch (error) {
-    // Where several addresses refuse there is only a code; for a timeout the cause says more.
-    const { message, code, cause } = error as NodeJS.ErrnoException
-    return { silence: `it did not answer: ${(cause instanceof Error && cause.message) || message || code}` }
+    return { silence: `it did not answer: ${explainSilence(error)}` }
   }
+}
+
+/** Where several addresses refuse there is only a code; for a timeout the cause says more. */
+function explainSilence(error: unknown): string {
+  const { message, code, cause } = error as NodeJS.ErrnoException
+  return (cause instanceof Error && cause.message) || message || `${code}`
 }
 
 /**

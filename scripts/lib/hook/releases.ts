@@ -133,6 +133,12 @@ export class Releases {
     return (await this.serving()?.workTree.holds(commit)) ?? false
   }
 
+  /** The folders of all that are there, complete or not. */
+  folders(): string[] {
+    const paths = listFolder(this.#folder).map(name => join(this.#folder, name))
+    return paths.filter(path => /\/[1-9]\d*$/.test(path) && lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
+  }
+
   /** The complete ones. */
   kept(): Release[] {
     if (this.isInPlace) return []

@@ -7,6 +7,7 @@ import { longestOrigin, type Origin, parseOrigin } from '../protocol/origin.ts'
 import { type DeploymentRecord, deployRefs, formatRecord, logOfRecords, parseRecords } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { type GitPath, readPaths } from './git-paths.ts'
+import { makefileNames, type Sources } from './make-targets.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
 import { readStateFile } from './state-file.ts'
 
@@ -37,6 +38,15 @@ export interface Refs {
   /** Asks that are still there. */
   readonly asks: readonly string[]
 }
+
+/** What files take on a disk. */
+export interface Size {
+  readonly bytes: number
+  readonly files: number
+}
+
+/** Most file systems give a file whole blocks. */
+const blockSize = 4096
 
 /** The bare repository: its commits, and the refs that tell what is live, what failed, and every deployment. */
 export class Repository {
@@ -108,6 +118,31 @@ export class Repository {
     if (paths.length === 0) return []
     const listed = await this.#git`git ${quoted} ls-tree -r --name-only --full-tree ${commit} -- ${paths}`
     return readPaths(listed.stdout)
+  }
+
+  /** What a commit's files take; nothing for those that a partial repository lacks. */
+  async size(commit: string): Promise<Size> {
+    // Not --format, which is new in git 2.36.
+    const { stdout } = await this.#git`git ls-tree -r -l --full-tree ${commit}`.nothrow()
+    const sizes = Array.from(stdout.matchAll(/^\d+ blob \w+ +(\d+)\t/gm), ([, size]) =>
+      Math.ceil(Number(size) / blockSize),
+    )
+    return { bytes: sizes.reduce((sum, blocks) => sum + blocks, 0) * blockSize, files: sizes.length }
+  }
+
+  /** The names at the top of a commit, and its Makefile. */
+  async sources(commit: string): Promise<Sources> {
+    const listed = await this.#git`git ${quoted} ls-tree --full-tree ${commit}`.nothrow()
+    const entries = new Map(
+      Array.from(listed.stdout.matchAll(/^(\d+) \w+ (\w+)\t(.*)$/gm), ([, mode, id, name = '']) => [
+        name,
+        { mode, id },
+      ]),
+    )
+    const found = entries.get(makefileNames.find(name => entries.has(name)) ?? '')
+    const isFile = found?.mode?.startsWith('100')
+    const makefile = isFile ? (await this.#git`git cat-file blob ${found?.id ?? ''}`.nothrow()).stdout : undefined
+    return { names: [...entries.keys()], makefile }
   }
 
   /** The first of the paths that a commit has as something else than a folder. */
