@@ -41,7 +41,7 @@ describe('A step that takes long', async () => {
     assert.doesNotMatch(left, /, \d+ s$/m)
   })
 
-  it('without a terminal, is mentioned after each minute in which it prints nothing', t => {
+  it('without a terminal, is mentioned after each minute in which it prints nothing, and so is the wait for the first', t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const lines: string[] = []
     using clock = new StepClock(
@@ -56,6 +56,8 @@ describe('A step that takes long', async () => {
     clock.serverPrinted(`pushlive: ${'a'.repeat(40)} is live`)
     t.mock.timers.tick(90_000)
     assert.deepEqual(lines, [
+      '! The server has announced no step for 15 s ...',
+      '! The server has announced no step for 75 s ...',
       'INSTALLING DEPENDENCIES ...',
       '    a word',
       '! INSTALLING DEPENDENCIES has been running for 119 s ...',

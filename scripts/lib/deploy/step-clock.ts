@@ -4,16 +4,20 @@ import type { Listener } from './push.ts'
 
 /** After how long a silence a step looks as if it hung: seconds. */
 const longSilence = 60
+/** The same before the first step. */
+const longBeginning = 15
+/** What lasts until the server announces its first step. */
+const beginning = 'WAITING FOR THE SERVER'
 
 /**
- * Says how long the current step has been running. At a terminal a line counts the seconds. Elsewhere, where a CI might end
+ * Says how long the current step has been running, or the server has announced none. At a terminal a line counts the seconds. Elsewhere, where a CI might end
  * a silent job, it says so after each minute without output.
  */
 export class StepClock implements Listener, Disposable {
   readonly #listener: Listener
   readonly #isTerminal: boolean
   readonly #ticking = setInterval(() => this.#tick(), 1000).unref()
-  #step: string | undefined
+  #step: string | undefined = beginning
   #seconds = 0
   #silence = 0
   #isShown = false
@@ -47,8 +51,10 @@ export class StepClock implements Listener, Disposable {
     if (this.#isTerminal) {
       process.stderr.write(`\r\u001b[K${this.#step}, ${this.#seconds} s`)
       this.#isShown = true
-    } else if (++this.#silence === longSilence)
-      this.clientPrinted(`${this.#step} has been running for ${this.#seconds} s ...`)
+    } else if (++this.#silence === longSilence || (this.#step === beginning && this.#seconds === longBeginning)) {
+      const what = this.#step === beginning ? 'The server has announced no step' : `${this.#step} has been running`
+      this.clientPrinted(`${what} for ${this.#seconds} s ...`)
+    }
   }
 
   #wipe() {

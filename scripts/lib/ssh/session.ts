@@ -60,13 +60,19 @@ IdentityAgent none
 BatchMode yes
 PreferredAuthentications publickey
 ConnectTimeout 15
-ServerAliveInterval 15
-ServerAliveCountMax 4
 ForwardAgent no
 `
 
 /** What ssh reads without -F. */
 const usersConfiguration = 'Include ~/.ssh/config\nInclude /etc/ssh/ssh_config\n'
+
+/** A connection that freezes ends within a minute. It comes last: what the user's configuration says wins. */
+const untilFrozen = `\
+Host *
+ConnectTimeout 60
+ServerAliveInterval 15
+ServerAliveCountMax 4
+`
 
 /**
  * Runs git commands with an ssh that has the CI's key and hosts, and nothing of the user's: no agent, no `~/.ssh`.
@@ -105,10 +111,11 @@ export async function withSshSession<T>(
     // A file and not -o options: the ssh that a jump starts inherits the one and not the other. The other way round
     // for the jump and the shared connection, which are not for that ssh.
     folder = makePrivateFolder(folder => ({
-      ...(knownHosts !== undefined && {
-        known_hosts: knownHosts,
-        config: onlyGivenHosts(folder) + (key === undefined ? usersConfiguration : onlyGivenKey(folder)),
-      }),
+      config:
+        (knownHosts === undefined ? '' : onlyGivenHosts(folder)) +
+        (key === undefined ? usersConfiguration : onlyGivenKey(folder)) +
+        untilFrozen,
+      ...(knownHosts !== undefined && { known_hosts: knownHosts }),
       ...(key !== undefined && { key }),
     }))
     log = new SshLog(folder)
@@ -119,11 +126,10 @@ export async function withSshSession<T>(
     }
     const useUsersSsh = async (): Promise<Environment> => {
       const ssh = await findUsersSsh()
-      return ssh === undefined ? useSsh([]) : { ...env, GIT_SSH_COMMAND: `${ssh} 2>>${quoteForSh(file)}` }
+      return ssh === undefined ? useSsh(options) : { ...env, GIT_SSH_COMMAND: `${ssh} 2>>${quoteForSh(file)}` }
     }
-    const through = jump ? ['-J', jump.url] : []
-    if (knownHosts === undefined) return await begin(jump ? useSsh(through) : useUsersSsh())
-    const options = ['-F', join(folder, 'config'), ...through]
+    const options = ['-F', join(folder, 'config'), ...(jump ? ['-J', jump.url] : [])]
+    if (knownHosts === undefined && jump === undefined) return await begin(useUsersSsh())
     if (key === undefined || remote === undefined) return await begin(useSsh(options))
     connection = new SharedConnection(['ssh', ...options], folder, log, remote, { persist: !jump })
     return await begin(useSsh([...options, '-S', connection.socket]), connection.opened)

@@ -6,6 +6,9 @@ import { explainConnectionFailure } from './explain-failure.ts'
 import type { Remote } from './remote.ts'
 import type { SshLog } from './ssh-log.ts'
 
+/** After how many milliseconds it is said that ssh still connects: an ssh server that greets and then is silent takes 60 s. */
+const longWait = 15_000
+
 /**
  * One connection to the server for all the git commands of a run (ssh_config(5), ControlMaster). An ssh of ours holds
  * it, and not the first of git's: that one would keep git's stderr open for as long as it lives, and deploy, which
@@ -47,7 +50,8 @@ export class SharedConnection {
       env: { ...process.env, LC_ALL: 'C' },
     })
     closeSync(output)
-    this.opened = this.#open()
+    const saying = setTimeout(() => process.stderr.write(`Still connecting to ${host} ...\n`), longWait).unref()
+    this.opened = this.#open().finally(() => clearTimeout(saying))
     // If deploy fails before it awaits the connection, that failure is the one to show.
     this.opened.catch(() => {})
   }
