@@ -13,7 +13,7 @@ import { setDeployKey } from './lib/setup/deploy-key.ts'
 import { aliasOf, findHops, type Hop } from './lib/setup/hops.ts'
 import { describeKey, pinHostKeys, scanHostKeys } from './lib/setup/host-keys.ts'
 import { installHook } from './lib/setup/install-hook.ts'
-import { tryKey, tryPassage, tryShell } from './lib/setup/key-trial.ts'
+import { describeMisuse, tryKey, tryMisuse, tryPassage } from './lib/setup/key-trial.ts'
 import { verifyPrograms } from './lib/setup/programs.ts'
 import { readSetupSettings } from './lib/setup/settings.ts'
 import { entryFor, setSshConfigEntry } from './lib/setup/ssh-config.ts'
@@ -33,7 +33,7 @@ Lets the CI push to STAGING_REMOTE_REPO, and only that: learns the server's host
 it at the server through your own ssh access, tries it, and says what the CI needs. With PROXY_JUMP it does the same at
 the jump host. It can run any number of times, and never overwrites or replaces a key. Exits with
   0  the server accepts the key
-  1  the server accepts the key, but gh could not store what the CI needs
+  1  the server accepts the key, but lets it do more than push, or gh could not store what the CI needs
   2  settings or usage are wrong, or the host keys have not been confirmed
   3  the server could not be reached, shows another host key, or does not accept the key yet
 
@@ -111,20 +111,22 @@ async function main(): Promise<number> {
     console.log(`AUTHORIZING KEY (${hop.place}, ~/.ssh/authorized_keys) ...`)
     const line = `${hop.restriction} ${key.publicKey}`
     console.log(`  ${line}`)
-    if (isAuthorized) continue
+    if (isAuthorized && describeMisuse(await tryMisuse(ssh.entries, hop.alias)) === undefined) continue
     const authorization = await authorizeKey(ssh.login(hop), line, key.publicKey)
     if (authorization.output) console.log(quote(authorization.output))
     authorizations.set(hop, authorization)
   }
 
-  console.log('TRYING KEY ALONE (git ls-remote, then a shell) ...')
+  console.log('TRYING KEY ALONE (git ls-remote, the beginning of a push, a shell, a forwarding) ...')
   const trial = await tryKey(secrets)
   if (trial.output) console.log(quote(trial.output))
+  let isTooMuch = false
   for (const hop of hops) {
-    const shell = await tryShell(ssh.entries, hop.alias)
-    if (!trial.output.includes(shell.output)) console.log(quote(shell.output))
+    const misuse = await tryMisuse(ssh.entries, hop.alias)
+    if (!trial.output.includes(misuse.output)) console.log(quote(misuse.output))
     const isAccepted = trial.isAccepted || (hop.server === jump && (await tryPassage(ssh.entries, hop.alias, server)))
-    table.push(describeAuthorization(hop, authorizations.get(hop)?.outcome, isAccepted, shell))
+    table.push(describeAuthorization(hop, authorizations.get(hop), isAccepted, misuse))
+    isTooMuch ||= describeMisuse(misuse) !== undefined
   }
   if (trial.isAccepted && !trial.hasRepository) {
     table.push(['repository', 'TO DO', 'setup-ssh --hook SERVER_ENV: there is none at this path yet'])
@@ -132,14 +134,14 @@ async function main(): Promise<number> {
 
   console.log('HANDING OUT SECRETS ...')
   if (options['print-secrets']) writeSecrets(secrets, options['print-secrets'])
-  const problem = options.github ? await storeAtGithub(secrets, options.github) : undefined
+  const problem = options.github && !isTooMuch ? await storeAtGithub(secrets, options.github) : undefined
   if (problem) console.log(quote(problem))
   console.log(describeSecrets(secrets, key.file, options.github))
-  table.push(...describeHandOut(options['print-secrets'], options.github, problem))
+  table.push(...describeHandOut(options['print-secrets'], options.github, isTooMuch, problem))
 
   console.log(`\n${formatTable(table)}`)
   if (!trial.isAccepted) return exitCode.unreachable
-  return problem ? exitCode.failed : 0
+  return isTooMuch || problem ? exitCode.failed : 0
 }
 
 function readOptions() {

@@ -68,14 +68,57 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
     assertExit(await site.setupSsh(), 0)
   })
 
-  test('points out a key that may do more than push', async t => {
+  describe('exits with 1, changes nothing, and names the line to change, where the key may do more than push:', () => {
+    const own = /put the line above in place of line 3 of ~\/\.ssh\/authorized_keys there; then run setup-ssh again$/m
+    for (const [what, restrictions, says] of [
+      ['a shell', () => '', /gives the key a shell: /],
+      ['forwarding', (line: string) => line.replace(/^restrict,/, ''), /lets the key forward connections: /],
+    ] as const) {
+      test(what, async t => {
+        const site = await startSite(t)
+        const { file, publicKey } = await newKeyPair(site.folder)
+        const env = { SSH_KEY_FILE: file }
+        assertExit(await site.setupSsh({ env }), 0)
+        const [operator = '', line = ''] = site.authorizedKeys().split('\n')
+        const options = restrictions(line.slice(0, line.indexOf(publicKey)))
+        writeFileSync(site.sshd.authorizedKeys, `# mine\n${operator}\n${options}${publicKey}\n`)
+        const before = site.authorizedKeys()
+        const args = ['--github', 'a/b']
+        const { table, stdout } = assertExit(await site.setupSsh({ env, args }), 1)
+        assert.match(table, says)
+        assert.match(table, own)
+        assert.match(table, /^secrets of the CI +TO DO +once the key may do no more than it should: see above$/m)
+        assert.ok(stdout.includes(`\n  ${line}\n`))
+        assert.equal(site.authorizedKeys(), before)
+
+        // The first line that has the key counts.
+        writeFileSync(site.sshd.authorizedKeys, `${before}${line}\n`)
+        const { table: doubled } = assertExit(await site.setupSsh({ env }), 1)
+        assert.match(doubled, /: delete line 3 of ~\/\.ssh\/authorized_keys there; then run setup-ssh again$/m)
+        assert.equal(site.authorizedKeys(), `${before}${line}\n`)
+      })
+    }
+
+    test('by another file', async t => {
+      const site = await startSite(t)
+      const { file, publicKey } = await newKeyPair(site.folder)
+      const other = join(site.sshd.folder, 'other_keys')
+      writeFileSync(other, `${publicKey}\n`)
+      await site.sshd.restart({ config: [`AuthorizedKeysFile "${other}" "${site.sshd.authorizedKeys}"`] })
+      const { table } = assertExit(await site.setupSsh({ env: { SSH_KEY_FILE: file } }), 1)
+      assert.match(table, /gives the key a shell: take the key out of the other files that AuthorizedKeysFile /)
+    })
+  })
+
+  test('says so where the key may only read', async t => {
     const site = await startSite(t)
     const { file, publicKey } = await newKeyPair(site.folder)
-    site.sshd.authorize(publicKey)
-    const before = site.authorizedKeys()
-    const { table } = assertExit(await site.setupSsh({ env: { SSH_KEY_FILE: file } }), 0)
-    assert.match(table, /^authorized_keys +TO DO +.* gives the key a shell: put the line above in place of its own$/m)
-    assert.equal(site.authorizedKeys(), before)
+    site.sshd.authorize(publicKey, `restrict,command="git-upload-pack '${site.repository}'"`)
+    const { table } = assertExit(await site.setupSsh({ env: { SSH_KEY_FILE: file } }), 3)
+    assert.match(
+      table,
+      /^authorized_keys +TO DO +.* has the key with other restrictions: put the line above in place of line 2 /m,
+    )
   })
 
   test('points out a key that belongs to another repository, and does not change its line', async t => {
@@ -92,7 +135,7 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
     )
     assert.match(
       table,
-      /^authorized_keys +TO DO +.* has another line for this key: put the one above in its place, or set SSH_KEY_FILE/m,
+      /^authorized_keys +TO DO +.* has the key with other restrictions: put the line above in place of line 2 of .*, or set SSH_KEY_FILE/m,
     )
     assert.equal(site.authorizedKeys(), before)
   })

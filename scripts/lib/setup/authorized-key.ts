@@ -62,6 +62,7 @@ const addLine = [
   'mkdir -p ~/.ssh',
   'file=~/.ssh/authorized_keys',
   'touch "$file"',
+  'grep -nF -e "$blob" "$file" | grep -v "^[0-9]*:[[:space:]]*#" | grep -vF -e ":$line" | sed "s/:.*//; s/^/pushlive: line /"',
   'if grep -v "^[[:space:]]*#" "$file" | grep -qxF -e "$line"; then echo pushlive: present; exit; fi',
   'if grep -v "^[[:space:]]*#" "$file" | grep -qF -e "$blob"; then echo pushlive: differs; exit; fi',
   // Without this, a line after one that lacks its newline would become a part of it.
@@ -78,6 +79,8 @@ export interface Authorization {
    * the operator is let in, but the login shell runs nothing. `no access`: the operator cannot log in.
    */
   readonly outcome: 'added' | 'present' | 'differs' | 'not written' | 'no commands' | 'no access'
+  /** The numbers of the lines of `~/.ssh/authorized_keys` there that have the key with other restrictions. */
+  readonly lines: readonly string[]
   /** What ssh and the server printed, if the line was not added. */
   readonly output: string
 }
@@ -92,10 +95,11 @@ export async function authorizeKey(login: readonly string[], line: string, publi
   const { exitCode, stdout, stderr } = await feed(ssh, `${blobOf(publicKey)}\n${line}\n`)
   // A login shell may print a greeting before it.
   const outcomes = [...stdout.matchAll(/^pushlive: (reached|added|present|differs)$/gm)].map(([, outcome]) => outcome)
+  const lines = [...stdout.matchAll(/^pushlive: line (\d+)$/gm)].map(([, line = '']) => line)
   const outcome = outcomes.at(-1) as 'reached' | 'added' | 'present' | 'differs' | undefined
-  if (outcome === 'reached') return { outcome: 'not written', output: stderr.trim() }
-  if (outcome) return { outcome, output: stderr.trim() }
+  if (outcome === 'reached') return { outcome: 'not written', lines, output: stderr.trim() }
+  if (outcome) return { outcome, lines, output: stderr.trim() }
   // nologin prints its message to standard output. 255 is ssh's own exit code.
-  if (exitCode !== 255) return { outcome: 'no commands', output: `${stdout}${stderr}`.trim() }
-  return { outcome: 'no access', output: stderr.trim() }
+  if (exitCode !== 255) return { outcome: 'no commands', lines, output: `${stdout}${stderr}`.trim() }
+  return { outcome: 'no access', lines, output: stderr.trim() }
 }

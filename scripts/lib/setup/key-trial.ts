@@ -1,20 +1,20 @@
-import type { Shell } from 'zx/core'
+import type { ProcessPromise, Shell } from 'zx/core'
 import { isMissingRepository } from '../ssh/explain-failure.ts'
 import { parseJump, parseRemote, type Server } from '../ssh/remote.ts'
 import { withSshSession } from '../ssh/session.ts'
 import { addressOf, refusal } from './authorized-key.ts'
 import type { CiSecrets } from './ci-secrets.ts'
-import { $ } from './shell.ts'
+import { $, feed } from './shell.ts'
 
 export interface Trial {
-  /** Whether the server let the key in. */
+  /** Whether the server let the key in, and would take a push; where there is no repository yet, the first alone. */
   readonly isAccepted: boolean
   readonly hasRepository: boolean
   /** What git and ssh said, if it did not work. */
   readonly output: string
 }
 
-/** Lists the repository just as the CI will reach it: with its secrets and nothing else. */
+/** Lists the repository and begins a push, just as the CI will reach it: with its secrets and nothing else. */
 export async function tryKey({
   STAGING_REMOTE_REPO,
   SSH_DEPLOYMENT_KEY: key,
@@ -22,44 +22,77 @@ export async function tryKey({
   PROXY_JUMP = '',
 }: CiSecrets): Promise<Trial> {
   return withSshSession({ key, knownHosts, jump: parseJump(PROXY_JUMP) }, async ({ env, takeSshMessages }) => {
+    const remote = parseRemote(STAGING_REMOTE_REPO) as Server
     const $$ = $({ env: { ...process.env, ...(await env) } })
     const listed = await $$`git ls-remote -- ${STAGING_REMOTE_REPO}`
-    const messages = takeSshMessages() + listed.stderr
-    const isMissing = isMissingRepository(messages) && (await isLetIn($$, STAGING_REMOTE_REPO))
-    // What the key may not do is not asked here.
-    takeSshMessages()
-    return { isAccepted: listed.ok || isMissing, hasRepository: listed.ok, output: listed.ok ? '' : messages }
+    if (!listed.ok) {
+      const output = takeSshMessages() + listed.stderr
+      const isMissing = isMissingRepository(output) && (await isLetIn($$, remote))
+      // What the key may not do is not asked here.
+      takeSshMessages()
+      return { isAccepted: isMissing, hasRepository: false, output }
+    }
+    const { isTaken, stderr } = await beginPush($$, remote)
+    const messages = takeSshMessages() + stderr
+    return { isAccepted: isTaken, hasRepository: true, output: isTaken ? '' : messages }
   })
+}
+
+/**
+ * Has the server start git-receive-pack, and asks it for nothing: so nothing is changed. What it answers first tells it
+ * from git-upload-pack, which may be all that the key's line runs (gitprotocol-pack(5), Reference Discovery).
+ */
+async function beginPush($: Shell, remote: Server) {
+  const nothing = '0000'
+  const { ok, stdout, stderr } = await feed(onServer($, remote, `git-receive-pack '${remote.path}'`), nothing)
+  return { isTaken: ok && /\0.*\breport-status\b/.test(stdout), stderr }
 }
 
 /**
  * Whether a program on the server has run, whatever it exited with: ssh itself exits with 255. An attacker on the
  * network can have ssh print any words, and cannot change that.
  */
-async function isLetIn($: Shell, url: string): Promise<boolean> {
-  const { user, host, port } = parseRemote(url) as Server
-  const login = [...(port ? ['-p', `${port}`] : []), '-T', '--', `${user}@${host}`, 'true']
-  // As git runs it.
+const isLetIn = async ($: Shell, remote: Server) => (await feed(onServer($, remote, 'true'), '')).exitCode !== 255
+
+/** Runs a command as git does. */
+function onServer($: Shell, { user, host, port }: Server, command: string): ProcessPromise {
+  const login = [...(port ? ['-p', `${port}`] : []), '-T', '--', `${user}@${host}`, command]
   const script = `eval "$GIT_SSH_COMMAND" '"$@"'`
-  return (await $`exec sh -c ${script} ssh ${login}`).exitCode !== 255
+  return $({ stdio: 'pipe' })`exec sh -c ${script} ssh ${login}`
 }
 
-export interface ShellTrial {
+/** What a thief of the key would try. */
+export interface Misuse {
   /**
    * `refused`: by the line in authorized_keys. `other`: let in, but something else ended it, such as a login shell that
    * runs no commands. `unknown`: the connection failed, which says nothing of what the key may do.
    */
-  readonly outcome: 'given' | 'refused' | 'other' | 'unknown'
-  /** What the server or ssh said. */
+  readonly shell: 'given' | 'refused' | 'other' | 'unknown'
+  /** Whether the key may have connections made from there. */
+  readonly forwards: boolean
+  /** What the server or ssh said of the shell. */
   readonly output: string
 }
 
-/** Asks for a shell, as a thief of the key would. */
-export async function tryShell(configFile: string, alias: string): Promise<ShellTrial> {
-  const { exitCode, stdout, stderr } =
-    await $`ssh -F ${configFile} -o BatchMode=yes -o ConnectTimeout=15 -T -- ${alias} true`
-  const outcomes: Record<number, ShellTrial['outcome']> = { 0: 'given', [refusal]: 'refused', 255: 'unknown' }
-  return { outcome: outcomes[exitCode ?? 255] ?? 'other', output: `${stdout}${stderr}`.trim() }
+export async function tryMisuse(configFile: string, alias: string): Promise<Misuse> {
+  const ssh = ['ssh', '-F', configFile, '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=15']
+  const [{ exitCode, stdout, stderr }, forwarding] = await Promise.all([
+    $`${ssh} -T -- ${alias} true`,
+    // Hardly anything listens there: a server that may not forward does not even try.
+    $`${ssh} -W 127.0.0.1:1 -- ${alias}`,
+  ])
+  const outcomes: Record<number, Misuse['shell']> = { 0: 'given', [refusal]: 'refused', 255: 'unknown' }
+  return {
+    shell: outcomes[exitCode ?? 255] ?? 'other',
+    forwards: forwarding.ok || /open failed: connect failed/.test(forwarding.stderr),
+    output: `${stdout}${stderr}`.trim(),
+  }
+}
+
+/** The end of the sentence "The server ...": what the key may do there that it should not. */
+export function describeMisuse({ shell, forwards }: Misuse): string | undefined {
+  if (shell === 'given') return 'gives the key a shell'
+  return forwards ? 'lets the key forward connections' : undefined
 }
 
 /** Whether a jump host lets the key connect to the server, whatever the server itself then says. */

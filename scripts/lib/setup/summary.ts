@@ -1,33 +1,39 @@
 import type { Authorization } from './authorized-key.ts'
 import type { Hop } from './hops.ts'
-import type { ShellTrial } from './key-trial.ts'
+import { describeMisuse, type Misuse } from './key-trial.ts'
 
 /** A row of the table at the end: what it is about, whether it is done, and where it is. */
 export type Row = readonly [what: string, state: 'ok' | 'created' | 'TO DO', where: string]
 
 /**
- * @param outcome undefined if the server accepted the key before
+ * @param authorization undefined if the server accepted the key before
  * @param isAccepted whether the key can do there what it is made for
  */
 export function describeAuthorization(
   { server, place, mayDo }: Hop,
-  outcome: Authorization['outcome'] | undefined,
+  authorization: Authorization | undefined,
   isAccepted: boolean,
-  { outcome: shell }: ShellTrial,
+  misuse: Misuse,
 ): Row {
+  const { outcome, lines = [] } = authorization ?? {}
+  const { shell } = misuse
   const done = (where: string): Row => ['authorized_keys', outcome === 'added' ? 'created' : 'ok', `${place} ${where}`]
   const toDo = (where: string): Row => ['authorized_keys', 'TO DO', where]
-  if (shell === 'given') {
-    return toDo(`${place} gives the key a shell: put the line above in place of its own`)
+  const its = lines.length > 0 ? `line ${lines.join(' and ')}` : 'its own line'
+  const replace = `put the line above in place of ${its} of ~/.ssh/authorized_keys there`
+  const tooMuch = describeMisuse(misuse)
+  if (tooMuch !== undefined) {
+    const isThere = outcome === 'added' || outcome === 'present'
+    const elsewhere = 'take the key out of the other files that AuthorizedKeysFile in sshd_config names there'
+    const also = lines.length > 0 ? `delete ${its} of ~/.ssh/authorized_keys there` : elsewhere
+    return toDo(`${place} ${tooMuch}: ${isThere ? also : replace}; then run setup-ssh again`)
   }
   if (isAccepted && shell === 'unknown') {
     return done(`lets it ${mayDo}; it is not known whether it refuses a shell: see above`)
   }
   if (isAccepted) return done(`lets it ${mayDo}, and refuses a shell`)
   if (outcome === 'differs') {
-    return toDo(
-      `${place} has another line for this key: put the one above in its place, or set SSH_KEY_FILE for a key of its own`,
-    )
+    return toDo(`${place} has the key with other restrictions: ${replace}, or set SSH_KEY_FILE for a key of its own`)
   }
   if (shell === 'refused') return toDo(`${place} lets the key in, but it cannot ${mayDo}: see above`)
   if (outcome === 'no commands' || shell === 'other') {
@@ -40,15 +46,20 @@ export function describeAuthorization(
   return toDo(`the line is there, but ${place} does not accept the key: see above`)
 }
 
-/** @param problem why the secrets are not stored in the repository; undefined if they are */
+/**
+ * @param isTooMuch whether the key may do more than it should: the CI is to have it only when it may not
+ * @param problem why the secrets are not stored in the repository; undefined if they are
+ */
 export function describeHandOut(
   folder: string | undefined,
   repository: string | undefined,
+  isTooMuch: boolean,
   problem: string | undefined,
 ): Row[] {
   const rows: Row[] = []
   if (folder) rows.push(['secrets in files', 'created', `${folder}: delete it once they are stored`])
-  if (repository && !problem) rows.push(['secrets of the CI', 'created', repository])
+  if (isTooMuch) rows.push(['secrets of the CI', 'TO DO', 'once the key may do no more than it should: see above'])
+  else if (repository && !problem) rows.push(['secrets of the CI', 'created', repository])
   else {
     const where = 'store what is above: the key as a secret, the others as variables'
     rows.push(['secrets of the CI', 'TO DO', where])
