@@ -7,8 +7,8 @@ programs := dist/$(platform)
 test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 python3-venv uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3 nginx-light e2fsprogs
 # Each strip handles one kind of machine.
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3-venv
-# The torture, the CIs and the fleet have targets of their own.
-tests := $(filter-out test/torture/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts))
+# The torture, the crashes, the CIs and the fleet have targets of their own.
+tests := $(filter-out test/torture/% test/crash/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts))
 # These go through many instants, states, servers and shells, and take as long as all the others. The browser is 350 MB.
 sweeps := test/hook/faults.test.ts test/hook/migrations.test.ts test/hook/power-cut.test.ts \
   test/hook/releases-served.test.ts test/hook/hook-tools.test.ts \
@@ -81,6 +81,11 @@ torture: build ## random histories with faults, RUNS of them; SEED and PATH_, as
 	$(if $(SEED),PUSHLIVE_TORTURE_SEED=$(SEED)) $(if $(PATH_),PUSHLIVE_TORTURE_PATH=$(PATH_)) \
 	$(own_mounts) $(node) --test test/torture/torture.test.ts test/torture/simultaneous.test.ts
 
+test-crash: build ## kill the hook at each instant of deployments and rollbacks; EVERY=10 tries a tenth, POINT, as a failure prints it, one
+	build/debian.sh python3
+	PUSHLIVE_TEST=binaries PUSHLIVE_CRASH_EVERY=$(or $(EVERY),1) PUSHLIVE_CRASH_POINT=$(POINT) \
+	$(node) --test test/crash/crash.test.ts
+
 test-flexmeasures: build ## deploy FlexMeasures itself: pushes to a real server
 	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)
 	PUSHLIVE_TEST=binaries $(node) --test test/flexmeasures/test.ts
@@ -143,4 +148,4 @@ install-hook: $(programs)/.built ## install or update the hook and its settings 
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-sweeps torture test-flexmeasures test-ci test-fleet test-fleet-debians test-release bench bench-fleet demo pictures setup-ssh install-hook clean
+.PHONY: help install build release lint test test-sweeps torture test-crash test-flexmeasures test-ci test-fleet test-fleet-debians test-release bench bench-fleet demo pictures setup-ssh install-hook clean

@@ -205,7 +205,7 @@ async function install(branch: string): Promise<string> {
 }
 
 /** dotenv takes three kinds of quotes, and none of them can be escaped. */
-function quoteSetting(value: string): string {
+export function quoteSetting(value: string): string {
   const quote = ["'", '`', '"'].find(quote => !value.includes(quote))
   if (quote === undefined) throw new Error(`.env cannot hold ${value}`)
   return `${quote}${value}${quote}`
