@@ -24,6 +24,7 @@ import { exitCode, Failure, run } from './lib/shared/program.ts'
 import { withSshSession } from './lib/ssh/session.ts'
 
 const help = `Usage: deploy [--again | --dry-run] [--json]
+       deploy --force [COMMIT | BRANCH | TAG] [--again] [--json]
        deploy check
        deploy status | history [--json]
        deploy log [COMMIT] | report [FILE]
@@ -45,6 +46,8 @@ report makes a web page of all of that, report.html or FILE.
 rollback goes back to what was live before, or to COMMIT; the next push goes forward again.
 With --database the database goes back first, by the server's DOWNGRADE_DB.
 
+  --force          for staging, if the server has ACCEPT=any: deploy what is checked out, or what is
+                   named, in place of what BRANCH_NAME is there, even if it does not contain that
   --again          run all steps, even if the commit is already live
   --dry-run        show what would be pushed, and push nothing
   --json           for programs: JSON on standard output, and nothing else there
@@ -58,17 +61,22 @@ interface Command {
   /** Whether the hook gives a verdict. */
   readonly hasVerdict?: boolean
   readonly options: readonly (keyof Options)[]
-  readonly takesArgument?: boolean
+  readonly takesArgument?: (options: Options) => boolean
 }
 
 const commands: Readonly<Record<string, Command>> = {
-  deploy: { run: deployCommit, hasVerdict: true, options: ['again', 'dry-run', 'json'] },
+  deploy: {
+    run: deployCommit,
+    hasVerdict: true,
+    options: ['again', 'dry-run', 'force', 'json'],
+    takesArgument: ({ force }) => force === true,
+  },
   check: { run: check, options: [] },
   status: { run: showStatus, options: ['json'] },
   history: { run: showHistory, options: ['json'] },
-  log: { run: showLog, options: [], takesArgument: true },
-  report: { run: writeReport, options: [], takesArgument: true },
-  rollback: { run: rollBack, hasVerdict: true, options: ['database', 'json'], takesArgument: true },
+  log: { run: showLog, options: [], takesArgument: () => true },
+  report: { run: writeReport, options: [], takesArgument: () => true },
+  rollback: { run: rollBack, hasVerdict: true, options: ['database', 'json'], takesArgument: () => true },
 }
 
 run(main)
@@ -102,10 +110,11 @@ async function deployCommit(session: Session, result: Result): Promise<number> {
   await setRemote(session, 'staging')
   await session.connected
 
-  console.log(`PUSHING ${commit} TO ${BRANCH_NAME} ...`)
-  if (session.options['dry-run']) return tryPush(session, commit)
-  const verb = session.options.again ? 'again' : 'deploy'
-  return pushAndAnnounce(session, { commit, ask: { verb, commit } }, ACCEPT_NO_VERDICT, result)
+  const { again, force: isForced, 'dry-run': isDry } = session.options
+  console.log(`PUSHING ${commit} TO ${BRANCH_NAME}${isForced ? ', WHATEVER THAT IS' : ''} ...`)
+  if (isDry) return tryPush(session, commit)
+  const verb = again ? 'again' : 'deploy'
+  return pushAndAnnounce(session, { commit, isForced, ask: { verb, commit } }, ACCEPT_NO_VERDICT, result)
 }
 
 async function rollBack(session: Session, result: Result): Promise<number> {
@@ -158,16 +167,19 @@ function readCommand() {
   const args = process.argv.slice(2)
   // The name may stand behind an option; each command then takes its own options only.
   const { positionals } = parseArgs({ args, strict: false, options: { 'env-file': { type: 'string' } } })
-  const [name = 'deploy', argument, ...rest] = positionals
+  // What --force names is no command.
+  const isNamed = args.includes('--force') && !Object.hasOwn(commands, positionals[0] ?? '')
+  const [name = 'deploy', argument, ...rest] = isNamed ? ['deploy', ...positionals] : positionals
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   const booleans = Object.fromEntries((command?.options ?? []).map(option => [option, { type: 'boolean' as const }]))
   const given = readArguments('deploy', help, { 'env-file': { type: 'string' }, ...booleans }, args)
   if (given === undefined) return undefined
   const options: Options & { 'env-file'?: string } = given.options
-  const surplus = command === undefined ? name : command.takesArgument ? rest[0] : argument
+  const surplus = command === undefined ? name : command.takesArgument?.(options) ? rest[0] : argument
   if (command === undefined || surplus !== undefined) throw usage(`Unexpected argument '${surplus}'`)
-  if (options.again && options['dry-run']) throw usage('--again and --dry-run exclude each other')
-  if (options.json && options['dry-run']) throw usage('--json and --dry-run exclude each other')
+  for (const other of ['again', 'json', 'force'] as const) {
+    if (options['dry-run'] && options[other]) throw usage(`--${other} and --dry-run exclude each other`)
+  }
   return { command, options, argument }
 }
 

@@ -27,6 +27,10 @@ describe('deploy exits with 2', async () => {
       ['stauts'],
       ['check', '--json'],
       ['--again', '--dry-run'],
+      ['--force', '--dry-run'],
+      ['--force', 'nowhere'],
+      ['--force', 'HEAD', 'HEAD'],
+      ['rollback', '--force'],
       ['rollback', '--dry-run'],
       ['rollback', '--again'],
       ['rollback', 'HEAD', 'HEAD'],
@@ -58,6 +62,20 @@ describe('deploy exits with 4', async () => {
     assert.match(output, new RegExp(`^ {4}.*${live} is what was live last`, 'm'))
     assert.match(output, /^To do: fetch, then merge or rebase/m)
     assert.equal(await site.live(), live)
+  })
+
+  it('where --force is asked of a server whose branch only grows, and pushes nothing at all', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    await site.deploy()
+    const refs = async () => (await site.serverGit`git for-each-ref`).stdout
+    const before = await refs()
+    await site.git`git commit --quiet --amend --message ${'another'}`
+    await site.git`git tag --annotate --message ${'x'} new`
+    const { output } = assertExit(await site.deploy(['--force']), 4)
+    assert.match(output, /^The server does not take --force: its branch only grows\. Nothing was pushed\./m)
+    assert.match(output, /^To do: .*set ACCEPT=any in \.env there and run there: post-receive install REPOSITORY/m)
+    assert.equal(await refs(), before)
   })
 
   it('where the clone is shallow', async t => {

@@ -19,6 +19,10 @@ const wrong: Record<string, readonly Wrong[]> = {
     ['BRANCH_NAME main', /^line \d \(BRANCH_NAME\) of the settings sets nothing: a setting is NAME=VALUE/],
     ['BRANCH_NAME=a..b', /^BRANCH_NAME is not a name that git allows for a branch/],
   ],
+  ACCEPT: [
+    ['ACCEPT=all', /^ACCEPT is neither forward nor any: `forward`, where the branch only grows/],
+    ['ACEPT=any', /^ACEPT is no setting of pushlive\. To do: rename it to ACCEPT/],
+  ],
   PATH_TO_GIT_WORK_TREE: [
     ['PATH_TO_GIT_WORK_TREE=www', /^PATH_TO_GIT_WORK_TREE is not an absolute path \(www\)/],
     ['PATH_TO_GIT_WORK_TREE=/proc/version/www', /^PATH_TO_GIT_WORK_TREE cannot be made .* \/proc\/version is a file/],
@@ -108,6 +112,7 @@ describe('Settings', async () => {
       'HEALTH_CHECK_URL=',
       'HEALTHCHECK_URL=https://hc.example.org/ping',
       'BUILDER=docker',
+      'ACCEPT=any',
       'NODE_ENV: production',
     ]
     assert.deepEqual(await findProblems(place, lines.join('\r\n')), [])

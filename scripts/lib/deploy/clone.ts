@@ -27,6 +27,7 @@ export interface Session extends Omit<SshSession, 'env'> {
 
 export interface Options {
   readonly again?: boolean | undefined
+  readonly force?: boolean | undefined
   readonly database?: boolean | undefined
   readonly 'dry-run'?: boolean | undefined
   readonly json?: boolean | undefined
@@ -121,23 +122,25 @@ export function newUnique(): string {
 }
 
 /**
- * The commit to deploy. CI checks out a detached HEAD; elsewhere the branch itself is meant, whatever is checked out.
+ * The commit to deploy. CI checks out a detached HEAD; elsewhere the branch itself is meant, whatever is checked out. With
+ * --force it is what is named, or what is checked out.
  *
  * @throws Failure (usage) where there is none
  */
-export async function findCommit({ $, settings: { BRANCH_NAME } }: Session): Promise<string> {
+export async function findCommit({ $, settings, options, argument }: Session): Promise<string> {
+  const named = options.force ? (argument ?? 'HEAD') : ''
   // One bash for both, because each process is one that every deployment waits for.
   const found = await $`
-    name=${`refs/heads/${BRANCH_NAME}`}
-    git symbolic-ref --quiet HEAD >/dev/null || [ $? != 1 ] || name=HEAD
+    name=${named || `refs/heads/${settings.BRANCH_NAME}`}
+    [ -n ${named} ] || git symbolic-ref --quiet HEAD >/dev/null || [ $? != 1 ] || name=HEAD
     echo "$name"
-    git rev-parse --verify "$name^{commit}"`.nothrow()
+    git rev-parse --verify --end-of-options "$name^{commit}"`.nothrow()
   const { stdout, stderr } = found
   const [name, commit] = stdout.split('\n')
   if (commit) return commit
   throw new Failure(exitCode.usage, `There is no commit to deploy: ${name} is not to be found here.`, {
     why: stderr,
-    fix: 'run deploy in a clone of the repository, and check BRANCH_NAME',
+    fix: `run deploy in a clone of the repository, and check ${named ? 'what you name: a commit, a branch or a tag of this clone' : 'BRANCH_NAME'}`,
   })
 }
 

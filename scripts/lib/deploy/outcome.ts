@@ -2,7 +2,7 @@ import { isRollback } from '../protocol/asks.ts'
 import { alreadyLive, protocol, type Verdict } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure, version } from '../shared/program.ts'
-import { explainBrokenPush, explainRejection } from '../ssh/explain-failure.ts'
+import { explainBrokenPush, explainRejection, isNotForward } from '../ssh/explain-failure.ts'
 import type { Pushed } from './push.ts'
 
 /**
@@ -22,6 +22,7 @@ export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
     return exitCode.live
   }
   // Of a clone that is behind, git refuses the branch, too; what the hook does and says is of the commit all the same.
+  if (rejected.branch && push.isForced && isNotForward(rejected.branch)) throw forceRefused(rejected.branch)
   if (rejected.branch && (verdict ? verdict.isElsewhere : !greeting))
     throw explainRejection(rejected.branch, verdict?.explanation)
   if (verdict) {
@@ -83,6 +84,12 @@ export function askRefused(reason: string, hasMoved = false): Failure {
     },
   )
 }
+
+const forceRefused = (why: string) =>
+  new Failure(exitCode.refused, 'The server does not take --force: its branch only grows. Nothing was pushed.', {
+    why,
+    fix: 'for a staging server, set ACCEPT=any in .env there and run there: post-receive install REPOSITORY; for any other, deploy without --force',
+  })
 
 function noVerdict(goesBack: boolean): Failure {
   return new Failure(

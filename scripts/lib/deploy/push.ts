@@ -12,6 +12,8 @@ import { newUnique, type Session } from './clone.ts'
 export interface Push {
   readonly commit?: string
   readonly ask?: Ask
+  /** The branch need not grow: then the server takes all that is pushed, or nothing. */
+  readonly isForced?: boolean | undefined
   /** Nothing is sent, so the hook does not run. */
   readonly dryRun?: boolean
 }
@@ -55,14 +57,15 @@ const withoutOptions = ['-c', 'push.pushOption=', '-c', 'push.negotiate=false']
 /** Pushes, by default showing what git and the server print as it comes. */
 export async function push(session: Session, what: Push, listener = terminal): Promise<Pushed> {
   const { $, git, server, settings, takeSshMessages } = session
-  const { commit, ask, dryRun } = what
+  const { commit, ask, dryRun, isForced } = what
   const branchRef = commit && `refs/heads/${settings.BRANCH_NAME}`
   const askedAs = ask && askRef(settings.BRANCH_NAME, ask, newUnique())
   const refspecs = [
-    ...(branchRef ? [`${commit}:${branchRef}`] : []),
+    ...(branchRef ? [`${isForced ? '+' : ''}${commit}:${branchRef}`] : []),
     ...(ask && askedAs ? [`${await findObject(session, ask)}:${askedAs}`] : []),
   ]
-  const options = [...plainly, commit ? '--follow-tags' : '--no-follow-tags', ...(dryRun ? ['--dry-run'] : [])]
+  const tags = commit ? '--follow-tags' : '--no-follow-tags'
+  const options = [...plainly, tags, ...(dryRun ? ['--dry-run'] : []), ...(isForced ? ['--atomic'] : [])]
   // exec: a signal must reach git, not bash.
   const pushing = $`exec ${git} ${withoutOptions} push ${options} ${server} ${refspecs}`.nothrow()
 
@@ -150,7 +153,13 @@ function parsePorcelain(stdout: string): Map<string, RefStatus> {
       .filter(([, , , summary = '']) => !summary.startsWith('[remote failure]'))
       .map(([, flag, ref = '', summary]) => [
         ref,
-        { isTaken: flag !== '!' && flag !== '=', rejection: flag === '!' ? summary : undefined },
+        {
+          isTaken: flag !== '!' && flag !== '=',
+          rejection: flag === '!' && !isBecauseOfAnother(summary) ? summary : undefined,
+        },
       ]),
   )
 }
+
+/** Whether a ref was not taken only because another one of the push was not. */
+const isBecauseOfAnother = (summary = '') => /\(atomic push (failure|failed)\)$/.test(summary)

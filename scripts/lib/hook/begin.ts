@@ -16,11 +16,12 @@ import { identifySettings } from './settings.ts'
  * @throws Failure where neither can be written; nothing has begun then
  */
 export async function beginDeployment(commit: string, context: Context): Promise<Deployment> {
-  const { ask, object, last, refs, tipAtArrival, repository, releases, journal, relay, settings } = context
+  const { ask, object, branch, last, refs, tipAtArrival, repository, releases, journal, relay, settings } = context
   releases.separate()
   await repository.syncPushes()
   const served = await findServed(context)
   const previous = served?.commit
+  if (settings.ACCEPT === 'any' || refs.kept) await repository.keep([commit, previous], branch, refs)
   const origin = await repository.origin(object)
   const started = Date.now()
   const log = new DeploymentLog(logFolder(repository.gitDir), new Date(started), commit, relay)

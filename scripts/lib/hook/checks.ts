@@ -54,7 +54,7 @@ async function* checkServer(gitDir: string, commit: string): AsyncGenerator<Chec
   const { PATH_TO_VENV, PATH_TO_WSGI } = inFolder(settings, serving ?? PATH_TO_GIT_WORK_TREE)
   const unasked = process.env.HEALTH_CHECK_URL === undefined ? `; ${askForHealthCheck}` : ''
   yield { what, isOk: true, found: join(gitDir, '.env') + unasked }
-  yield checkProtection(gitDir)
+  yield await checkProtection(gitDir, settings)
   yield { what: 'log folder', isOk: true, found: logFolder(gitDir) }
   yield await checkLock([ownFolder, lockedFolder(settings)], new Journal(join(ownFolder, 'journal')))
   yield { what: 'work tree', isOk: true, found: PATH_TO_GIT_WORK_TREE }
@@ -93,13 +93,21 @@ async function findSources(
 }
 
 /** Without hooks/update everything works, but a user who may push may push anything. */
-function checkProtection(gitDir: string): Check {
+async function checkProtection(gitDir: string, { ACCEPT }: HookSettings): Promise<Check> {
   const what = 'protection'
   const hook = join(gitDir, 'hooks/update')
   const isThere = existsSync(hook) && (statSync(hook).mode & 0o100) !== 0
+  const asking = zx({ nothrow: true, quiet: true, cwd: gitDir, stdio: ['ignore', 'pipe', 'pipe'] })
+  const denying = await asking`git config --type=bool receive.denyNonFastForwards`
+  const takesForce = denying.stdout.trim() !== 'true'
+  const force = `deploy --force is ${takesForce ? 'taken' : 'refused'}`
+  if (takesForce !== (ACCEPT === 'any') && (isThere || !takesForce)) {
+    const found = `ACCEPT is ${ACCEPT}, and ${force} all the same. To do: post-receive install ${gitDir}`
+    return { what, isOk: false, found }
+  }
   const found = isThere
-    ? 'hooks/update lets in the branch forward, new tags and asks, and nothing else'
-    : 'none: hooks/update is not there, so a user who may push can move tags and push other branches, too; `post-receive install` puts it there'
+    ? `hooks/update lets in the branch${takesForce ? '' : ' forward'}, new tags and asks, and nothing else; ${force} (ACCEPT is ${ACCEPT})`
+    : `none: hooks/update is not there, so a user who may push can move tags and push other branches, too, and ${force}; \`post-receive install\` puts it there`
   return { what, isOk: true, found }
 }
 

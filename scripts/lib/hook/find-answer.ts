@@ -19,7 +19,7 @@ export type Answer =
  * that ended after it arrived, or by what serves. Only what is there counts for that, not what was written down.
  */
 export async function findAnswer(context: Context): Promise<Answer> {
-  const { ask, branch, arrival, tipAtArrival, last, refs, repository } = context
+  const { ask, branch, arrival, tipAtArrival, last, refs, repository, settings } = context
   const hasBegunSince = last !== undefined && arrival !== undefined && last.number > arrival.number
   const hasEndedSince = hasBegunSince || (last !== undefined && last.number === arrival?.number && !arrival.hasEnded)
   const verdict = (deployed: JournalEntry) => verdictOn(deployed, context)
@@ -82,7 +82,8 @@ export async function findAnswer(context: Context): Promise<Answer> {
   }
   if (refs.tip === undefined || (asked !== refs.tip && !(await repository.contains(refs.tip, asked)))) {
     const live = refs.live ? `${refs.live} is what was live last` : 'nothing was ever live'
-    const explanation = `${branch} on the server does not contain it; ${live}`
+    const advice = settings.ACCEPT === 'any' ? '; deploy --force puts it there all the same' : ''
+    const explanation = `${branch} on the server does not contain it; ${live}${advice}`
     return { verdict: { commit: asked, live: false, isElsewhere: true, explanation } }
   }
   return { deploy: refs.tip, problem, wentBackTo: rollback?.outcome === 'live' ? rollback.commit : undefined }

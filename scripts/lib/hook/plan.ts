@@ -34,9 +34,10 @@ export async function planDeployment(context: DeploymentContext): Promise<StepCo
   const release = intact ?? releases.choose(served, await findNeeded(context), processes)
   if (!intact) await verifyUnused(release, processes, context)
   const plan = intact ? switchAndUpgrade : await planSteps(release, context)
-  // Older code cannot upgrade a newer database. A rollback that goes forward again can.
-  const isBackwards = isRollback(verb) && !isBehind && previous && (await repository.contains(previous, commit))
-  return contextOf(commit, release, isBackwards ? { ...plan, database: false } : plan, context)
+  // Code that lacks commits may lack migrations, too, and then cannot upgrade. A rollback that goes forward again can.
+  const isForward = commit !== previous && (!previous || (await repository.contains(commit, previous)))
+  const mayUpgrade = !isRollback(verb) || isBehind || isForward
+  return contextOf(commit, release, mayUpgrade ? plan : { ...plan, database: false }, context)
 }
 
 /**

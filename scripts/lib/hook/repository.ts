@@ -35,6 +35,7 @@ export interface Refs {
   readonly live: string | undefined
   readonly failed: string | undefined
   readonly history: string | undefined
+  readonly kept: string | undefined
   /** Asks that are still there. */
   readonly asks: readonly string[]
 }
@@ -65,12 +66,13 @@ export class Repository {
     const patterns = [`refs/heads/${branch}`, `refs/deploy/${branch}`, askFolder(branch)]
     const { stdout } = await this.#git`git for-each-ref --format=${format} ${patterns}`
     const refs = new Map(stdout.split('\n').map(line => line.split(' ') as [string, string]))
-    const { live, failed, history } = deployRefs(branch)
+    const { live, failed, history, kept } = deployRefs(branch)
     return {
       tip: refs.get(`refs/heads/${branch}`),
       live: refs.get(live) ?? (await this.#findLive(refs.get(history))),
       failed: refs.get(failed),
       history: refs.get(history),
+      kept: refs.get(kept),
       asks: [...refs.keys()].filter(ref => ref.startsWith(askFolder(branch))),
     }
   }
@@ -199,6 +201,23 @@ export class Repository {
   async syncPushes(): Promise<void> {
     if (/^\s*fsync\s*=/im.test(readStateFile(join(this.gitDir, 'config')) ?? '')) return
     await this.#git`git config --file config core.fsync committed`.nothrow()
+  }
+
+  /**
+   * Keeps commits from `git gc` for as long as the history names them, whatever the branch becomes: by commits without
+   * files, of which they are the parents. The first one is for all that the history names so far.
+   *
+   * @throws Failure with git's words, such as on a full disk
+   */
+  async keep(commits: readonly (string | undefined)[], branch: string, refs: Refs): Promise<void> {
+    const before = refs.kept ? [] : (await this.records(refs)).flatMap(({ commit, previous }) => [commit, previous])
+    const ids = new Set([...commits, ...before].filter(id => id !== undefined))
+    const parents = [...(refs.kept ? [refs.kept] : []), ...(await this.commitsAmong([...ids]))]
+    const { ok, stderr } = await this.#git`
+      tree=$(git hash-object -w -t tree /dev/null)
+      kept=$(git commit-tree ${parents.flatMap(parent => ['-p', parent])} -m 'Kept from git gc' "$tree")
+      git update-ref ${deployRefs(branch).kept} "$kept"`.nothrow()
+    if (!ok) throw new Failure(exitCode.failed, 'What is deployed could not be kept from git gc.', { why: stderr })
   }
 
   /** Removes asks that are not files any more, because they were packed. If git is locked, the next hook removes them. */

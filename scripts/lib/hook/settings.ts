@@ -43,6 +43,15 @@ const relativePaths = (text: string) => {
 
 const hookSettings = {
   BRANCH_NAME: { means: 'the one branch that deploys, such as main', default: 'main', read: branchName },
+  ACCEPT: {
+    means: '`forward`, where the branch only grows, or `any`, where deploy --force puts any commit on it, for staging',
+    default: 'forward',
+    read: (text: string) => {
+      const accepted = (['forward', 'any'] as const).find(each => each === text.trim())
+      if (accepted === undefined) throw new Error('is neither forward nor any')
+      return accepted
+    },
+  },
   PATH_TO_GIT_WORK_TREE: {
     means: 'the folder where the code goes, such as /home/seita/flexmeasures',
     required: true,

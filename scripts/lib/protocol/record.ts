@@ -7,6 +7,8 @@ export const deployRefs = (branch: string) => ({
   live: `refs/deploy/${branch}/live`,
   failed: `refs/deploy/${branch}/failed`,
   history: `refs/deploy/${branch}/history`,
+  /** Keeps what was deployed from `git gc`, also when the branch no longer contains it. Not there before ACCEPT is `any`. */
+  kept: `refs/deploy/${branch}/kept`,
   /** An empty blob, written by `post-receive install`: it tells whose hook this is before the first deployment. */
   hook: `refs/deploy/${branch}/hook`,
 })

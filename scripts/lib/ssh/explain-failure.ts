@@ -145,6 +145,9 @@ const causes: readonly Cause[] = [
   ],
 ]
 
+const notForward = /\((non-fast-forward|fetch first|needs force)\)/
+export const isNotForward = (summary: string) => notForward.test(summary)
+
 /** Why a ref was not taken, by git's summary of it. */
 const rejections: readonly Cause[] = [
   [
@@ -154,7 +157,7 @@ const rejections: readonly Cause[] = [
     'git fetch --unshallow origin (GitHub: fetch-depth: 0 in actions/checkout)',
   ],
   [
-    /\((non-fast-forward|fetch first|needs force)\)/,
+    notForward,
     exitCode.refused,
     'The branch on the server has commits that this one lacks: not a fast-forward.',
     'fetch, then merge or rebase, and deploy again (in a shallow clone: git fetch --unshallow origin first); to go back to an older commit: deploy rollback',
@@ -237,7 +240,7 @@ export function explainRejection(summary: string, serves = ''): Failure {
  * which may also mean a folder that cannot be written.
  */
 export const isLostRace = (summary: string) =>
-  /\((failed to update ref|cannot lock ref.*|failed to lock|incorrect old value provided|reference already exists)\)/.test(
+  /\((failed to update ref|cannot lock ref.*|failed to lock|incorrect old value provided|reference already exists|atomic transaction failed)\)/.test(
     summary,
   )
 

@@ -60,7 +60,8 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
   if (hookEnv.PATH !== PATH || file === undefined) {
     problems.push(...missing.map(program => explainMissing(program, PATH)))
   }
-  if (file) problems.push(...file.problems, ...lookAtHookSettings(repository, hookEnv).problems)
+  const looked = lookAtHookSettings(repository, hookEnv)
+  if (file) problems.push(...file.problems, ...looked.problems)
 
   const branch = hookEnv.BRANCH_NAME || 'main'
   if (expected !== undefined && expected !== branch) {
@@ -84,6 +85,7 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
     settings: text,
     branch,
     workTree: hookEnv.PATH_TO_GIT_WORK_TREE ?? '',
+    accept: looked.settings.ACCEPT,
     hooksPath,
     lacksHealthCheck: hookEnv.HEALTH_CHECK_URL === undefined,
   }

@@ -88,7 +88,7 @@ const updateHookMark = '# pushlive: what may be pushed to this repository.'
 
 /**
  * `hooks/update`, which git runs for each ref of a push: `update REF OLD NEW`. It starts no process, because every push
- * waits for it. `receive.denyNonFastForwards` makes the branch only go forward.
+ * waits for it. `receive.denyNonFastForwards` makes the branch only go forward, unless ACCEPT is `any`.
  *
  * Only an ask of the exact form is let in: a ref below it, or one in place of its folder, would block all later asks.
  */

@@ -7,7 +7,7 @@ import { flatten } from '../../shared/foreign-text.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { replaceFile } from '../../shared/replace-file.ts'
 import { findForeignFilesIn } from '../foreign-files.ts'
-import { askForHealthCheck, releasesFolder } from '../settings.ts'
+import { askForHealthCheck, type HookSettings, releasesFolder } from '../settings.ts'
 import { gitIn, verifyInstallable, type Wanted } from './checks.ts'
 import { removeDamaged } from './damage.ts'
 import {
@@ -38,7 +38,8 @@ anything, can run any number of times, and replaces the hook in one step, even w
 export async function install(args: readonly string[]): Promise<number> {
   const given = readInstallArguments(args)
   if (given === undefined) return 0
-  const { repository, isNew, settings, branch, workTree, hooksPath, lacksHealthCheck } = await verifyInstallable(given)
+  const { repository, isNew, settings, branch, workTree, accept, hooksPath, lacksHealthCheck } =
+    await verifyInstallable(given)
   const git = gitIn(repository)
   const env = join(repository, '.env')
   const hook = join(repository, 'hooks/post-receive')
@@ -71,8 +72,9 @@ export async function install(args: readonly string[]): Promise<number> {
     await placeProgram(hook)
   }
 
-  console.log(`PROTECTING THE REPOSITORY (only ${branch} can be pushed, only forward, and new tags) ...`)
-  await protect(repository, branch)
+  const how = accept === 'any' ? 'with deploy --force any commit' : 'only forward'
+  console.log(`PROTECTING THE REPOSITORY (only ${branch} can be pushed, ${how}, and new tags) ...`)
+  await protect(repository, branch, accept)
   await removeForeignHooks(repository, hooksPath)
   for (const note of await removeDamaged(repository, branch)) console.log(`  ${note}`)
   // An empty blob, by which deploy recognises pushlive's hook before the first deployment has written other refs.
@@ -85,7 +87,7 @@ export async function install(args: readonly string[]): Promise<number> {
 }
 
 /** Restricts pushes: `hooks/update` judges each ref by its name, and git's own settings judge the commits. */
-async function protect(repository: string, branch: string): Promise<void> {
+async function protect(repository: string, branch: string, accept: HookSettings['ACCEPT']): Promise<void> {
   const update = join(repository, 'hooks/update')
   if (isForeignUpdateHook(update)) {
     keepAs(`${update}.local`, update)
@@ -95,7 +97,7 @@ async function protect(repository: string, branch: string): Promise<void> {
 
   const config = gitIn(repository)({ nothrow: true })
   const settings = [
-    ['receive.denyNonFastForwards', 'true'],
+    ['receive.denyNonFastForwards', accept === 'forward' ? 'true' : 'false'],
     ['receive.denyDeletes', 'true'],
     // The hook detaches the work tree's HEAD. If someone checks the branch out there, pushes are still deployed.
     ['receive.denyCurrentBranch', 'ignore'],
