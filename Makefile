@@ -86,6 +86,17 @@ test-crash: build ## kill the hook at each instant of deployments and rollbacks;
 	PUSHLIVE_TEST=binaries PUSHLIVE_CRASH_EVERY=$(or $(EVERY),1) PUSHLIVE_CRASH_POINT=$(POINT) \
 	$(node) --test test/crash/crash.test.ts
 
+mutation := dist/mutation
+$(mutation)/.installed: $(wildcard test/mutation/*.json)
+	mkdir -p $(@D)
+	cp test/mutation/*.json $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-mutation: install $(mutation)/.installed ## break the sources on purpose, and look whether a test notices; ONLY=ssh/remote
+	build/debian.sh $(test_packages)
+	$(node) test/mutation/run.ts $(ONLY)
+
 test-flexmeasures: build ## deploy FlexMeasures itself: pushes to a real server
 	build/debian.sh openssh-server $(shell cat test/flexmeasures/debian-packages)
 	PUSHLIVE_TEST=binaries $(node) --test test/flexmeasures/test.ts
@@ -148,4 +159,4 @@ install-hook: $(programs)/.built ## install or update the hook and its settings 
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-sweeps torture test-crash test-flexmeasures test-ci test-fleet test-fleet-debians test-release bench bench-fleet demo pictures setup-ssh install-hook clean
+.PHONY: help install build release lint test test-sweeps torture test-crash test-mutation test-flexmeasures test-ci test-fleet test-fleet-debians test-release bench bench-fleet demo pictures setup-ssh install-hook clean

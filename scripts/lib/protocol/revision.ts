@@ -29,8 +29,9 @@ export const isDigest = (revision: string) => /^sha256:[0-9a-f]{64}$/.test(revis
 
 /** Where a database is and where the code needs it; of long revisions only what they differ in. */
 export function compareRevisions(found: string, wanted: string): string {
-  const [is, needs] = [found, wanted].map(revision => revision.split('\n'))
-  if (!is || !needs || Math.max(is.length, needs.length) <= shownLines) {
+  const is = found.split('\n')
+  const needs = wanted.split('\n')
+  if (Math.max(is.length, needs.length) <= shownLines) {
     return `at ${describeRevision(found)}, the code needs ${describeRevision(wanted)}`
   }
   const lacks = needs.filter(line => !is.includes(line)).join('\n')

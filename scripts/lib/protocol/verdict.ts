@@ -28,8 +28,14 @@ export function parseVerdict(line: string): Verdict | undefined {
   const [, commit, word, explanation = ''] = form.exec(line) ?? []
   if (commit === undefined) return undefined
   const live = word === 'is live'
-  const [, before = explanation, notChecked] = (live && /^(?:(.*?), )?not checked: (.*)$/.exec(explanation)) || []
-  return { commit, live, isElsewhere: word === 'is not on the branch', explanation: before, notChecked }
+  const unchecked = live ? /^(?:(.*?), )?not checked: (.*)$/.exec(explanation) : null
+  return {
+    commit,
+    live,
+    isElsewhere: word === 'is not on the branch',
+    explanation: unchecked ? (unchecked[1] ?? '') : explanation,
+    notChecked: unchecked?.[2],
+  }
 }
 
 /** The explanation with what was not checked, which an older deploy shows as a part of it. */
