@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
@@ -20,7 +20,8 @@ describe('A repository that a power cut has damaged', async () => {
     const first = await site.commit()
     assertExit(await site.deploy(), 0)
     const history = await site.ref('refs/deploy/main/history')
-    const ofDeployments = ['refs/deploy/main/live', 'refs/deploy/main/history']
+    mkdirSync(join(site.repository, 'refs/deploy/former'))
+    const ofDeployments = ['refs/deploy/main/live', 'refs/deploy/main/history', 'refs/deploy/former/live']
     const damages: [content: string, refs: string[]][] = [
       ['', [...ofDeployments, 'refs/heads/main']],
       ['garbage\n', [...ofDeployments, 'refs/heads/main']],

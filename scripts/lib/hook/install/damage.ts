@@ -30,8 +30,11 @@ export async function removeDamaged(repository: string, branch: string): Promise
     return isReadable && (!ok || isSound(id.trim()))
   }
   const tags = removed.length > 0 ? (await git`git for-each-ref --format=${'%(refname)'} refs/tags`).stdout : ''
-  const refs = [`refs/heads/${branch}`, ...Object.values(deployRefs(branch)), ...tags.split('\n').filter(Boolean)]
-  for (const ref of refs) {
+  // A branch that was deployed before stops the pushes, too. git does not list refs that are damaged.
+  const { stdout: loose } = await git`find refs/deploy -type f ! -name ${'*.lock'}`
+  const { stdout: packed } = await git`git for-each-ref --format=${'%(refname)'} refs/deploy`
+  const listed = [tags, loose, packed].flatMap(list => list.split('\n').filter(Boolean))
+  for (const ref of new Set([`refs/heads/${branch}`, ...Object.values(deployRefs(branch)), ...listed])) {
     if (await isRefSound(ref)) continue
     const { stdout: id } = await git`git rev-parse --quiet --verify ${ref}`
     rmSync(join(repository, ref), { force: true })
@@ -46,7 +49,7 @@ export async function removeDamaged(repository: string, branch: string): Promise
     }
     const now = (await git`git rev-parse --quiet --verify ${ref}`).stdout.trim()
     notes.push(
-      `${ref} was damaged: it named ${id.trim() || 'nothing'}, and ${now ? `is at ${now} again` : 'comes again with a push'}`,
+      `${ref} was damaged: it named ${id.trim() || 'nothing'}, and ${now ? `is at ${now} again` : 'is removed: what is needed of it comes again with a push'}`,
     )
   }
   return notes
