@@ -185,6 +185,10 @@ async function restore(context: DeploymentContext): Promise<string> {
       back = `The previous code (${previous}) is back in place.`
     } catch (error) {
       log.say(describe(error))
+      const { name: restarting } = await import('./lib/hook/steps/restart.ts')
+      if (deployment.stepName === restarting) {
+        return `The previous code (${previous}) is back in place, BUT ITS RESTART FAILED, TOO: what runs is not known${state}.`
+      }
       if (!isConsistent(entry.touched)) return `AND THE PREVIOUS CODE (${previous}) IS NOT BACK IN PLACE${state}.`
     }
     if (deployment.hasTakenDatabaseBack) await lookAtDatabase(context)

@@ -67,6 +67,22 @@ describe('After a failure', async () => {
     assert.match(output, /may be ahead of the code by migrations\/001\.sql\./)
   })
 
+  it('of the restart alone, the code is back, and the next push restarts it', async t => {
+    const site = await newSite(t)
+    site.configure({ RESTART: 'test ! -e "$STEPS.denied" && echo restart >> "$STEPS"' })
+    const good = await site.commit()
+    await site.deploy()
+    writeFileSync(join(site.folder, 'steps.denied'), '')
+    await site.commit({ 'page.txt': 'two\n' })
+    const { output } = assertExit(await site.deploy(), 1)
+    assert.match(output, new RegExp(`previous code \\(${good}\\) is back in place, BUT ITS RESTART FAILED, TOO`))
+    assert.equal(site.read('page.txt'), 'one\n')
+    rmSync(join(site.folder, 'steps.denied'))
+    site.steps()
+    assertExit(await site.deploy(['rollback', good]), 0)
+    assert.ok(site.steps().includes('restart'))
+  })
+
   it('of the restore itself, both errors are shown, and the next push repairs it', async t => {
     const site = await newSite(t)
     site.configure({ INSTALL_DEPS: 'test ! -e "$STEPS.broken"' })
