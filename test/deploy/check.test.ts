@@ -129,7 +129,7 @@ describe('deploy check', async () => {
     assert.match(output, new RegExp(`^ok {5}UPGRADE_DB: only-activated is ${bin}/only-activated$`, 'm'))
   })
 
-  it('tells what make would not find in the commit, which is not pushed yet', async t => {
+  it('tells what make would not find in the commit, which is not pushed yet, and what cannot be shared', async t => {
     const site = await newSite(t)
     const touched = join(site.folder, 'touched')
     site.configure({ BUILD: 'make -s assets styles', UPGRADE_DB: 'make migrate && make docs' })
@@ -146,7 +146,11 @@ describe('deploy check', async () => {
     assert.ok(!existsSync(touched))
     assert.equal(await site.ref('refs/heads/main'), undefined)
 
+    site.configure({ RELEASES: '3', SHARED_PATHS: 'docs' })
     await site.commit({ Makefile: 'include rules.mk\n' })
+    const shared = assertExit(await site.deploy(['check'], atPath(site)), 1)
+    assert.match(shared.output, /^FAIL {3}SHARED_PATHS: The commit has docs\/index\.md, which SHARED_PATHS names/m)
+    site.configure({ RELEASES: undefined, SHARED_PATHS: undefined })
     assertExit(await site.deploy(['check'], atPath(site)), 0)
     await site.commit({ Makefile: undefined })
     const none = assertExit(await site.deploy(['check'], atPath(site)), 1)

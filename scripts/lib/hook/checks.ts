@@ -25,6 +25,7 @@ import {
   lookAtHookSettings,
   releasesFolder,
 } from './settings.ts'
+import { openSharedPaths } from './shared-paths.ts'
 import { activate } from './steps-shell.ts'
 
 /** Says what a deployment of a commit would find here, and deploys nothing. */
@@ -73,11 +74,26 @@ async function* checkServer(gitDir: string, commit: string): AsyncGenerator<Chec
   // An older deploy does not send it.
   const isKnown = (await repository.findCommit(commit)) !== undefined
   yield checkRoom(settings, releases, isKnown ? await repository.size(commit) : undefined)
+  if (RELEASES > 1) yield* checkSharedPaths(isKnown ? commit : undefined, { settings, releases, repository })
   const env = yield* checkActivation(settings)
   const sources = isKnown ? await findSources(commit, { settings, releases, repository }) : undefined
   yield* checkCommands({ ...settings, PATH_TO_VENV }, env, sources)
   if (RESTART === undefined && PATH_TO_WSGI) yield { what: 'WSGI file', isOk: true, found: PATH_TO_WSGI }
   if (HEALTH_CHECK_URL) yield await checkAddress(HEALTH_CHECK_URL)
+}
+
+async function* checkSharedPaths(
+  commit: string | undefined,
+  { settings, releases, repository }: Pick<Context, 'settings' | 'releases' | 'repository'>,
+): AsyncGenerator<Check> {
+  // Nothing is moved, and nothing is logged.
+  const deployment = { entry: { started: Date.now() }, log: { say: () => {} } }
+  try {
+    const shared = openSharedPaths({ settings, releases, repository, deployment })
+    await shared.verify(commit, repository, releases.serving()?.path)
+  } catch (error) {
+    yield { what: 'SHARED_PATHS', isOk: false, found: describe(error) }
+  }
 }
 
 /** What the steps find beside the commit's own files counts, too. */

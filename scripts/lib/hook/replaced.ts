@@ -8,7 +8,7 @@ import { move } from './merge-folders.ts'
 const mostFolders = 10
 
 /** What of a DeploymentContext it depends on. */
-interface Deploying {
+export interface Deploying {
   readonly releases: { readonly isInPlace: boolean; readonly shared: string }
   readonly repository: { readonly gitDir: string }
   readonly deployment: { readonly entry: { readonly started: number }; readonly log: { say(note: string): void } }

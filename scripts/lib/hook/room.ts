@@ -34,7 +34,7 @@ export function checkRoom(settings: HookSettings, releases: Releases, commit: Si
       files: Math.max(0, live.files - Math.max(0, ...reused.map(({ files }) => files))),
     }
   }
-  const [has, takes] = [`${megabytes(free)} are free in ${folder}`, `a deployment adds ${megabytes(needed.bytes)}`]
+  const [has, takes] = [`${show(free)} are free in ${folder}`, `a deployment adds ${show(needed.bytes)}`]
   const fix = 'To do: make room there'
   if (free < needed.bytes) return { what, isOk: false, found: `${has}, and ${takes} at least. ${fix}` }
   // Some file systems count no files.
@@ -46,7 +46,7 @@ export function checkRoom(settings: HookSettings, releases: Releases, commit: Si
 }
 
 const nothing: Size = { bytes: 0, files: 0 }
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
+const show = (bytes: number) => (bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`)
 
 /** What a folder takes on its disk by itself, less files that have other names, too, as in the cache of an installer. */
 function measure(folder: string, end: number): Size {

@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, readlinkSync, realpathSync, rmSync, type Stats, s
 import { basename, dirname, join } from 'node:path'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import type { DeploymentContext } from './context.ts'
+import type { Context } from './context.ts'
 import {
   below,
   filesAt,
@@ -20,7 +20,7 @@ import {
 import { copyTree, isSame, leadToSame, mergeFolders, realPathOf } from './merge-folders.ts'
 import { mountPoints } from './mount-points.ts'
 import type { Release } from './releases.ts'
-import { openReplaced, type Replaced } from './replaced.ts'
+import { type Deploying, openReplaced, type Replaced } from './replaced.ts'
 import type { Repository } from './repository.ts'
 import { swap } from './swap.ts'
 import { listNames } from './work-tree.ts'
@@ -31,7 +31,7 @@ const skeleton = /^(\.git(keep|ignore|attributes|empty)|\.keep|\.htaccess|\.plac
 const isSkeleton = (file: string, path: string) => file !== path && skeleton.test(basename(file))
 
 /** With RELEASES=1 only those that are links, because there were releases before. */
-export function openSharedPaths(context: DeploymentContext): SharedPaths {
+export function openSharedPaths(context: Deploying & Pick<Context, 'settings' | 'releases'>): SharedPaths {
   const { settings, releases, deployment } = context
   const serving = settings.PATH_TO_GIT_WORK_TREE
   const isLinked = (path: string) => leadsTo(join(serving, path), join(releases.shared, path))
