@@ -65,6 +65,8 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
     })`git ls-remote ${site.alias}:${site.repository}`
     assertExit(listed, 0)
     const other = await startSshd(t)
+    const { stderr } = await $`${ssh} -R 0:127.0.0.1:${gate.port} ${gateAlias} id`
+    assert.match(stderr, /^Warning: remote port forwarding failed/m)
     for (const stolen of [
       $`${ssh} ${gateAlias}`,
       $`${ssh} ${gateAlias} id`,
@@ -76,6 +78,11 @@ describe('setup-ssh with PROXY_JUMP', { concurrency: 2 }, () => {
       const { stdout } = assertFails(await stolen)
       assert.equal(stdout, '')
     }
+
+    // As earlier versions wrote it.
+    writeFileSync(gate.authorizedKeys, readFileSync(gate.authorizedKeys, 'utf8').replace(/permitlisten="[^"]*",/, ''))
+    const listening = assertExit(await site.setupSsh({ env }), 1)
+    assert.match(listening.table, /lets the key forward connections: put the line above in place of line 2 of /)
   })
 
   test('prints settings that deploy accepts', async t => {

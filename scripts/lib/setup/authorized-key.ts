@@ -29,10 +29,13 @@ export function restrictionTo({ path }: Remote): string {
   )}`
 }
 
-/** The options before a key at the jump host: they let the key connect to the server, and do nothing else. */
+/**
+ * The options before a key at the jump host: they let the key connect to the server, and do nothing else. port-forwarding
+ * is both directions, and no option forbids the key to listen there: it may at port 1, which is for root alone.
+ */
 export function passageTo(server: Server): string {
   const refuse = `echo "This key may only connect to ${knownHostsName(server)}" >&2; exit ${refusal}`
-  return `restrict,port-forwarding,permitopen="${addressOf(server)}",${commandOption(refuse)}`
+  return `restrict,port-forwarding,permitlisten="localhost:1",permitopen="${addressOf(server)}",${commandOption(refuse)}`
 }
 
 /** `host:port` as ssh asks a jump host for it. */

@@ -68,7 +68,7 @@ export interface Misuse {
    * runs no commands. `unknown`: the connection failed, which says nothing of what the key may do.
    */
   readonly shell: 'given' | 'refused' | 'other' | 'unknown'
-  /** Whether the key may have connections made from there. */
+  /** Whether the key may have connections made from there, or taken. */
   readonly forwards: boolean
   /** What the server or ssh said of the shell. */
   readonly output: string
@@ -76,16 +76,17 @@ export interface Misuse {
 
 export async function tryMisuse(configFile: string, alias: string): Promise<Misuse> {
   const ssh = ['ssh', '-F', configFile, '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=15']
-  const [{ exitCode, stdout, stderr }, forwarding] = await Promise.all([
-    $`${ssh} -T -- ${alias} true`,
+  const [{ exitCode, stdout, stderr }, opened] = await Promise.all([
+    $`${ssh} -R 0:127.0.0.1:1 -T -- ${alias} true`,
     // Hardly anything listens there: a server that may not forward does not even try.
     $`${ssh} -W 127.0.0.1:1 -- ${alias}`,
   ])
   const outcomes: Record<number, Misuse['shell']> = { 0: 'given', [refusal]: 'refused', 255: 'unknown' }
+  const ofListening = /^(Warning: remote port forwarding failed|Allocated port \d+) .*\n?/m
   return {
     shell: outcomes[exitCode ?? 255] ?? 'other',
-    forwards: forwarding.ok || /open failed: connect failed/.test(forwarding.stderr),
-    output: `${stdout}${stderr}`.trim(),
+    forwards: /^Allocated port/m.test(stderr) || opened.ok || /open failed: connect failed/.test(opened.stderr),
+    output: `${stdout}${stderr.replace(ofListening, '')}`.trim(),
   }
 }
 
