@@ -6,6 +6,7 @@ import { isInCi, recognizeCi } from './lib/deploy/ci/recognize.ts'
 import { CiReport } from './lib/deploy/ci-report.ts'
 import {
   findCommit,
+  findLightweightTags,
   findNamedCommit,
   isShallow,
   type Options,
@@ -16,6 +17,7 @@ import {
 import { type Result, withJson } from './lib/deploy/json.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
+import { isNeverPushed } from './lib/deploy/server-refs.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
 import { showHistory, showLog, showStatus, writeReport } from './lib/deploy/show.ts'
 import { StepClock } from './lib/deploy/step-clock.ts'
@@ -107,7 +109,9 @@ async function deployCommit(session: Session, result: Result): Promise<number> {
   result.commit = commit
 
   console.log(`ADDING REMOTE staging (${STAGING_REMOTE_REPO.url}) ...`)
-  await setRemote(session, 'staging')
+  const [tags] = await Promise.all([findLightweightTags(session, commit), setRemote(session, 'staging')])
+  if (tags.length > 0)
+    console.log(`NOT PUSHING THE TAGS ${tags.join(', ')}: only annotated ones go along (git tag -a).`)
   await session.connected
 
   const { again, force: isForced, 'dry-run': isDry } = session.options
@@ -123,6 +127,10 @@ async function rollBack(session: Session, result: Result): Promise<number> {
   const commit = await findNamedCommit(session, name)
   result.commit = commit
   await connected
+  if (await isNeverPushed(session)) {
+    const why = `Nothing was ever live: ${settings.BRANCH_NAME} was never pushed there.`
+    throw new Failure(exitCode.failed, 'NOTHING WAS ROLLED BACK.', { why })
+  }
 
   console.log(
     `ROLLING BACK ${settings.BRANCH_NAME} TO ${commit ?? 'WHAT WAS LIVE BEFORE'}${options.database ? ', WITH THE DATABASE' : ''} ...`,

@@ -10,7 +10,7 @@ import { notify } from './lib/hook/notify.ts'
 import { branchIn, findAsk, removeAsks } from './lib/hook/pushed-refs.ts'
 import type { Step } from './lib/hook/steps/step.ts'
 import { type Asked, waitForTurn } from './lib/hook/wait-for-turn.ts'
-import { formatAnnouncement } from './lib/protocol/steps.ts'
+import { formatAnnouncement, puttingBack } from './lib/protocol/steps.ts'
 import { explainDeployed, formatGreeting, formatVerdict, type Verdict } from './lib/protocol/verdict.ts'
 import { readArguments } from './lib/shared/arguments.ts'
 import { flatten } from './lib/shared/foreign-text.ts'
@@ -178,7 +178,7 @@ async function restore(context: DeploymentContext): Promise<string> {
   let back = `${previous} is live as before.`
   if (!isConsistent(entry.touched) || deployment.hasTakenDatabaseBack) {
     try {
-      log.say(formatAnnouncement(`PUTTING BACK THE PREVIOUS CODE (${previous})`))
+      log.say(formatAnnouncement(`${puttingBack} (${previous})`))
       const { planRestore } = await import('./lib/hook/plan.ts')
       await walk(steps, await planRestore(context))
       entry.touched = entry.touched.database ? { database: true } : {}

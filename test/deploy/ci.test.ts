@@ -104,6 +104,18 @@ describe('In a CI deploy', async () => {
     assert.match(outputs, /^verdict=.*INSTALLING DEPENDENCIES failed/m)
   })
 
+  it('keeps them when the previous code is put back after that, and cuts what nobody reads', async t => {
+    const site = await newSite(t)
+    site.configure({ INSTALL_DEPS: 'echo installing; test ! -e fails || { cat fails; exit 1; }', UPGRADE_DB: 'true' })
+    await site.commit()
+    assertExit(await site.deploy(), 0)
+    await site.commit({ fails: `it is the disk\n${'x'.repeat(1_000_000)}\n` })
+    const { output, summary } = assertExit(await deployInJob(site, gitHub), 1)
+    assert.match(output, /^remote: PUTTING BACK[\s\S]*^remote: INSTALLING/m)
+    assert.match(summary, /^ {4}it is the disk\n {4}x{496} \.\.\.$/m)
+    assert.ok(summary.length < 10_000, `${summary.length}`)
+  })
+
   it('does not call live what no hook has called live', async t => {
     const site = await newSite(t)
     await site.serverGit`rm hooks/post-receive`

@@ -49,6 +49,19 @@ describe('deploy exits with 2', async () => {
   })
 })
 
+describe('deploy rollback exits with 1', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('where nothing was ever pushed, also where no hook answers, and leaves nothing there', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    writeFileSync(join(site.repository, 'hooks/post-receive'), '#!/bin/sh\n')
+    const { output } = assertExit(await site.deploy(['rollback']), 1)
+    assert.match(output, /^NOTHING WAS ROLLED BACK\.\n {4}Nothing was ever live: main was never pushed there\./m)
+    assert.deepEqual(await site.asks(), [])
+  })
+})
+
 describe('deploy exits with 4', async () => {
   const { newSite } = await startServer({ after })
 

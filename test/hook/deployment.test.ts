@@ -164,8 +164,10 @@ describe('A push', async () => {
 upgrade-db:
 `
     await site.commit({ Makefile: makefile, '.gitignore': 'described\nown\nscratch\nenvironment\n' })
-    await site.git`git tag --annotate --message ${'first'} v1.0`
-    assertExit(await site.deploy(), 0)
+    await site.git`git tag --annotate --message ${'first'} v1.0; git tag mine; git tag yours`
+    const { output } = assertExit(await site.deploy(), 0)
+    assert.match(output, /^NOT PUSHING THE TAGS mine, yours: only annotated ones go along/m)
+    assert.equal(await site.ref('refs/tags/mine'), undefined)
     assert.equal(site.read('described'), 'v1.0\n')
     assert.equal(site.read('own'), '.git\n')
     assert.doesNotMatch(site.read('environment'), /^GIT_(DIR|INDEX_FILE|WORK_TREE|QUARANTINE|EXEC_PATH)/m)

@@ -1,4 +1,4 @@
-import { parseAnnouncement } from '../protocol/steps.ts'
+import { parseAnnouncement, puttingBack } from '../protocol/steps.ts'
 import { parseVerdict } from '../protocol/verdict.ts'
 import { flatten, harmless } from '../shared/foreign-text.ts'
 import { Failure } from '../shared/program.ts'
@@ -9,6 +9,8 @@ import { type Listener, terminal } from './push.ts'
 import { formatDuration } from './times.ts'
 
 const keptLines = 15
+/** In characters: a CI takes no summary of a megabyte. */
+const [longestLine, longestVerdict] = [500, 4000]
 
 /** When a step began and ended, by this machine's clock: milliseconds since 1970. */
 interface SeenStep {
@@ -22,8 +24,9 @@ export class CiReport implements Listener {
   readonly #ci: Ci
   readonly #url: string | undefined
   readonly #steps: SeenStep[] = []
-  /** Of the current step. */
+  /** Of the current step, or of the one that failed. */
   #lastLines: string[] = []
+  #hasFailed = false
   #openStep: string | undefined
 
   /** @param url where the application is */
@@ -36,8 +39,11 @@ export class CiReport implements Listener {
     const name = parseAnnouncement(line)
     const isVerdict = parseVerdict(line) !== undefined
     if (name || isVerdict) this.#endStep()
+    if (name === puttingBack) this.#hasFailed = true
     if (name) this.#beginStep(name)
-    else if (!isVerdict) this.#lastLines = [...this.#lastLines, harmless(line)].slice(-keptLines)
+    else if (!isVerdict && !this.#hasFailed) {
+      this.#lastLines = [...this.#lastLines, cut(harmless(line), longestLine)].slice(-keptLines)
+    }
     terminal.serverPrinted(line)
   }
 
@@ -50,11 +56,12 @@ export class CiReport implements Listener {
     this.#endStep()
     const isLive = found?.live === true
     const failure = outcome instanceof Failure ? outcome : undefined
-    const verdict = isLive
+    const said = isLive
       ? `${formatLive(found)}.`
       : outcome === 0
         ? `${commit} was pushed. Whether it is live is not known.`
         : flatten(failure ? `${failure.message} ${failure.why}` : String(outcome))
+    const verdict = cut(said, longestVerdict)
     const began = this.#steps[0]?.began ?? Date.now()
     const seconds = ((this.#steps.at(-1)?.ended ?? began) - began) / 1000
     this.#ci.annotate?.(isLive ? 'notice' : outcome === 0 ? 'warning' : 'error', verdict)
@@ -64,7 +71,7 @@ export class CiReport implements Listener {
 
   #beginStep(name: string) {
     this.#steps.push({ name, began: Date.now() })
-    this.#lastLines = []
+    if (!this.#hasFailed) this.#lastLines = []
     this.#openStep = `step_${this.#steps.length}`
     this.#ci.beginStep?.(name, this.#openStep)
   }
@@ -96,4 +103,5 @@ export class CiReport implements Listener {
 }
 
 const escapeMarkdown = (text: string) => text.replace(/[\\`*_{}[\]<>()#|~]/g, '\\$&')
+const cut = (text: string, length: number) => (text.length > length ? `${text.slice(0, length)} ...` : text)
 const unfence = (line: string) => line.replaceAll('```', "'''")

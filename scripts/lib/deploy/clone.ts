@@ -3,7 +3,7 @@ import { accessSync, closeSync, constants, openSync, readSync, rmSync } from 'no
 import { resolve } from 'node:path'
 import type { Shell } from 'zx/core'
 import { isPartOfId } from '../protocol/ids.ts'
-import { quote } from '../shared/foreign-text.ts'
+import { flatten, quote } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { findForeignClone } from '../ssh/explain-failure.ts'
 import { makePrivateFolder } from '../ssh/private-folder.ts'
@@ -142,6 +142,13 @@ export async function findCommit({ $, settings, options, argument }: Session): P
     why: stderr,
     fix: `run deploy in a clone of the repository, and check ${named ? 'what you name: a commit, a branch or a tag of this clone' : 'BRANCH_NAME'}`,
   })
+}
+
+/** The tags at a commit that `git push --follow-tags` leaves out: those that are no objects of their own. */
+export async function findLightweightTags({ $ }: Session, commit: string): Promise<string[]> {
+  const format = '--format=%(objecttype) %(refname:short)'
+  const { stdout } = await $`exec git for-each-ref --points-at ${commit} ${format} refs/tags`.nothrow()
+  return [...stdout.matchAll(/^commit (.*)$/gm)].map(([, name = '']) => flatten(name))
 }
 
 /** As DEPLOY.sh does it, for people who work in this clone by hand: deploy itself does not push by this name. */

@@ -1,3 +1,4 @@
+import { deployRefs } from '../protocol/record.ts'
 import { explainFailure } from '../ssh/explain-failure.ts'
 import type { Session } from './clone.ts'
 
@@ -6,7 +7,15 @@ export async function readRefs(session: Session): Promise<Map<string, string>> {
   const { server, settings } = session
   const refs = [`refs/heads/${settings.BRANCH_NAME}`, `refs/deploy/${settings.BRANCH_NAME}/*`]
   const listed = await askServer(session, ['ls-remote', server, ...refs])
-  return new Map(listed.split('\n').map(line => line.split('\t').reverse() as [string, string]))
+  const lines = listed.split('\n').filter(Boolean)
+  return new Map(lines.map(line => line.split('\t').reverse() as [string, string]))
+}
+
+/** Whether the server has none of the branch. Where it lists nothing, a push says why. */
+export async function isNeverPushed(session: Session): Promise<boolean> {
+  const refs = await readRefs(session).catch(() => undefined)
+  const { BRANCH_NAME } = session.settings
+  return refs !== undefined && !refs.has(`refs/heads/${BRANCH_NAME}`) && !refs.has(deployRefs(BRANCH_NAME).live)
 }
 
 /** Whether refs that the server lists show that its hook is ours: nothing else writes there. */

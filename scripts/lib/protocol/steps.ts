@@ -6,6 +6,9 @@
  */
 export const formatAnnouncement = (title: string) => `${title} ...`
 
+/** What the hook announces when a step has failed, and more steps follow. */
+export const puttingBack = 'PUTTING BACK THE PREVIOUS CODE'
+
 /** @param what it waits for, in capitals */
 export const formatWaiting = (what: string) => formatAnnouncement(`WAITING FOR ${what}`)
 
