@@ -14,6 +14,7 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'scripts/lib/shared/program.ts': ['test/shared/failure.test.ts', 'test/shared/program.test.ts'],
   'scripts/lib/shared/replace-file.ts': ['test/shared/replace-file.test.ts'],
   'scripts/lib/shared/settings.ts': ['test/shared/settings.test.ts'],
+  'scripts/lib/ssh/explain-failure.ts': ['test/ssh/explain-failure.test.ts'],
   'scripts/lib/ssh/key-blob.ts': ['test/ssh/known-hosts.test.ts', 'test/ssh/private-key.test.ts'],
   'scripts/lib/ssh/known-hosts.ts': ['test/ssh/known-hosts.test.ts'],
   'scripts/lib/ssh/pasted-text.ts': ['test/ssh/known-hosts.test.ts', 'test/ssh/private-key.test.ts'],
