@@ -38,6 +38,7 @@ const steps: Steps<StepContext> = [
   () => import('./lib/hook/steps/make-environment.ts'),
   () => import('./lib/hook/steps/install-dependencies.ts'),
   () => import('./lib/hook/steps/build.ts'),
+  () => import('./lib/hook/steps/name-unfilled.ts'),
   () => import('./lib/hook/steps/upgrade-database.ts'),
   () => import('./lib/hook/steps/read-revision.ts'),
   () => import('./lib/hook/steps/test-release.ts'),

@@ -329,12 +329,22 @@ describe('A checkout', async () => {
     await verifyExact(site, commit)
   })
 
-  it('leaves a submodule as an empty folder, and goes live', async t => {
+  it('leaves a submodule as an empty folder and files of git LFS as pointers, and names those that no step fills', async t => {
     const site = await newSite(t)
-    const first = await site.commit()
+    // Where git LFS is installed, it would get the file.
+    const plain =
+      'git config filter.lfs.required false; git config filter.lfs.smudge cat; git config filter.lfs.process ""'
+    await site.serverGit`sh -c ${plain}`
+    const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n'
+    const first = await site.commit({ '.gitattributes': '*.bin filter=lfs\n', 'logo.bin': pointer, '.gitmodules': '' })
     await site.git`git update-index --add --cacheinfo ${`160000,${first},library`}`
     await site.git`git commit --quiet --message ${'With a submodule'}`
-    assertExit(await site.deploy(), 0)
+    const { output } = assertExit(await site.deploy(), 0)
     assert.deepEqual(readdirSync(join(site.workTree, 'library')), [])
+    assert.match(output, /^remote: SUBMODULES ARE EMPTY: library \(git submodule update/m)
+    assert.match(output, /^remote: FILES ARE ONLY POINTERS OF GIT LFS: logo\.bin \(git lfs pull/m)
+    site.configure({ INSTALL_DEPS: 'touch library/file; echo picture >logo.bin' })
+    const filled = assertExit(await site.deploy(['--again']), 0)
+    assert.doesNotMatch(filled.output, /SUBMODULES|POINTERS/)
   })
 })

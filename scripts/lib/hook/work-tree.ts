@@ -211,6 +211,16 @@ export class WorkTree {
     return readPaths((await this.#git()`git ${listUntracked}`).stdout)
   }
 
+  /** What a checkout leaves to others: the folders of submodules, and the files that git LFS keeps elsewhere. */
+  async leftToOthers(): Promise<{ submodules: GitPath[]; largeFiles: GitPath[] }> {
+    const [entries, files] = await Promise.all([
+      this.#git()`git ls-files --stage`,
+      this.#git()`git ls-files -- ${':(attr:filter=lfs)'}`,
+    ])
+    const links = [...entries.stdout.matchAll(/^160000 .*?\t(.*)$/gm)]
+    return { submodules: links.map(([, path = '']) => unquotePath(path)), largeFiles: readPaths(files.stdout) }
+  }
+
   /** Whether this commit's checkout was the last to be completed. Its files may have been changed since. */
   isAt(commit: string): boolean {
     return this.isLinked() && !existsSync(this.#unfinished) && this.head === commit
