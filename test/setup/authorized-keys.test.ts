@@ -53,6 +53,10 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
     writeFileSync(join(site.sshd.home, '.bashrc'), 'test -n "$SSH_ORIGINAL_COMMAND" || echo Welcome\n')
     const result = assertExit(await site.setupSsh(), 0)
     assert.match(result.table, /^authorized_keys +created +/m)
+
+    writeFileSync(join(site.sshd.home, '.bashrc'), 'echo Welcome\n')
+    const { stdout } = assertExit(await site.setupSsh(), 3)
+    assert.match(stdout, /^ {4}The answer to git-receive-pack: Welcome$/m)
   })
 
   test('says what is left to do where the operator cannot log in', async t => {
@@ -87,7 +91,7 @@ describe('setup-ssh and authorized_keys', { concurrency: 4 }, () => {
         const { table, stdout } = assertExit(await site.setupSsh({ env, args }), 1)
         assert.match(table, says)
         assert.match(table, own)
-        assert.match(table, /^secrets of the CI +TO DO +once the key may do no more than it should: see above$/m)
+        assert.match(table, /^secrets of the CI +TO DO +only once authorized_keys is right: /m)
         assert.ok(stdout.includes(`\n  ${line}\n`))
         assert.equal(site.authorizedKeys(), before)
 

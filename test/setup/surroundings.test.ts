@@ -51,11 +51,11 @@ describe('setup-ssh says what to do', async () => {
 
   it('where a program is missing', async () => {
     const bin = newFolder()
-    await $`cd ${bin} && ln -s $(command -v bash sh git ssh ssh-keygen) .`
+    await $`cd ${bin} && ln -s $(command -v bash sh ssh ssh-keygen) .`
     const { stderr } = assertExit(await site.setupSsh({ env: { PATH: bin } }), 2)
     assert.match(stderr, /^Not found on PATH: ssh-keyscan\.\nTo do: install .*openssh-client/)
     const nothing = assertExit(await site.setupSsh({ env: { PATH: newFolder() } }), 2)
-    assert.match(nothing.stderr, /^Not found on PATH: bash, git, ssh, ssh-keygen, ssh-keyscan\./)
+    assert.match(nothing.stderr, /^Not found on PATH: bash, ssh, ssh-keygen, ssh-keyscan\./)
   })
 
   it('where the current directory was removed', async () => {

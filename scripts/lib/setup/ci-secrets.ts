@@ -71,9 +71,9 @@ function writeSecret(file: string, value: string): void {
 
 const nameAnother = 'name a folder that is not there yet'
 
-/** The values to store, by their names; in place of the key, the command that stores it. */
+/** The values to store, by their names; in place of the key, its file and the command that stores it. */
 export function describeSecrets(secrets: CiSecrets, keyFile: string, repository = 'OWNER/REPO'): string {
-  const storeKey = `gh secret set SSH_DEPLOYMENT_KEY -R ${repository} < ${quoteForSh(keyFile)}`
+  const storeKey = `(the content of ${keyFile}; at GitHub:)\ngh secret set SSH_DEPLOYMENT_KEY -R ${repository} < ${quoteForSh(keyFile)}`
   return Object.entries({ ...secrets, SSH_DEPLOYMENT_KEY: storeKey })
     .map(([name, value]) => `  ${name}\n${quote(value)}`)
     .join('\n')

@@ -1,4 +1,3 @@
-import type { ProcessPromise, Shell } from 'zx/core'
 import { isMissingRepository } from '../ssh/explain-failure.ts'
 import { parseJump, parseRemote, type Server } from '../ssh/remote.ts'
 import { withSshSession } from '../ssh/session.ts'
@@ -22,44 +21,36 @@ export async function tryKey({
   PROXY_JUMP = '',
 }: CiSecrets): Promise<Trial> {
   return withSshSession({ key, knownHosts, jump: parseJump(PROXY_JUMP) }, async ({ env, takeSshMessages }) => {
-    const remote = parseRemote(STAGING_REMOTE_REPO) as Server
-    const $$ = $({ env: { ...process.env, ...(await env) } })
-    const listed = await $$`git ls-remote -- ${STAGING_REMOTE_REPO}`
-    if (!listed.ok) {
-      const output = takeSshMessages() + listed.stderr
-      const isMissing = isMissingRepository(output) && (await isLetIn($$, remote))
-      // What the key may not do is not asked here.
-      takeSshMessages()
+    const $$ = $({ env: { ...process.env, ...(await env) }, stdio: 'pipe' })
+    const { user, host, port, path } = parseRemote(STAGING_REMOTE_REPO) as Server
+    const login = [...(port ? ['-p', `${port}`] : []), '-T', '--', `${user}@${host}`]
+    const asGit = `eval "$GIT_SSH_COMMAND" '"$@"'`
+    // As git runs it, but not by git: its configuration here may lead elsewhere. Asked for nothing, it changes nothing.
+    const start = (service: string) =>
+      feed($$`exec sh -c ${asGit} ssh ${login} ${`${service} '${path}'`}`, endOfRequest)
+
+    const listing = await start('git-upload-pack')
+    if (!listing.ok) {
+      const output = takeSshMessages() + listing.stderr
+      // An attacker on the network can have ssh print any words, but 255 is ssh's own exit code: no program has run then.
+      const isMissing = listing.exitCode !== 255 && isMissingRepository(output)
       return { isAccepted: isMissing, hasRepository: false, output }
     }
-    const { isTaken, stderr } = await beginPush($$, remote)
-    const messages = takeSshMessages() + stderr
-    return { isAccepted: isTaken, hasRepository: true, output: isTaken ? '' : messages }
+    const push = await start('git-receive-pack')
+    const isTaken = push.ok && isOfReceivePack.test(push.stdout)
+    const output = `${takeSshMessages()}${push.stderr}The answer to git-receive-pack: ${push.stdout.slice(0, 200)}`
+    return { isAccepted: isTaken, hasRepository: true, output: isTaken ? '' : output }
   })
 }
 
-/**
- * Has the server start git-receive-pack, and asks it for nothing: so nothing is changed. What it answers first tells it
- * from git-upload-pack, which may be all that the key's line runs (gitprotocol-pack(5), Reference Discovery).
- */
-async function beginPush($: Shell, remote: Server) {
-  const nothing = '0000'
-  const { ok, stdout, stderr } = await feed(onServer($, remote, `git-receive-pack '${remote.path}'`), nothing)
-  return { isTaken: ok && /\0.*\breport-status\b/.test(stdout), stderr }
-}
+/** Of git's protocol: nothing more is asked for. */
+const endOfRequest = '0000'
 
 /**
- * Whether a program on the server has run, whatever it exited with: ssh itself exits with 255. An attacker on the
- * network can have ssh print any words, and cannot change that.
+ * What it says first (gitprotocol-pack(5)). git-upload-pack, which may be all that the key's line runs, can do other
+ * things; and a login shell that prints something before it stops a push.
  */
-const isLetIn = async ($: Shell, remote: Server) => (await feed(onServer($, remote, 'true'), '')).exitCode !== 255
-
-/** Runs a command as git does. */
-function onServer($: Shell, { user, host, port }: Server, command: string): ProcessPromise {
-  const login = [...(port ? ['-p', `${port}`] : []), '-T', '--', `${user}@${host}`, command]
-  const script = `eval "$GIT_SSH_COMMAND" '"$@"'`
-  return $({ stdio: 'pipe' })`exec sh -c ${script} ssh ${login}`
-}
+const isOfReceivePack = /^[\da-f]{44,68} [^\n\0]*\0.*\breport-status\b/
 
 /** What a thief of the key would try. */
 export interface Misuse {

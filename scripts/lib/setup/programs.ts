@@ -7,6 +7,6 @@ export function verifyPrograms(names: readonly string[]): void {
   const missing = names.filter(name => !isOnPath(name, PATH))
   if (missing.length === 0) return
   throw new Failure(exitCode.usage, `Not found on PATH: ${missing.join(', ')}.`, {
-    fix: 'install what is missing (Debian: apt-get install openssh-client git; Alpine: also bash), or let PATH lead to it',
+    fix: 'install what is missing (Debian: apt-get install openssh-client; Alpine: apk add openssh-client bash), or let PATH lead to it',
   })
 }

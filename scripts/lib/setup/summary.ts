@@ -58,7 +58,12 @@ export function describeHandOut(
 ): Row[] {
   const rows: Row[] = []
   if (folder) rows.push(['secrets in files', 'created', `${folder}: delete it once they are stored`])
-  if (isTooMuch) rows.push(['secrets of the CI', 'TO DO', 'once the key may do no more than it should: see above'])
+  if (isTooMuch)
+    rows.push([
+      'secrets of the CI',
+      'TO DO',
+      'only once authorized_keys is right: until then the key may do more than it should',
+    ])
   else if (repository && !problem) rows.push(['secrets of the CI', 'created', repository])
   else {
     const where = 'store what is above: the key as a secret, the others as variables'
