@@ -1,5 +1,6 @@
 /** The files that are changed in every way, and the tests that have to notice: the fastest first. */
 export const testsOf: Readonly<Record<string, readonly string[]>> = {
+  'scripts/lib/hook/find-answer.ts': ['test/hook/find-answer.test.ts'],
   'scripts/lib/protocol/asks.ts': ['test/protocol/asks.test.ts'],
   'scripts/lib/protocol/checks.ts': ['test/protocol/lines.test.ts'],
   'scripts/lib/protocol/ids.ts': ['test/protocol/lines.test.ts'],
