@@ -59,6 +59,10 @@ describe('A server with ACCEPT=any', async () => {
     await verifyLive(first, 'one\n')
     // The database has migrations that this code may lack.
     assert.deepEqual(site.steps(), [`install ${feature}`, `install ${first}`])
+    assertExit(await site.deploy(['rollback', rewritten, '--database']), 1)
+    assertExit(await site.deploy(['rollback', rewritten]), 0)
+    // It may lack those of this code, since the database may have gone back.
+    assert.deepEqual(site.steps(), [`install ${rewritten}`, `upgrade ${rewritten}`])
     const shallow = await site.cloneShallow()
     for (const command of ['status', 'history', 'report']) assertExit(await site.deploy([command], {}, shallow), 0)
   })

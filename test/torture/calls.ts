@@ -34,6 +34,7 @@ export function newCalls(server: Server) {
   function argumentsOf(call: Call): string[] {
     if (call.verb === 'again') return ['--again']
     if (call.verb === 'deploy') return []
+    if (call.verb === 'force') return ['--force', server.branch()]
     if (call.verb === 'rollback to') return ['rollback', rollbackTarget(call)?.id ?? '']
     if (call.verb === 'rollback with database') return ['rollback', '--database']
     return [call.verb]

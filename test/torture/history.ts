@@ -30,7 +30,7 @@ export interface Call {
   readonly to: number
 }
 
-export const verbs = ['deploy', 'again', 'rollback', 'rollback to', 'rollback with database', 'check'] as const
+export const verbs = ['deploy', 'again', 'force', 'rollback', 'rollback to', 'rollback with database', 'check'] as const
 export type Verb = (typeof verbs)[number]
 
 export const commitKinds = [
@@ -244,6 +244,8 @@ export interface History {
   readonly health: (typeof healths)[number]
   /** Whether the database has two heads. */
   readonly twoHeads: boolean
+  /** ACCEPT=any. */
+  readonly any: boolean
   /** Whether a bash hook has deployed the first commit. */
   readonly bash: boolean
   /** How many good commits are deployed before anything else, so that there is something to go back to. */
@@ -265,6 +267,7 @@ export const histories = (maxLength: number): fc.Arbitrary<History> =>
       { arbitrary: fc.constant('is checked' as const), weight: 2 },
       { arbitrary: fc.constantFrom(...without(healths)), weight: 1 },
     ),
+    any: unless('ACCEPT=any', fc.boolean(), false),
     twoHeads: unless('two heads', fc.boolean(), false),
     bash: unless('a bash hook', fc.oneof({ arbitrary: fc.constant(false), weight: 2 }, fc.boolean()), false),
     live: fc.oneof({ arbitrary: fc.constantFrom(1, 3), weight: 5 }, { arbitrary: fc.nat(3), weight: 1 }),

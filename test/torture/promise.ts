@@ -97,6 +97,8 @@ export function newPromises(server: Server, memory: Memory, calls: Calls) {
         isRollback ||
         hasRollback ||
         (code === 1 && call.verb === 'again') ||
+        // It asks for just that commit.
+        call.verb === 'force' ||
         servedBefore
       // A commit that the application has loaded is not live for that alone.
       const isLive = serves && after.problems.length === 0
@@ -157,17 +159,20 @@ export function newPromises(server: Server, memory: Memory, calls: Calls) {
       verify(code === 0 || code === 1 || code === 4, 'no verdict without a fault', what)
       return
     }
-    if (call.verb === 'deploy' || call.verb === 'again') {
+    if (call.verb === 'deploy' || call.verb === 'again' || call.verb === 'force') {
       // Otherwise the server's own tip is newer.
       const isForward = tip === undefined || contains(target, tip)
-      if (isForward) {
+      const isForced = call.verb === 'force' && server.acceptsAny
+      if (isForward || isForced) {
         const expected = isGood(target, around) ? 0 : 1
         const promise = expected ? 'a bad commit does not exit with 1' : 'a good commit does not go live'
         // Where the state is lost, the hook moves aside what is in the way.
         const isMoved = memory.isDamaged && expected === 0 && output.includes('MOVED TO')
         verify(code === expected || isMoved, promise, what)
-      } else if (!contains(tip, target)) {
-        verify(code === 4 || (code === 1 && collides), 'a fork of the branch is not refused with 4', what)
+      } else if (call.verb === 'force' || !contains(tip, target)) {
+        // What was forced in its place has failed.
+        const stays = code === 0 && server.acceptsAny && contains(before.served, target)
+        verify(code === 4 || (code === 1 && collides) || stays, 'a fork of the branch is not refused with 4', what)
       }
     }
     verifyQuick(call, target, code, around)
@@ -252,7 +257,8 @@ export function newPromises(server: Server, memory: Memory, calls: Calls) {
     for (const { call, target, code } of called) {
       const what = `${describeCall(call)} of ${shortName(target)} exits with ${code}, beside others`
       verify(code !== 5 && code !== 3, 'no verdict beside others', what)
-      verify(code !== 4 || called.some(isFork) || call.verb === 'check', 'git refuses a commit beside others', what)
+      const mayBeRefused = call.verb === 'check' || called.some(one => isFork(one) || one.call.verb === 'force')
+      verify(code !== 4 || mayBeRefused, 'git refuses a commit beside others', what)
     }
     const isPlain =
       collisions.every(number => number === 0) &&

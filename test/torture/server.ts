@@ -51,7 +51,7 @@ interface Setup extends Partial<Omit<History, 'live' | 'actions'>> {
  * there by hand.
  */
 export async function newServer(sshd: Sshd, key: string, setup: Setup = {}) {
-  const { ifChanged = false, releases = false, health = 'is checked', twoHeads, pushers = 3 } = setup
+  const { ifChanged = false, releases = false, any = false, health = 'is checked', twoHeads, pushers = 3 } = setup
   const folder = mkdtempSync(join(tmpdir(), 'torture-'))
   const disks = { repository: join(folder, 'repository'), workTree: join(folder, 'tree') }
   const repository = join(disks.repository, 'app.git')
@@ -80,6 +80,7 @@ export async function newServer(sshd: Sshd, key: string, setup: Setup = {}) {
   writeFileSync(join(folder, 'manager'), manager)
 
   cpSync(await installed(), repository, { recursive: true })
+  if (any) await $`git --git-dir=${repository} config receive.denyNonFastForwards false`
   await $`git init --quiet --bare --initial-branch=main ${origin}`
   for (const clone of clones) {
     await $`git init --quiet --initial-branch=main ${clone}`
@@ -89,6 +90,7 @@ export async function newServer(sshd: Sshd, key: string, setup: Setup = {}) {
   const commits = newCommits({ folder, origin, clones, env })
   const settings = () => ({
     BRANCH_NAME: commits.branch(),
+    ACCEPT: any ? 'any' : 'forward',
     PATH_TO_GIT_WORK_TREE: workTree,
     INSTALL_DEPS: step('install'),
     UPGRADE_DB: step('upgrade'),
@@ -256,6 +258,7 @@ export async function newServer(sshd: Sshd, key: string, setup: Setup = {}) {
     isChecked: health !== 'is not checked',
     namesCommit: health === 'names the commit',
     hasReleases: releases,
+    acceptsAny: any,
     async asksLeft() {
       const asks = await $`git --git-dir=${repository} for-each-ref --format='%(refname)' 'refs/deploy-*'`
       return asks.stdout.split('\n').filter(Boolean)

@@ -23,7 +23,7 @@ const switchAndUpgrade = {
 
 /** Chooses the release for the deployment's commit, and what of the steps is to be done. */
 export async function planDeployment(context: DeploymentContext): Promise<StepContext> {
-  const { deployment, releases, repository, settings } = context
+  const { deployment, releases, settings } = context
   const { commit, verb, served, previous, touched } = deployment.entry
   // What serves is only to be upgraded.
   const isBehind = commit === previous && isConsistent(touched) && mayBeBehind(deployment.entry, previous)
@@ -34,10 +34,18 @@ export async function planDeployment(context: DeploymentContext): Promise<StepCo
   const release = intact ?? releases.choose(served, await findNeeded(context), processes)
   if (!intact) await verifyUnused(release, processes, context)
   const plan = intact ? switchAndUpgrade : await planSteps(release, context)
-  // Code that lacks commits may lack migrations, too, and then cannot upgrade. A rollback that goes forward again can.
-  const isForward = commit !== previous && (!previous || (await repository.contains(commit, previous)))
-  const mayUpgrade = !isRollback(verb) || isBehind || isForward
-  return contextOf(commit, release, mayUpgrade ? plan : { ...plan, database: false }, context)
+  // Older code cannot upgrade a newer database. A rollback that goes forward again can.
+  const isBackwards = isRollback(verb) && !isBehind && previous && (await hasItsMigrations(commit, previous, context))
+  return contextOf(commit, release, isBackwards ? { ...plan, database: false } : plan, context)
+}
+
+/** Whether the database has a commit's migrations, and maybe more: where the branch was rewritten, the history tells. */
+async function hasItsMigrations(commit: string, previous: string, { repository, refs }: DeploymentContext) {
+  if (await repository.contains(previous, commit)) return true
+  if (await repository.contains(commit, previous)) return false
+  const records = await repository.records(refs)
+  const newestLive = records.findIndex(record => record.live && record.commit === commit)
+  return newestLive !== -1 && !records.slice(0, newestLive).some(({ request }) => request === 'downgrade')
 }
 
 /**
