@@ -94,10 +94,21 @@ describe('post-receive install', () => {
     // No process has this number: it is greater than the kernel's greatest.
     const left = [`${place.hook}.pushlive-4194305`, join(place.repository, '.env.pushlive-4194305')]
     for (const file of left) writeFileSync(file, 'half')
+    // Of a `git config` that was killed.
+    writeFileSync(join(place.repository, 'config.lock'), '')
     assertExit(await place.install(), 0)
     for (const file of left) assert.ok(!existsSync(file), file)
     assert.equal(readFileSync(`${place.hook}.before`, 'utf8'), '#!/bin/sh\n')
     assert.equal(readFileSync(`${place.update}.local`, 'utf8'), '#!/bin/sh\n')
+    assert.ok((await place.push('HEAD:refs/heads/main')).isAccepted)
+  })
+
+  it('makes the repository where an installation was killed in the middle of that', async t => {
+    const place = await newPlace(t)
+    const half = `${place.repository}.pushlive-4194305`
+    mkdirSync(join(half, 'refs'), { recursive: true })
+    assertExit(await place.install(), 0)
+    assert.ok(!existsSync(half))
     assert.ok((await place.push('HEAD:refs/heads/main')).isAccepted)
   })
 

@@ -6,6 +6,7 @@ import { emptyTrees, isCommitId } from '../protocol/ids.ts'
 import { longestOrigin, type Origin, parseOrigin } from '../protocol/origin.ts'
 import { type DeploymentRecord, deployRefs, formatRecord, logOfRecords, parseRecords } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
+import { changeConfiguration } from './configuration.ts'
 import { type GitPath, readPaths } from './git-paths.ts'
 import { makefileNames, type Sources } from './make-targets.ts'
 import { goPipe, type Start, strict, waitForGo } from './processes.ts'
@@ -200,7 +201,10 @@ export class Repository {
    */
   async syncPushes(): Promise<void> {
     if (/^\s*fsync\s*=/im.test(readStateFile(join(this.gitDir, 'config')) ?? '')) return
-    await this.#git`git config --file config core.fsync committed`.nothrow()
+    const change = async (file: string) => {
+      await this.#git`git config --file ${file} core.fsync committed`
+    }
+    await changeConfiguration(this.gitDir, change).catch(() => {})
   }
 
   /**

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 
 /**
  * Replaces a file in one step: at every instant, also after a power cut, there is the whole old file or the whole new
- * one. A symbolic link is replaced, not followed.
+ * one. A symbolic link is replaced, not followed. It makes a folder in the same way, where there is nothing.
  *
  * @param content what it holds, or what makes the temporary file, which is not there yet; when that throws, the old
  *   file stays
@@ -22,7 +22,7 @@ export async function replaceFile(
     sync(temporary)
     renameSync(temporary, file)
   } finally {
-    rmSync(temporary, { force: true })
+    rmSync(temporary, { recursive: true, force: true })
   }
   sync(dirname(file))
 }
@@ -34,7 +34,7 @@ function removeLeftovers(file: string): void {
   const beginning = `${basename(file)}${mark}`
   for (const name of readdirSync(dirname(file)).filter(name => name.startsWith(beginning))) {
     const pid = Number(name.slice(beginning.length))
-    if (pid === process.pid || !isAlive(pid)) rmSync(join(dirname(file), name), { force: true })
+    if (pid === process.pid || !isAlive(pid)) rmSync(join(dirname(file), name), { recursive: true, force: true })
   }
 }
 

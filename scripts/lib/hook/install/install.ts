@@ -6,6 +6,7 @@ import { readArguments } from '../../shared/arguments.ts'
 import { flatten } from '../../shared/foreign-text.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { replaceFile } from '../../shared/replace-file.ts'
+import { changeConfiguration } from '../configuration.ts'
 import { findForeignFilesIn } from '../foreign-files.ts'
 import { askForHealthCheck, type HookSettings, releasesFolder } from '../settings.ts'
 import { gitIn, verifyInstallable, type Wanted } from './checks.ts'
@@ -45,8 +46,7 @@ export async function install(args: readonly string[]): Promise<number> {
   const hook = join(repository, 'hooks/post-receive')
 
   console.log(`${isNew ? 'CREATING' : 'KEEPING'} THE REPOSITORY (${repository}) ...`)
-  // Not --initial-branch, which is new in git 2.28.
-  if (isNew) await gitIn('/')`git -c ${`init.defaultBranch=${branch}`} init --quiet --bare ${repository}`
+  if (isNew) await createRepository(repository, branch)
   mkdirSync(dirname(hook), { recursive: true })
 
   if (settings === undefined || hasContent(env, settings)) {
@@ -86,6 +86,18 @@ export async function install(args: readonly string[]): Promise<number> {
   return 0
 }
 
+/** A kill leaves nothing that is half a repository, unless its folder was made by somebody else. */
+async function createRepository(repository: string, branch: string): Promise<void> {
+  // Not --initial-branch, which is new in git 2.28.
+  const init = async (path: string) => {
+    await gitIn('/')`git -c ${`init.defaultBranch=${branch}`} init --quiet --bare ${path}`
+  }
+  // The owner and the mode of a folder that is there stay.
+  if (existsSync(repository)) return init(repository)
+  mkdirSync(dirname(repository), { recursive: true })
+  await replaceFile(repository, init, 0o777 & ~process.umask())
+}
+
 /** Restricts pushes: `hooks/update` judges each ref by its name, and git's own settings judge the commits. */
 async function protect(repository: string, branch: string, accept: HookSettings['ACCEPT']): Promise<void> {
   const update = join(repository, 'hooks/update')
@@ -95,7 +107,6 @@ async function protect(repository: string, branch: string, accept: HookSettings[
   }
   await replaceFile(update, updateHook(branch), 0o755)
 
-  const config = gitIn(repository)({ nothrow: true })
   const settings = [
     ['receive.denyNonFastForwards', accept === 'forward' ? 'true' : 'false'],
     ['receive.denyDeletes', 'true'],
@@ -105,14 +116,17 @@ async function protect(repository: string, branch: string, accept: HookSettings[
     // every push then. git before 2.36 does not know this setting.
     ['core.fsync', 'committed'],
   ] as const
-  // 0.1.0 hid everything but single refs.
-  const old = '^(refs|!refs/(heads|tags|deploy-[a-z]+)(/.*)?)$'
-  await config`git config --file config --unset-all receive.hideRefs ${old}`
-  const results = [await config`git config --file config --replace-all receive.hideRefs refs/deploy ${'^refs/deploy$'}`]
-  for (const [name, value] of settings)
-    results.push(await config`git config --file config --replace-all ${name} ${value}`)
-  const failed = results.find(({ ok }) => !ok)
-  if (failed) throw new Failure(exitCode.usage, `git cannot write ${repository}/config.`, { why: failed.stderr })
+  const git = gitIn(repository)({ nothrow: true })
+  await changeConfiguration(repository, async file => {
+    // 0.1.0 hid everything but single refs.
+    const old = '^(refs|!refs/(heads|tags|deploy-[a-z]+)(/.*)?)$'
+    await git`git config --file ${file} --unset-all receive.hideRefs ${old}`
+    const results = [await git`git config --file ${file} --replace-all receive.hideRefs refs/deploy ${'^refs/deploy$'}`]
+    for (const [name, value] of settings)
+      results.push(await git`git config --file ${file} --replace-all ${name} ${value}`)
+    const failed = results.find(({ ok }) => !ok)
+    if (failed) throw new Failure(exitCode.usage, `git cannot write ${repository}/config.`, { why: failed.stderr })
+  })
 }
 
 /** Before steps had a git of their own, an installer of hooks such as husky turned off the hooks here. */
@@ -123,7 +137,9 @@ async function removeForeignHooks(repository: string, hooksPath: string | undefi
     console.log(`  hooks/${flatten(name)} was for clones: it is in ${flatten(name)}.before, and git no longer runs it`)
   }
   if (hooksPath === undefined) return
-  await gitIn(repository)`git config --file config --unset-all core.hooksPath`
+  await changeConfiguration(repository, async file => {
+    await gitIn(repository)`git config --file ${file} --unset-all core.hooksPath`
+  })
   console.log(`  core.hooksPath was ${flatten(hooksPath)}, so git ran none of the hooks here: it is unset`)
 }
 
