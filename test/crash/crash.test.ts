@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, describe, it } from 'node:test'
-import { pathsOf, verifyInstant, verifyRepaired } from './look.ts'
+import { type Before, pathsOf, verifyRepaired } from './look.ts'
 import { type Prepared, scenarios } from './scenarios.ts'
 import { type Instant, newServer, type Server } from './server.ts'
 
@@ -27,7 +27,7 @@ describe('Killed before any system call that changes something', { concurrency: 
       await server.keep()
       const [, number] = only?.split('-') ?? []
       const choice = only ? ([far, Number(number)] as const) : ([every, chosen] as const)
-      const { output } = await server.push(prepared.ask, ['copy', ...choice])
+      const { output } = await prepared.act(['copy', ...choice])
       const found = server.found()
       assert.ok(found.totals.copy > 0, output)
       const instants = only ? found.instants.filter(each => `${each.kind}-${each.number}` === only) : found.instants
@@ -56,8 +56,6 @@ describe('Killed before any system call that changes something', { concurrency: 
   }
 })
 
-type Before = Parameters<typeof verifyRepaired>[3]
-
 /** What is wrong, if anything is, when it is killed at an instant and then asked for something. */
 async function attempt(server: Server, prepared: Prepared, instant: Instant, way: string, before: Before) {
   const expected = prepared.next[way]
@@ -68,10 +66,11 @@ async function attempt(server: Server, prepared: Prepared, instant: Instant, way
     if (instant.kind === 'copy') await server.goTo(instant.number)
     else {
       await server.goTo()
-      await server.push(prepared.ask, ['kill', far, instant.number])
+      await prepared.act(['kill', far, instant.number])
       line = server.found().instants.at(-1)?.line ?? 'the kill came too late'
     }
-    verifyInstant(server, prepared.may)
+    prepared.verifyInstant()
+    await expected.first?.()
     const said = await server.push({ verb: 'deploy', commit: expected.asked.id })
     output = said.output
     await verifyRepaired(server, expected, said, before)

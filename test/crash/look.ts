@@ -5,10 +5,9 @@ import { summarize } from '../../scripts/lib/deploy/history.ts'
 import { waitFor } from '../lib/events.ts'
 import { processes } from '../lib/processes.ts'
 import { contentOf } from '../torture/files.ts'
-import type { Commit, Server } from './server.ts'
+import { type Commit, type Said, type Server, upload } from './server.ts'
 
-/** A user's file, and what steps leave in a release. */
-export const upload = 'uploads/mine.txt'
+/** What is there beside a commit's files: a user's, and what steps leave. */
 const notTracked = /^(\.git|installed|uploads(\/.*)?)$/
 
 /** What is expected once the next push, or the same again, is through. */
@@ -18,6 +17,17 @@ export interface Expected {
   readonly isLive: boolean
   readonly serves: Commit
   readonly revision: string
+  /** What is done before it is asked for. */
+  readonly first?: () => Promise<void>
+  /** What may be left over. */
+  readonly leaves?: RegExp
+}
+
+export interface Before {
+  /** The records, the newest first. */
+  readonly history: readonly string[]
+  /** What lies on the server after a push when nothing was killed. */
+  readonly paths: readonly string[]
 }
 
 /**
@@ -28,7 +38,7 @@ export interface Expected {
 export function verifyInstant(server: Server, may: readonly Commit[]): void {
   const revisions = may.map(({ revision }) => revision)
   assert.ok(revisions.includes(server.revision), `the database is at ${server.revision}`)
-  assert.equal(readFileSync(join(server.workTree, upload), 'utf8'), 'mine', "a user's file is gone")
+  verifyUpload(server)
   const isRelease = lstatSync(server.workTree).isSymbolicLink()
   const problems = may.map(commit => [
     ...differences(server, commit),
@@ -46,17 +56,19 @@ export function verifyInstant(server: Server, may: readonly Commit[]): void {
   }
 }
 
+export const verifyUpload = ({ workTree }: Server) =>
+  assert.equal(contentOf(join(workTree, upload)), 'mine', "a user's file is gone")
+
 /** Verifies that nothing tells of the kill any more, but for what is recorded of it. */
 export async function verifyRepaired(
   server: Server,
-  { asked, isLive, serves, revision }: Expected,
-  said: Awaited<ReturnType<Server['push']>>,
-  before: { readonly history: readonly string[]; readonly paths: readonly string[] },
+  { asked, isLive, serves, revision, leaves }: Expected,
+  { verdict }: Said,
+  before: Before,
 ): Promise<void> {
-  const { verdict } = said
   assert.deepEqual([verdict?.commit, verdict?.live], [asked.id, isLive], 'the verdict')
   assert.deepEqual([...differences(server, serves), ...uninstalled(server, serves)], [], 'what serves')
-  assert.equal(readFileSync(join(server.workTree, upload), 'utf8'), 'mine', "a user's file is gone")
+  verifyUpload(server)
   assert.equal(server.loaded, serves.id, 'the application runs another commit')
   assert.equal(server.revision, revision, 'the database is elsewhere')
 
@@ -65,17 +77,20 @@ export async function verifyRepaired(
   assert.equal(live?.commit, serves.id, 'status names another commit')
   assert.equal(failed?.commit, isLive ? undefined : asked.id, 'status names another failure')
   assert.equal(await server.live(), serves.id, 'the ref `live`')
-  const oldest = records.slice(-before.history.length).map(({ commit, started }) => `${commit} ${started}`)
+  const oldest = records
+    .slice(Math.max(0, records.length - before.history.length))
+    .map(({ commit, started }) => `${commit} ${started}`)
   assert.deepEqual(oldest, before.history, 'the history has lost a record')
   assert.ok(records.length <= before.history.length + 2, 'a deployment is recorded twice')
   records.reduceRight<string | undefined>((served, record) => {
     assert.equal(record.previous, served, `the history has a hole before ${record.commit}`)
     return record.live ? record.commit : served
-  }, undefined)
+  }, records.at(-1)?.previous)
 
-  // A file of this name is written anew when its release is used again.
+  // What is being written to a release's state is written anew when that release is used again.
   const isUsedAgain = (path: string) => /^pushlive\/releases\/N\/.*\.new$/.test(path)
-  const left = pathsOf(server).filter(path => !before.paths.includes(path) && !isUsedAgain(path))
+  const mayStay = (path: string) => before.paths.includes(path) || isUsedAgain(path) || leaves?.test(path)
+  const left = pathsOf(server).filter(path => !mayStay(path))
   assert.deepEqual(left, [], 'something is left over')
   const isOurs = (cwd: string) => cwd.startsWith(server.server)
   await waitFor('no process is left', () => !processes().some(({ cwd }) => isOurs(cwd)))

@@ -1,14 +1,17 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import assert from 'node:assert/strict'
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Ask } from '../../scripts/lib/protocol/asks.ts'
-import { type Expected, upload } from './look.ts'
-import type { Commit, Files, Server } from './server.ts'
+import { updateHook } from '../../scripts/lib/hook/install/hook-files.ts'
+import { contentOf } from '../torture/files.ts'
+import { type Expected, verifyInstant, verifyUpload } from './look.ts'
+import type { Commit, Files, Server, Tracing } from './server.ts'
 
-/** A deployment that is killed, and what is asked for after that. */
 export interface Prepared {
-  readonly ask: Ask
-  /** One of these serves at each instant, and the database is at the revision of one. */
-  readonly may: readonly Commit[]
+  /** What is killed. */
+  readonly act: (tracing: Tracing) => Promise<{ readonly output: string }>
+  /** Verifies what holds at every instant, before anything is repaired. */
+  readonly verifyInstant: () => void
+  /** What is asked for after that. */
   readonly next: Readonly<Record<string, Expected>>
 }
 
@@ -27,7 +30,9 @@ const filesOf = (page: string, revisions: number, changes: Files): Files => ({
 
 /** Two commits are live, one after the other. A path is a file here and a folder there. */
 async function prepare(server: Server, settings: Readonly<Record<string, string>>) {
-  await server.setUp(settings)
+  server.writeSettings(settings)
+  server.makeData()
+  await server.setUp()
   const first = await server.commit(filesOf('first', 1, { 'only-in-first': 'x' }))
   const second = await server.commit(filesOf('second', 2, { 'turn/inside': 'x', 'turn/more': 'x' }))
   for (const { id } of [first, second]) await deploy(server, id)
@@ -37,9 +42,6 @@ async function prepare(server: Server, settings: Readonly<Record<string, string>
 async function deploy(server: Server, commit: string) {
   const { verdict, output } = await server.push({ verb: 'deploy', commit })
   if (!verdict?.live) throw new Error(output)
-  // Where it is shared, the link leads there.
-  mkdirSync(join(server.workTree, 'uploads'), { recursive: true })
-  writeFileSync(join(server.workTree, upload), 'mine')
 }
 
 const goesLive = (commit: Commit): Expected => ({
@@ -59,7 +61,11 @@ const deployment =
     const fourth = await server.commit(filesOf('fourth', 4, { 'turn/inside': 'x' }))
     const again = recipe ? { ...goesLive(third), isLive: false, serves: second } : goesLive(third)
     const next = { 'the same again': again, 'the next push': goesLive(fourth) }
-    return { ask: { verb: 'deploy', commit: third.id }, may: [second, third], next }
+    return {
+      act: tracing => server.push({ verb: 'deploy', commit: third.id }, tracing),
+      verifyInstant: () => verifyInstant(server, [second, third]),
+      next,
+    }
   }
 
 /** The first commit comes back. What is asked for after that: the second one again, and another commit. */
@@ -69,8 +75,102 @@ const rollback =
     const { first, second } = await prepare(server, settings)
     const third = await server.commit(filesOf('third', 3, { turn: 'x' }))
     const next = { 'the same again': goesLive(second), 'the next push': goesLive(third) }
-    return { ask: { verb, commit: undefined }, may: [second, first], next }
+    return {
+      act: tracing => server.push({ verb, commit: undefined }, tracing),
+      verifyInstant: () => verifyInstant(server, [second, first]),
+      next,
+    }
   }
+
+const hooksOf = ({ repository }: Server) => ({
+  hook: join(repository, 'hooks/post-receive'),
+  update: join(repository, 'hooks/update'),
+  env: join(repository, '.env'),
+})
+
+async function install(server: Server) {
+  const { exitCode, output } = await server.install()
+  assert.equal(exitCode, 0, output)
+}
+
+/** Verifies that each file is the old one or the new one, and whole. */
+function verifyEither(file: string, old: string, isNew: (content: string) => boolean) {
+  const content = contentOf(file) ?? ''
+  assert.ok(content === old || isNew(content), `${file} is neither the old one nor the new one: ${content}`)
+}
+const isHook = (content: string) => /^#!\/bin\/sh\n# pushlive .*"\$@"\n$/s.test(content)
+const isUpdateHook = (content: string) => content === updateHook('main')
+
+/** The hook is installed where there is nothing. */
+const installation: Scenario = async server => {
+  server.writeSettings({})
+  server.makeData()
+  const first = await server.commit(filesOf('first', 1, {}))
+  const again = { ...goesLive(first), first: () => install(server) }
+  return { act: server.install, verifyInstant: () => verifyUpload(server), next: { 'the next push': again } }
+}
+
+/** The hook and its settings are replaced. */
+const update: Scenario = async server => {
+  server.writeSettings({})
+  server.makeData()
+  await install(server)
+  const first = await server.commit(filesOf('first', 1, {}))
+  await deploy(server, first.id)
+  const second = await server.commit(filesOf('second', 2, {}))
+  const { hook, update, env } = hooksOf(server)
+  for (const file of [hook, update]) appendFileSync(file, '# older\n')
+  const old = [hook, update, env].map(file => readFileSync(file, 'utf8')) as [string, string, string]
+  server.writeSettings({ STEP_TIMEOUT: '60' })
+  const again = async () => {
+    await install(server)
+    assert.deepEqual([contentOf(`${env}.before`), isHook(contentOf(hook) ?? '')], [old[2], true])
+  }
+  return {
+    act: server.install,
+    verifyInstant() {
+      verifyInstant(server, [first])
+      verifyEither(hook, old[0], isHook)
+      verifyEither(update, old[1], isUpdateHook)
+      verifyEither(env, old[2], content => content.endsWith("STEP_TIMEOUT='60'\n"))
+    },
+    next: {
+      'the next push': { ...goesLive(second), leaves: /\.pushlive-\d+$/ },
+      'the same again, and a push': { ...goesLive(second), first: again },
+    },
+  }
+}
+
+/** The hook takes the place of a bash hook, and of another update hook. */
+const overAnother: Scenario = async server => {
+  server.writeSettings({})
+  server.makeData()
+  await server.makeBare()
+  const { hook, update } = hooksOf(server)
+  const bash = `#!/bin/bash\nGIT_WORK_TREE='${server.workTree}' git checkout --quiet -f main\n`
+  const own = '#!/bin/sh\nexit 0\n'
+  for (const [file, content] of [
+    [hook, bash],
+    [update, own],
+  ] as const)
+    writeFileSync(file, content, { mode: 0o755 })
+  const first = await server.commit(filesOf('first', 1, {}))
+  await server.push({ verb: 'deploy', commit: first.id })
+  const second = await server.commit(filesOf('second', 2, {}))
+  const again = async () => {
+    await install(server)
+    assert.deepEqual([`${hook}.before`, `${update}.local`].map(contentOf), [bash, own])
+  }
+  return {
+    act: server.install,
+    verifyInstant() {
+      verifyUpload(server)
+      verifyEither(hook, bash, isHook)
+      verifyEither(update, own, isUpdateHook)
+    },
+    next: { 'the next push': { ...goesLive(second), first: again } },
+  }
+}
 
 export const scenarios: Readonly<Record<string, Scenario>> = {
   'deployment-in-place': deployment({}),
@@ -81,5 +181,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'rollback-with-releases': rollback(releases, 'rollback'),
   'rollback-with-database-in-place': rollback({}, 'downgrade'),
   'rollback-with-database-with-releases': rollback(releases, 'downgrade'),
+  installation,
+  'installation-update': update,
+  'installation-over-another': overAnother,
   'first-switch': deployment({}, '', releases),
 }

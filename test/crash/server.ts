@@ -11,8 +11,13 @@ import { environmentOf, quoteSetting } from '../lib/site.ts'
 import type { CleansUp } from '../lib/sshd.ts'
 
 const tracer = join(import.meta.dirname, 'tracer.py')
+export const source = [process.execPath, '--', join(import.meta.dirname, '../../scripts/post-receive.ts')]
+const compileCache = join(import.meta.dirname, '../../node_modules/.cache/node')
 /** Seconds. */
 const patience = 60
+
+/** A user's file. */
+export const upload = 'uploads/mine.txt'
 
 /** The files of a commit, by their paths. */
 export type Files = Readonly<Record<string, string>>
@@ -48,6 +53,11 @@ const settings = {
     'if grep -q restart recipe; then exit 1; fi; echo "$DEPLOY_COMMIT" > "$STEPS.new"; mv "$STEPS.new" "$STEPS.loaded"',
 }
 
+export interface Said {
+  readonly verdict: Verdict | undefined
+  readonly output: string
+}
+
 export type Server = Awaited<ReturnType<typeof newServer>>
 
 /**
@@ -63,8 +73,10 @@ export async function newServer(t: CleansUp) {
   const clone = join(folder, 'clone')
   const repository = join(server, 'app.git')
   const workTree = join(server, 'www')
+  const steps = join(server, 'steps')
   const hook = join(folder, 'hook')
-  const env = { ...environmentOf(folder), UV_USE_IO_URING: '0' }
+  const settingsFile = join(folder, 'server.env')
+  const env = { ...environmentOf(folder), UV_USE_IO_URING: '0', NODE_COMPILE_CACHE: compileCache }
   const $ = zx({ env, quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const must = $({ nothrow: false })
   const git = must({ cwd: clone })
@@ -83,11 +95,10 @@ export async function newServer(t: CleansUp) {
   await git`git init --quiet --initial-branch=main`
 
   return {
-    folder,
     server,
-    points,
     repository,
     workTree,
+    serverGit: must({ cwd: repository }),
 
     /** Where the database is. */
     get revision() {
@@ -98,23 +109,31 @@ export async function newServer(t: CleansUp) {
       return readFileSync(join(server, 'steps.loaded'), 'utf8').trim()
     },
 
-    async setUp(changes: Readonly<Record<string, string>>) {
-      const steps = join(server, 'steps')
-      writeFileSync(`${steps}.database`, 'r0\n')
+    /** Writes the settings for installations. */
+    writeSettings(changes: Readonly<Record<string, string>>) {
       const all = { PATH_TO_GIT_WORK_TREE: workTree, STEPS: steps, ...settings, ...changes }
-      writeFileSync(join(folder, 'server.env'), formatSettings(all))
-      await must`${program('post-receive')} install ${repository} --settings ${join(folder, 'server.env')}`
+      writeFileSync(settingsFile, formatSettings(all))
+    },
+
+    /** Makes the database, and the folder with a user's file. */
+    makeData() {
+      writeFileSync(`${steps}.database`, 'r0\n')
+      mkdirSync(join(workTree, 'uploads'), { recursive: true })
+      writeFileSync(join(workTree, upload), 'mine')
+    },
+
+    /** Makes the repository, whose hook is one that can be traced. */
+    async setUp() {
+      await must`${program('post-receive')} install ${repository} --settings ${settingsFile}`
       await must`rm -r ${join(repository, 'hooks')} && mkdir ${join(repository, 'hooks')}`
       await must`git --git-dir=${repository} config gc.auto 0`
       writeFileSync(join(repository, 'hooks/post-receive'), `#!/bin/sh\nexec '${hook}' "$@"\n`, { mode: 0o755 })
-      setHook(program('post-receive'))
     },
 
+    makeBare: () => must`git init --quiet --bare --initial-branch=main ${repository}`,
+
     configure: (changes: Readonly<Record<string, string>>) =>
-      writeFileSync(
-        join(repository, '.env'),
-        `${readFileSync(join(folder, 'server.env'), 'utf8')}${formatSettings(changes)}`,
-      ),
+      writeFileSync(join(repository, '.env'), `${readFileSync(settingsFile, 'utf8')}${formatSettings(changes)}`),
 
     /** Commits exactly these files. */
     async commit(files: Files): Promise<Commit> {
@@ -136,8 +155,15 @@ export async function newServer(t: CleansUp) {
       else await must`rm -rf ${server} && cp -a --reflink=auto ${join(points, String(instant))} ${server}`
     },
 
+    /** Runs `post-receive install`, from its source: the copies of a binary would take a hundred megabytes each. */
+    async install(tracing?: Tracing) {
+      setHook(source, tracing)
+      const { exitCode, stdout, stderr } = await $`${hook} install ${repository} --settings ${settingsFile}`
+      return { exitCode, output: stdout + stderr }
+    },
+
     /** Pushes an ask, as deploy does, and all that it needs. */
-    async push(ask: Ask, tracing?: Tracing): Promise<{ verdict: Verdict | undefined; output: string }> {
+    async push(ask: Ask, tracing?: Tracing): Promise<Said> {
       asks++
       setHook(program('post-receive'), tracing)
       const refs = isRollback(ask.verb) ? [] : [`${ask.commit}:refs/heads/main`]
@@ -145,10 +171,8 @@ export async function newServer(t: CleansUp) {
       const pushed = await $({ cwd: clone, timeout: `${patience}s` })`git push --quiet ${repository} ${refs} ${asked}`
       const said = pushed.stderr.replaceAll(/^remote: (.*?) *$/gm, '$1')
       const verdict = said.split('\n').flatMap(line => parseVerdict(line) ?? [])
-      return {
-        verdict: verdict.at(-1),
-        output: said + (pushed.ok ? '' : `\ngit push: ${pushed.exitCode ?? pushed.signal}`),
-      }
+      const how = pushed.ok ? '' : `\ngit push: ${pushed.exitCode ?? pushed.signal}`
+      return { verdict: verdict.at(-1), output: said + how }
     },
 
     /** What the tracer has found. There are no totals where it has killed the program. */
