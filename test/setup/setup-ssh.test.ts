@@ -167,7 +167,7 @@ describe('setup-ssh', { concurrency: 4 }, () => {
     if (!(await $`${asNobody} ${program('setup-ssh')} --version`).ok) return t.skip('needs root')
     const env = { PATH: process.env.PATH, STAGING_REMOTE_REPO: 'user@127.0.0.1:/x' }
     const { stderr } = assertExit(await $({ env, cwd: '/' })`${asNobody} ${program('setup-ssh')}`, 2)
-    assert.match(stderr, /^ssh does not work for a user who is not in \/etc\/passwd\./)
+    assert.match(stderr, /^ssh does not work for a user who is not in \/etc\/passwd\.\nTo do: .* echo "me:x:54321:/)
   })
 
   test('knows its options', async t => {

@@ -10,9 +10,9 @@ function homeFolder(): string {
   try {
     return userInfo().homedir
   } catch (cause) {
+    const [user, group] = [process.getuid?.(), process.getgid?.()]
     throw new Failure(exitCode.usage, 'ssh does not work for a user who is not in /etc/passwd.', {
-      why: String(cause),
-      fix: 'run setup-ssh as a user of this machine',
+      fix: `run setup-ssh as a user who is; in a container, as root: echo "me:x:${user}:${group}::/tmp:/bin/sh" >> /etc/passwd`,
       cause,
     })
   }
