@@ -20,5 +20,11 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'scripts/lib/ssh/known-hosts.ts': ['test/ssh/known-hosts.test.ts'],
   'scripts/lib/ssh/pasted-text.ts': ['test/ssh/known-hosts.test.ts', 'test/ssh/private-key.test.ts'],
   'scripts/lib/ssh/private-key.ts': ['test/ssh/private-key.test.ts'],
+  'scripts/lib/ssh/private-folder.ts': ['test/ssh/private-folder.test.ts'],
   'scripts/lib/ssh/remote.ts': ['test/ssh/remote.test.ts'],
+  'scripts/lib/ssh/session.ts': [
+    'test/ssh/session-options.test.ts',
+    'test/deploy/users-ssh.test.ts',
+    'test/deploy/session.test.ts',
+  ],
 }

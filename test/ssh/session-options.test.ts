@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { $ as zx } from 'zx/core'
+import { parseRemote, type Remote } from '../../scripts/lib/ssh/remote.ts'
+import { type SshAccess, withSshSession } from '../../scripts/lib/ssh/session.ts'
+
+const key = '-----BEGIN OPENSSH PRIVATE KEY-----\n'
+const knownHosts = 'server ssh-ed25519 AAAA\n'
+const jump = parseRemote('ada@gate:2222') as Remote
+
+/** What ssh itself says that it would do for git: its options, by name, in small letters. */
+async function optionsOf(access: SshAccess) {
+  return withSshSession(access, async ({ env }) => {
+    const { GIT_SSH_COMMAND = '', GIT_SSH_VARIANT, LC_ALL } = await env
+    const { stdout } = await zx({ quiet: true })`sh -c ${`${GIT_SSH_COMMAND} -T -G server`}`
+    const options = new Map(stdout.split('\n').map(line => [line.split(' ')[0], line.split(' ').slice(1).join(' ')]))
+    return { GIT_SSH_VARIANT, LC_ALL, of: (name: string) => options.get(name), folder: folderIn(options) }
+  })
+}
+const folderIn = (options: ReadonlyMap<string | undefined, string>) =>
+  [options.get('userknownhostsfile'), options.get('identityfile')]
+    .map(file => /^(.*\/pushlive-\w{6})\/\w+$/.exec(file ?? '')?.[1])
+    .find(Boolean)
+
+describe('ssh', () => {
+  for (const [what, access] of [
+    ['the hosts', { knownHosts }],
+    ['key and hosts', { key, knownHosts }],
+    ['hosts and a jump', { knownHosts, jump }],
+  ] as const) {
+    it(`that is given ${what} lets in these hosts only`, async () => {
+      const { of, folder } = await optionsOf(access)
+      assert.ok(folder)
+      assert.deepEqual(
+        ['userknownhostsfile', 'globalknownhostsfile', 'stricthostkeychecking', 'verifyhostkeydns'].map(of),
+        [`${folder}/known_hosts`, '/dev/null', 'true', 'false'],
+      )
+      assert.deepEqual(['nohostauthenticationforlocalhost', 'checkhostip', 'updatehostkeys'].map(of), [
+        'no',
+        'no',
+        'false',
+      ])
+      assert.match(of('knownhostscommand') ?? 'none', /^none$/)
+      assert.match(of('controlpath') ?? 'none', /^none$/)
+    })
+  }
+
+  it('that is given a key has this one only, and asks nobody', async () => {
+    const { of, folder } = await optionsOf({ key, knownHosts })
+    assert.deepEqual(
+      ['identityfile', 'identitiesonly', 'identityagent', 'batchmode', 'preferredauthentications', 'forwardagent'].map(
+        of,
+      ),
+      [`${folder}/key`, 'yes', 'none', 'yes', 'publickey', 'no'],
+    )
+    assert.equal(of('connecttimeout'), '15')
+  })
+
+  it('ends connections that freeze', async () => {
+    for (const access of [{ key, knownHosts }, { knownHosts }]) {
+      const { of } = await optionsOf(access)
+      assert.deepEqual(['serveraliveinterval', 'serveralivecountmax'].map(of), ['15', '4'])
+    }
+  })
+
+  it('goes through the jump host that is given', async () => {
+    assert.equal((await optionsOf({ key, knownHosts, jump })).of('proxyjump'), 'ada@gate:2222')
+    assert.equal((await optionsOf({ knownHosts, jump })).of('proxyjump'), 'ada@gate:2222')
+    assert.equal((await optionsOf({ key, knownHosts })).of('proxyjump'), undefined)
+  })
+
+  it('is known to git as OpenSSH, and speaks English', async () => {
+    const { GIT_SSH_VARIANT, LC_ALL } = await optionsOf({ key, knownHosts })
+    assert.deepEqual([GIT_SSH_VARIANT, LC_ALL], ['ssh', 'C'])
+    const { env } = await withSshSession(undefined, async session => session)
+    assert.deepEqual(await env, { LC_ALL: 'C' })
+  })
+
+  it('leaves nothing of the secrets when git is through', async () => {
+    const { folder = '' } = await optionsOf({ key, knownHosts })
+    assert.ok(!existsSync(folder))
+  })
+
+  it('leaves nothing of the secrets when git fails', async () => {
+    let file = ''
+    const failing = withSshSession({ key, knownHosts }, async ({ env }) => {
+      file = /'-F' '(.*?)'/.exec((await env).GIT_SSH_COMMAND ?? '')?.[1] ?? ''
+      assert.ok(existsSync(file))
+      throw new Error('git failed')
+    })
+    await assert.rejects(failing, /^Error: git failed$/)
+    assert.ok(!existsSync(file))
+  })
+})
