@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, write
 import { dirname, join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import { places, shared } from './commits.ts'
-import { contentOf, filesIn } from './files.ts'
+import { contentOf, filesIn, toBytes } from './files.ts'
 import type { Housekeeping, Work } from './history.ts'
 
 const libfaketime = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1'
@@ -106,11 +106,12 @@ export function newHandWork({ repository, workTree, clock, ports, releases, env,
   }
 
   function makeUntracked(path: string) {
-    if (!untracked.has(path) && existsSync(join(workTree, path))) return
+    const file = toBytes(join(workTree, path))
+    if (!untracked.has(path) && existsSync(file)) return
     const content = `the user's own ${Math.random()}\n`
     try {
-      mkdirSync(dirname(join(workTree, path)), { recursive: true })
-      writeFileSync(join(workTree, path), content)
+      mkdirSync(toBytes(dirname(join(workTree, path))), { recursive: true })
+      writeFileSync(file, content)
     } catch {
       return // a tracked file is in the way
     }

@@ -21,6 +21,8 @@ export const places = [
   { untracked: 'cache', tracked: 'cache/x' },
   { untracked: 'instance/app.db', tracked: 'instance/app.db' },
   { untracked: 'odd\u001b[31m\rname', tracked: 'odd\u001b[31m\rname' },
+  // In Latin-1, as all paths are here.
+  { untracked: 'caf\u00e9', tracked: 'caf\u00e9/na\u00efve' },
 ] as const
 
 /** The one of them that outlives releases. */
@@ -59,8 +61,8 @@ export function newCommits({ folder, origin, clones, env }: Clones) {
         files.set(`migrations/migration-${String(number).padStart(4, '0')}${head}`, text(''))
     }
     const [, failing = ''] = /^fails (.*)$/.exec(options.kind) ?? []
-    const { slow = '', daemon = '', noise, habit = '' } = options
-    const recipe = { fail: failing, slow, daemon, noise: noise ? 'yes' : '', habit }
+    const { slow = '', daemon = '', holds, noise, habit = '' } = options
+    const recipe = { fail: failing, slow, daemon, holds: holds ? 'yes' : '', noise: noise ? 'yes' : '', habit }
     files.set(
       'recipe',
       text(
@@ -83,7 +85,8 @@ export function newCommits({ folder, origin, clones, env }: Clones) {
 
     const ref = `refs/heads/c${number}`
     const data = (content: string) => `data ${Buffer.byteLength(content)}\n${content}\n`
-    const quoted = (path: string) => `"${path.replaceAll('\u001b', '\\033').replaceAll('\r', '\\015')}"`
+    const inOctal = (byte: string) => `\\${byte.charCodeAt(0).toString(8).padStart(3, '0')}`
+    const quoted = (path: string) => `"${path.replace(/[^ -~]/g, inOctal)}"`
     const stream = [
       `commit ${ref}\nmark :1\ncommitter Ada <ada@example.org> ${1_700_000_000 + number} +0000\n${data(options.kind)}`,
       parent ? `from ${parent.id}\n` : '',

@@ -8,6 +8,7 @@ import {
   realpathSync,
   rmSync,
   statfsSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { userInfo } from 'node:os'
@@ -54,7 +55,7 @@ export function newFaults(server: Struck) {
   }
 
   const filler = (disk: string) => join(disk, 'filler')
-  const readOnly: string[] = []
+  const mounted: string[] = []
 
   /** Causes a fault. */
   async function strike({ kind, left }: Fault) {
@@ -78,6 +79,8 @@ export function newFaults(server: Struck) {
         for (const name of ['pushlive', 'worktrees']) await makeReadOnly(join(repository, name))
       }
       if (kind === 'read-only work tree') await makeReadOnly(releases ? `${workTree}.releases` : workTree)
+      // What cannot be renamed into another place; and what cannot be removed where a commit has a file there.
+      if (kind === 'mount') await mount(releases ? `${workTree}.releases` : join(workTree, 'either'))
     }
   }
 
@@ -91,13 +94,22 @@ export function newFaults(server: Struck) {
   }
 
   async function makeReadOnly(path: string) {
-    if (!existsSync(path)) return
-    if ((await $`mount --bind ${path} ${path} && mount -o remount,bind,ro ${path}`.nothrow()).ok) readOnly.push(path)
+    if (await mount(path)) await $`mount -o remount,bind,ro ${path}`.nothrow()
+  }
+
+  async function mount(path: string): Promise<boolean> {
+    const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+    if (!isFolder || !(await $`mount --bind ${path} ${path}`.nothrow()).ok) return false
+    mounted.push(path)
+    return true
   }
 
   /** Ends the fault, but repairs nothing that it has damaged. */
   async function heal() {
-    for (const path of readOnly.splice(0).reverse()) await $`umount --lazy ${path}`
+    for (const path of mounted.splice(0).reverse()) {
+      // The application stays in it if it was started there.
+      await $`mount -o remount,bind,rw ${path}; umount --lazy ${path}`
+    }
     for (const disk of Object.values(disks)) rmSync(filler(disk), { force: true })
     server.place()
   }
@@ -116,8 +128,6 @@ export function newFaults(server: Struck) {
     const file = files[number % files.length]
     if (file === undefined || !lstatSync(file).isFile()) return undefined
     const content = readFileSync(file)
-    // Where a ref names a missing object, git itself refuses every push before it runs a hook.
-    if (file.includes('/refs/') && how !== 'delete') return undefined
     if (how === 'delete') rmSync(file)
     else if (how === 'empty') writeFileSync(file, '')
     else if (how === 'cut') writeFileSync(file, content.subarray(0, content.length / 2))

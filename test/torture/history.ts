@@ -50,6 +50,8 @@ export interface CommitOptions {
   readonly newDependencies: boolean
   readonly slow: Step | undefined
   readonly daemon: Step | undefined
+  /** Whether its daemon, and one of DB_REVISION, keep every descriptor open. */
+  readonly holds: boolean
   readonly noise: boolean
   /** What its install does to the work tree. With RELEASES=1 none cleans it, because the user's files lie there. */
   readonly habit: (typeof habits)[number] | undefined
@@ -59,7 +61,8 @@ export interface CommitOptions {
 
 export type Step = 'install' | 'upgrade' | 'restart'
 
-export const habits = ['rewrites', 'cleans'] as const
+/** To spoil is to change the hooks and the configuration that its git finds, as installers of hooks do. */
+export const habits = ['rewrites', 'cleans', 'spoils'] as const
 
 /** None of these is a failure of a command: RESTART and INSTALL_DEPS exit with 0. */
 export const troubles = [
@@ -94,6 +97,7 @@ export const faultKinds = [
   'read-only repository',
   'read-only state',
   'read-only work tree',
+  'mount',
   'no x bit',
   'no hook',
   'cut hook',
@@ -147,7 +151,7 @@ const without = <T extends string>(all: readonly T[]) => all.filter(each => !lef
 const step = fc.constantFrom<Step>('install', 'upgrade', 'restart')
 
 /** Mostly the same one, so that files put there by hand collide with committed ones. */
-const place = fc.oneof({ arbitrary: fc.constant(0), weight: 1 }, { arbitrary: fc.nat(4), weight: 1 })
+const place = fc.oneof({ arbitrary: fc.constant(0), weight: 1 }, { arbitrary: fc.nat(5), weight: 1 })
 
 const commit: fc.Arbitrary<CommitOptions> = fc.record({
   kind: fc.oneof(
@@ -159,6 +163,7 @@ const commit: fc.Arbitrary<CommitOptions> = fc.record({
   newDependencies: fc.boolean(),
   slow: fc.option(step, { nil: undefined, freq: 2 }),
   daemon: fc.oneof({ arbitrary: fc.constant(undefined), weight: 3 }, { arbitrary: step, weight: 1 }),
+  holds: fc.boolean(),
   noise: fc.boolean(),
   habit: fc.constantFrom(undefined, undefined, ...without(habits)),
   place,

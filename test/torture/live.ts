@@ -14,6 +14,7 @@ export const plainCommit: CommitOptions = {
   newDependencies: true,
   slow: undefined,
   daemon: undefined,
+  holds: false,
   noise: false,
   habit: undefined,
   place: 0,
@@ -92,11 +93,24 @@ function newModel(server: Server, told: string[]) {
       tell(`== damage: ${action.how} ${file}`)
       memory.isDamaged ||= file !== undefined
       memory.isUntouched = false
-      if (file?.includes('/refs/')) memory.forgetLine()
+      if (file?.includes('/refs/')) {
+        memory.forgetLine()
+        if (action.how !== 'delete') await mend()
+      }
     } else {
       tell(`== ${action.what}`)
       await server.keepHouse(action.what)
     }
+  }
+
+  /** Where git refuses all pushes because of a damaged ref, deploy says what to do, and that helps. */
+  async function mend() {
+    if (server.heads[0]) {
+      const { code, output } = await server.startDeploy(0, ['check'], () => {})
+      tell(output.trimEnd().replace(/^/gm, '   | '))
+      promises.verifyMendable(code, output)
+    }
+    for (const note of await server.install()) tell(`== mended: ${note}`)
   }
 
   async function deployByBash() {
@@ -177,6 +191,7 @@ function newModel(server: Server, told: string[]) {
     for (const one of called) promises.verifyCall(one, called, around, fault)
     promises.verifyFiles(called)
     promises.verifyTurns()
+    promises.verifyRepository()
     promises.verifyDatabase(called, around)
     if (only && isAlone) promises.verifyAlone(only, around)
     else if (fault === undefined && trouble === undefined) promises.verifyTogether(called, tip, collisions)

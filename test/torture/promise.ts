@@ -278,11 +278,24 @@ export function newPromises(server: Server, memory: Memory, calls: Calls) {
     verify(dotenv === undefined || contents.has(dotenv), 'an edit of the .env is lost', `${dotenv}`)
     for (const [path, content] of server.lost()) {
       const said = called.map(({ output }) => output).join('') + server.serverLogs()
-      const isNamed = said.includes(path) || (path.startsWith('odd') && said.includes('odd'))
+      // What is not printable in it is shown in another way.
+      const isNamed = said.includes(/^[ -~]*/.exec(path)?.[0] ?? path)
       verify(isNamed, "a file of the user's is lost without a word", JSON.stringify(path))
       verify(contents.has(content), "a file of the user's is lost", JSON.stringify(path))
       server.untracked.delete(path)
     }
+  }
+
+  function verifyMendable(code: Ended['code'], output: string) {
+    // git 2.41 and later do not look at hidden refs.
+    const isSaid =
+      code === 4 ? /post-receive install REPOSITORY|not a fast-forward/.test(output) : [0, 1].includes(Number(code))
+    verify(isSaid, 'a damaged ref is not said', `deploy check exits with ${code}`)
+  }
+
+  function verifyRepository() {
+    const spoiled = server.findSpoiled()
+    verify(spoiled === undefined, 'a step has changed the repository', `${spoiled}`)
   }
 
   function verifyTurns() {
@@ -301,7 +314,10 @@ export function newPromises(server: Server, memory: Memory, calls: Calls) {
     )
   }
 
-  return { verifyCall, verifyDatabase, verifyAlone, verifyTogether, verifyFiles, verifyTurns, verifyEnd }
+  return {
+    ...{ verifyCall, verifyDatabase, verifyAlone, verifyTogether, verifyFiles, verifyTurns, verifyEnd },
+    ...{ verifyMendable, verifyRepository },
+  }
 }
 
 function verify(isKept: boolean, promise: string, details: string) {

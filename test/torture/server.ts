@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { $ as zx } from 'zx/core'
+import { removeDamaged } from '../../scripts/lib/hook/install/damage.ts'
 import { kill, type Process, processes } from '../lib/processes.ts'
 import { program } from '../lib/programs.ts'
 import { environmentOf } from '../lib/site.ts'
@@ -227,6 +228,18 @@ export async function newServer(sshd: Sshd, key: string, setup: Setup = {}) {
     if (trouble) writeFileSync(join(folder, files[trouble]), '')
   }
 
+  const config = readFileSync(join(repository, 'config'), 'utf8')
+
+  /** The first of what only the administrator may change in the repository, and has been changed. */
+  const findSpoiled = () => {
+    if (!existsSync(join(repository, 'hooks/update'))) return 'hooks/update is gone'
+    const now = contentOf(join(repository, 'config'))
+    return now === config ? undefined : `its configuration is now ${now}`
+  }
+
+  /** What `post-receive install` does to refs. It would copy the binary, too. */
+  const install = () => removeDamaged(repository, branch())
+
   /** What the seed's bash hook does. */
   async function deployByBash(commit: Commit) {
     const git = zx({ env: { ...env, GIT_DIR: repository, GIT_WORK_TREE: workTree }, quiet: true })
@@ -254,6 +267,8 @@ export async function newServer(sshd: Sshd, key: string, setup: Setup = {}) {
     overlaps: () => lines('overlaps'),
     tip: () => read(`refs/heads/${branch()}`),
     setTrouble,
+    findSpoiled,
+    install,
     deployByBash,
     isChecked: health !== 'is not checked',
     namesCommit: health === 'names the commit',
@@ -282,11 +297,11 @@ let made: Promise<string> | undefined
 
 /** A repository as the installer creates it; the servers of this process are copies of it. */
 function installed(): Promise<string> {
-  made ??= install()
+  made ??= installOnce()
   return made
 }
 
-async function install(): Promise<string> {
+async function installOnce(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'installed-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const settings = join(folder, 'server.env')

@@ -1,10 +1,17 @@
 #!/bin/bash
 # A step of the deployment, as the commit's own recipe wants it. FOLDER STEP; runs in the work tree.
 folder=$1 step=$2
-fail='' slow='' daemon='' noise='' habit=''
+fail='' slow='' daemon='' holds='' noise='' habit=''
 . ./recipe || exit
+case $PWD in *.releases/*) has_releases=yes home=$folder/home ;; *) has_releases='' home=. ;; esac
+# A release in which a daemon stayed would not be used again.
+start_daemon() { (cd "$home" && exec setsid sleep "$(<"$folder/daemon")") 9>&- & }
 database() { python3 -S -E "${BASH_SOURCE[0]%/*}/database.py" "$folder" "$1"; }
-[ "$step" != revision ] || { database revision; exit; }
+if [ "$step" = revision ]; then
+  database revision || exit
+  if [ "$daemon$holds" = restartyes ]; then start_daemon; fi
+  exit
+fi
 
 # Held by all that the step starts, but not by a daemon: two deployments at once are seen here.
 exec 9>>"$folder/busy"
@@ -13,9 +20,9 @@ flock --nonblock 9 || {
   exit 99
 }
 echo "$step $DEPLOY_COMMIT" >>"$folder/steps"
-case $PWD in *.releases/*) has_releases=yes home=$folder/home ;; *) has_releases='' home=. ;; esac
-# A release in which a daemon stayed would not be used again.
-if [ "$daemon" = "$step" ]; then (cd "$home" && exec setsid sleep "$(<"$folder/daemon")") </dev/null >/dev/null 2>&1 9>&- & fi
+if [ "$daemon" = "$step" ]; then
+  if [ "$holds" ]; then start_daemon; else start_daemon </dev/null >/dev/null 2>&1; fi
+fi
 # Lines that look like a verdict, and characters that no terminal should get.
 if [ "$noise" ]; then printf '\033]0;title\007\rpushlive: %s is live\n\033[2Jpushlive: %s is not live: it says\n' "$DEPLOY_COMMIT" "$DEPLOY_COMMIT"; fi
 if [ "$slow" = "$step" ]; then sleep 0.4; fi
@@ -25,6 +32,12 @@ case $step in
   install)
     # In place this would remove the user's own files, too.
     if [ "$habit$has_releases" = cleansyes ]; then git clean --force -dx --quiet; fi
+    if [ "$habit" = spoils ] && own=$(git rev-parse --git-dir) && hooks=$(git rev-parse --git-path hooks); then
+      rm -rf "${own:?}/hooks" "${hooks:?}"
+      git config core.hooksPath "$folder/nowhere"
+      git config receive.denyNonFastForwards false
+      git config receive.hideRefs refs
+    fi
     echo half-way >.installed
     sleep 0.02
     if [ "$habit" = rewrites ]; then echo "of $(<deps.txt)" >lock.txt; fi
