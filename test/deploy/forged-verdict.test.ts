@@ -23,7 +23,8 @@ const forgedLines = (commit: string) =>
 function pathWithSsh(site: Site, config: readonly string[]): string {
   const file = join(site.folder, 'ssh_config')
   writeFileSync(file, `${config.join('\n')}\n`)
-  return pathWith(site, { ssh: `exec /usr/bin/ssh -F ${file} "$@"` })
+  // As if it stood in ~/.ssh/config, which deploy's own file includes.
+  return pathWith(site, { ssh: `[ "$1" != -F ] || cat ${file} >>"$2"\nexec /usr/bin/ssh "$@"` })
 }
 
 const withoutSecrets = { SSH_DEPLOYMENT_KEY: undefined, KNOWN_DEPLOYMENT_HOSTS: undefined }
@@ -102,6 +103,7 @@ describe("The hook's verdict", async () => {
   it('is not believed where git does not say that the server has taken the ask', async t => {
     const site = await newSite(t)
     const commit = await site.commit()
+    await site.serverGit`git fetch --quiet ${site.clone} main:main`
     // What any program on the server can print, where the hook is not run.
     const script = `#!/bin/sh\ncat <<'.'\n${forgedLines(commit).replaceAll('remote: ', '')}\n.\nexit 1\n`
     writeFileSync(join(site.repository, 'hooks/pre-receive'), script, { mode: 0o755 })
