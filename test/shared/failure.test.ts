@@ -34,12 +34,18 @@ describe('A failure', () => {
 describe('An error', () => {
   const system = (code: string) => Object.assign(new Error(`${code}: no, open '/x'`), { code })
   const refusals = ['EROFS', 'ENOSPC', 'EDQUOT', 'EFBIG', 'EACCES', 'EPERM', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM']
-  for (const code of [...refusals, 'EAGAIN', 'EXDEV']) {
+  for (const code of [...refusals, 'EAGAIN', 'EXDEV', 'EBUSY']) {
     it(`${code} of the system is no bug of ours`, () => {
       assert.equal(describeError(system(code)), `The system refuses: ${code}: no, open '/x'`)
       assert.equal(describeError({ cause: system(code) }), `The system refuses: ${code}: no, open '/x'`)
     })
   }
+
+  it("of Node's rmSync is none, though it has no code", () => {
+    const error = new Error(", Unknown error: Read-only file system '/x'")
+    const described = describeError(Object.assign(error, { code: '', syscall: 'rm' }))
+    assert.equal(described, "The system refuses: Read-only file system '/x'")
+  })
 
   for (const code of ['EBADF', 'EISDIR', '']) {
     it(`${code || 'without a code'} is one`, () =>

@@ -59,14 +59,18 @@ export function run(main: () => Promise<number>, outputs = () => [process.stdout
 }
 
 /** Answers of a disk, a file system or a limit (errno(3)), which are no bugs of ours. */
-const refusals = 'EROFS ENOSPC EDQUOT EFBIG EACCES EPERM EIO EMFILE ENFILE ENOMEM EAGAIN EXDEV'.split(' ')
+const refusals = 'EROFS ENOSPC EDQUOT EFBIG EACCES EPERM EIO EMFILE ENFILE ENOMEM EAGAIN EXDEV EBUSY'.split(' ')
 
 /** An error for people. What the system refused, or a command printed that failed unexpectedly (zx), is in their words. */
 export function describe(error: unknown): string {
   if (error instanceof Failure) return String(error)
   const { stderr, cause } = (error ?? {}) as { stderr?: string; cause?: unknown }
-  const { code = '', message = '' } = (cause ?? error ?? {}) as Partial<NodeJS.ErrnoException>
-  if (refusals.includes(code)) return flatten(`The system refuses: ${message}`)
+  const { code = '', message = '', syscall } = (cause ?? error ?? {}) as Partial<NodeJS.ErrnoException>
+  // Node's rmSync knows no code for most answers, such as that of a read-only file system or a mount point.
+  const isUnknown = syscall === 'rm' && code === ''
+  if (isUnknown || refusals.includes(code)) {
+    return flatten(`The system refuses: ${message.replace(/^, Unknown error: /, '')}`)
+  }
   const said = stderr === undefined ? '' : stderr.trim() || (cause === undefined ? '' : message)
   if (said) return flatten(`A command failed: ${said}`)
   return `Internal error in pushlive ${version}, please report it: ${inspect(error)}`
