@@ -21,6 +21,7 @@ import { isNeverPushed } from './lib/deploy/server-refs.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
 import { showHistory, showLog, showStatus, writeReport } from './lib/deploy/show.ts'
 import { StepClock } from './lib/deploy/step-clock.ts'
+import { isRollback } from './lib/protocol/asks.ts'
 import { readArguments } from './lib/shared/arguments.ts'
 import { exitCode, Failure, run } from './lib/shared/program.ts'
 import { withSshSession } from './lib/ssh/session.ts'
@@ -127,10 +128,6 @@ async function rollBack(session: Session, result: Result): Promise<number> {
   const commit = await findNamedCommit(session, name)
   result.commit = commit
   await connected
-  if (await isNeverPushed(session)) {
-    const why = `Nothing was ever live: ${settings.BRANCH_NAME} was never pushed there.`
-    throw new Failure(exitCode.failed, 'NOTHING WAS ROLLED BACK.', { why })
-  }
 
   console.log(
     `ROLLING BACK ${settings.BRANCH_NAME} TO ${commit ?? 'WHAT WAS LIVE BEFORE'}${options.database ? ', WITH THE DATABASE' : ''} ...`,
@@ -154,13 +151,22 @@ async function pushAndAnnounce(
     const code = announce(pushed, acceptsNoVerdict)
     report?.conclude(result, code)
     return code
-  } catch (error) {
+  } catch (cause) {
+    const error = await explainUnanswered(cause, session, what)
     report?.conclude(result, error)
     const isRefused = error instanceof Failure && error.exitCode === exitCode.refused
     if (!isRefused || ci === undefined || !(await isShallow(session))) throw error
     const fix = `give this clone its whole history: ${ci.fullHistory}`
     throw new Failure(error.exitCode, error.message, { why: error.why, fix, cause: error })
   }
+}
+
+/** No hook answers a rollback where nothing was ever deployed. */
+async function explainUnanswered(error: unknown, session: Session, { ask }: Push): Promise<unknown> {
+  const isUnanswered = error instanceof Failure && error.exitCode === exitCode.unknown
+  if (!isUnanswered || !isRollback(ask?.verb) || !(await isNeverPushed(session))) return error
+  const why = `Nothing was ever live: ${session.settings.BRANCH_NAME} was never pushed there.`
+  return new Failure(exitCode.failed, 'NOTHING WAS ROLLED BACK.', { why, fix: error.fix, cause: error })
 }
 
 async function pushWithClock(session: Session, what: Push, listener: Listener): Promise<Pushed> {
