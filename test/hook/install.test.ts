@@ -94,8 +94,11 @@ describe('post-receive install', () => {
     // No process has this number: it is greater than the kernel's greatest.
     const left = [`${place.hook}.pushlive-4194305`, join(place.repository, '.env.pushlive-4194305')]
     for (const file of left) writeFileSync(file, 'half')
-    // Of a `git config` that was killed.
-    writeFileSync(join(place.repository, 'config.lock'), '')
+    // Of a `git config` and a `git update-ref` that were killed.
+    mkdirSync(join(place.repository, 'refs/deploy/main'), { recursive: true })
+    for (const locked of ['config', 'refs/deploy/main/hook']) {
+      writeFileSync(join(place.repository, `${locked}.lock`), '')
+    }
     assertExit(await place.install(), 0)
     for (const file of left) assert.ok(!existsSync(file), file)
     assert.equal(readFileSync(`${place.hook}.before`, 'utf8'), '#!/bin/sh\n')

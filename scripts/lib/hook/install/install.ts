@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { deployRefs } from '../../protocol/record.ts'
@@ -79,7 +89,10 @@ export async function install(args: readonly string[]): Promise<number> {
   for (const note of await removeDamaged(repository, branch)) console.log(`  ${note}`)
   // An empty blob, by which deploy recognises pushlive's hook before the first deployment has written other refs.
   const { stdout: empty } = await git`git hash-object -w --stdin`
-  await git`git update-ref ${deployRefs(branch).hook} ${empty.trim()}`
+  const { hook: hookRef } = deployRefs(branch)
+  // Only an installation writes this ref: the lock is from one that was killed.
+  rmSync(join(repository, `${hookRef}.lock`), { force: true })
+  await git`git update-ref ${hookRef} ${empty.trim()}`
   for (const found of findForeignFilesIn(releasesFolder(workTree))) console.log(`  ${found}`)
   if (lacksHealthCheck) console.log(`TO DO in ${env}: ${askForHealthCheck}.`)
   console.log(`A push of ${branch} is deployed to ${workTree} now.`)
