@@ -84,6 +84,21 @@ describe('A database that is not where the code needs it', async () => {
         assert.equal(site.read('page.txt'), 'two')
       })
 
+      it('is where the rollback was killed that has taken it there, and the same again completes that', async t => {
+        const { site, first } = await newSiteAtThree(t, { RELEASES })
+        site.configure({ INSTALL_DEPS: waitingCommand, RESTART: waitingCommand })
+        const rollback = site.startDeploy(['rollback', '--database'])
+        await waitForStep(site)
+        kills.everything(site)
+        await rollback
+        letGo(site)
+        assert.equal(database(site), 'r1')
+        assertExit(await site.deploy(['rollback', first, '--database']), 0)
+        assert.equal(database(site), 'r1')
+        assert.equal(await site.live(), first)
+        assert.equal(site.read('page.txt'), 'one')
+      })
+
       it('is not touched by a rollback that fails before DOWNGRADE_DB', async t => {
         const { site, second } = await newSiteAtThree(t, { RELEASES, VERIFY: 'test ! -e "$STEPS.stuck-verify"' })
         stick(site, 'verify')

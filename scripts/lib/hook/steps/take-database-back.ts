@@ -16,7 +16,7 @@ export const isNeeded = ({ deployment, plan }: StepContext) => deployment.entry.
  */
 export async function run(context: DeploymentContext): Promise<void> {
   const { deployment, settings, repository, refs } = context
-  const { entry } = deployment
+  const { entry, log } = deployment
   const { DOWNGRADE_DB, DB_REVISION } = settings
   if (!DOWNGRADE_DB || !DB_REVISION) {
     throw new Failure(exitCode.failed, 'DOWNGRADE_DB and DB_REVISION say how the database goes back, and are not set.')
@@ -32,9 +32,14 @@ export async function run(context: DeploymentContext): Promise<void> {
     })
   }
   const asking = deployment.begin(readRevision.name)
-  const { mover, shell, found: before } = await findWayBack(context, DB_REVISION)
+  const isThere = wasTakenTo(revision, context)
+  const way = await findWayBack(context, DB_REVISION).catch((problem: unknown) => {
+    if (!isThere) throw problem
+    log.say(`The database is at ${describeRevision(revision)}: the rollback that was killed has taken it there.`)
+  })
   asking()
-  if (before !== revision) {
+  if (way && way.found !== revision) {
+    const { mover, shell, found: before } = way
     const end = deployment.begin('TAKING DATABASE BACK', { touches: 'database' })
     deployment.wentBackFrom = before
     noteMove(deployment, { ...mover, to: entry.commit })
@@ -48,6 +53,15 @@ export async function run(context: DeploymentContext): Promise<void> {
     end()
   }
   entry.database = revision
+}
+
+/**
+ * Whether the last deployment was the same, and was killed after it had asked where the database is then: at this
+ * revision. In place the code that could be asked again is gone.
+ */
+function wasTakenTo(revision: string, { last, deployment: { entry } }: DeploymentContext): boolean {
+  const isSame = last?.outcome === undefined && last?.verb === entry.verb && last.commit === entry.commit
+  return isSame && last?.known?.revision === revision && !last.known.since?.length
 }
 
 interface WayBack {
