@@ -33,12 +33,11 @@ describe('Killed before any system call that changes something', { concurrency: 
       const instants = only ? found.instants.filter(each => `${each.kind}-${each.number}` === only) : found.instants
       // Each of the ways on is tried, or they take turns.
       const ways = Object.keys(prepared.next)
-      const tries = instants.flatMap(instant =>
-        (every === 1 ? ways : [ways[Math.floor(instant.number / every) % ways.length] as string]).map(way => ({
-          instant,
-          way,
-        })),
-      )
+      const tries = instants.flatMap(instant => {
+        const isTurn = (_: string, index: number) =>
+          every === 1 || index === Math.floor(instant.number / every) % ways.length
+        return ways.filter(isTurn).map(way => ({ instant, way }))
+      })
       const before = { history, paths: await pathsAfter(server, prepared) }
 
       const problems: string[] = []
@@ -71,7 +70,7 @@ async function attempt(server: Server, prepared: Prepared, instant: Instant, way
     }
     prepared.verifyInstant()
     await expected.first?.()
-    const said = await server.push({ verb: 'deploy', commit: expected.asked.id })
+    const said = await server.push(expected.ask)
     output = said.output
     await verifyRepaired(server, expected, said, before)
     return undefined
@@ -85,7 +84,8 @@ const historyOf = async (server: Server) =>
 
 /** What lies there when nothing is killed: after the next push. */
 async function pathsAfter(server: Server, { next }: Prepared) {
-  const { asked } = next['the next push'] ?? {}
-  await server.push({ verb: 'deploy', commit: asked?.id })
+  const push = next['the next push']
+  assert.ok(push)
+  await server.push(push.ask)
   return pathsOf(server)
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { summarize } from '../../scripts/lib/deploy/history.ts'
+import type { Ask } from '../../scripts/lib/protocol/asks.ts'
 import { waitFor } from '../lib/events.ts'
 import { processes } from '../lib/processes.ts'
 import { contentOf } from '../torture/files.ts'
@@ -12,6 +13,7 @@ const notTracked = /^(\.git|installed|uploads(\/.*)?)$/
 
 /** What is expected once the next push, or the same again, is through. */
 export interface Expected {
+  readonly ask: Ask
   /** What is asked for, and whether it goes live. */
   readonly asked: Commit
   readonly isLive: boolean

@@ -45,6 +45,7 @@ async function deploy(server: Server, commit: string) {
 }
 
 const goesLive = (commit: Commit): Expected => ({
+  ask: { verb: 'deploy', commit: commit.id },
   asked: commit,
   isLive: true,
   serves: commit,
@@ -68,13 +69,18 @@ const deployment =
     }
   }
 
-/** The first commit comes back. What is asked for after that: the second one again, and another commit. */
+/** The first commit comes back. What is asked for after that: it again, the second one, and another commit. */
 const rollback =
   (settings: Readonly<Record<string, string>>, verb: 'rollback' | 'downgrade'): Scenario =>
   async server => {
     const { first, second } = await prepare(server, settings)
     const third = await server.commit(filesOf('third', 3, { turn: 'x' }))
-    const next = { 'the same again': goesLive(second), 'the next push': goesLive(third) }
+    const { revision } = verb === 'downgrade' ? first : second
+    const next = {
+      'the same again': { ...goesLive(first), ask: { verb, commit: first.id }, revision },
+      'what was live before': goesLive(second),
+      'the next push': goesLive(third),
+    }
     return {
       act: tracing => server.push({ verb, commit: undefined }, tracing),
       verifyInstant: () => verifyInstant(server, [second, first]),
@@ -135,7 +141,7 @@ const update: Scenario = async server => {
       verifyEither(env, old[2], content => content.endsWith("STEP_TIMEOUT='60'\n"))
     },
     next: {
-      'the next push': { ...goesLive(second), leaves: /\.pushlive-\d+$/ },
+      'the next push': { ...goesLive(second), leaves: /\.pushlive-\d+(\.lock)?$/ },
       'the same again, and a push': { ...goesLive(second), first: again },
     },
   }
