@@ -94,9 +94,11 @@ export async function verifyRepaired(
   const mayStay = (path: string) => before.paths.includes(path) || isUsedAgain(path) || leaves?.test(path)
   const left = pathsOf(server).filter(path => !mayStay(path))
   assert.deepEqual(left, [], 'something is left over')
-  const isOurs = (cwd: string) => cwd.startsWith(server.server)
-  await waitFor('no process is left', () => !processes().some(({ cwd }) => isOurs(cwd)))
+  await untilIdle(server)
 }
+
+export const untilIdle = ({ server }: Server) =>
+  waitFor('no process is left', () => !processes().some(({ cwd }) => cwd.startsWith(server)))
 
 /** How what is served differs from a commit. */
 function* differences({ workTree }: Server, { id, files }: Commit) {

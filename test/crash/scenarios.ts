@@ -3,7 +3,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { updateHook } from '../../scripts/lib/hook/install/hook-files.ts'
 import { contentOf } from '../torture/files.ts'
-import { type Expected, verifyInstant, verifyUpload } from './look.ts'
+import { type Expected, untilIdle, verifyInstant, verifyUpload } from './look.ts'
 import type { Commit, Files, Server, Tracing } from './server.ts'
 
 export interface Prepared {
@@ -95,6 +95,8 @@ const hooksOf = ({ repository }: Server) => ({
 })
 
 async function install(server: Server) {
+  // Unlike a push, it does not wait for what a killed one has left.
+  await untilIdle(server)
   const { exitCode, output } = await server.install()
   assert.equal(exitCode, 0, output)
 }

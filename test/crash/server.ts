@@ -14,7 +14,7 @@ const tracer = join(import.meta.dirname, 'tracer.py')
 export const source = [process.execPath, '--', join(import.meta.dirname, '../../scripts/post-receive.ts')]
 const compileCache = join(import.meta.dirname, '../../node_modules/.cache/node')
 /** Seconds. */
-const patience = 60
+const patience = 120
 
 /** A user's file. */
 export const upload = 'uploads/mine.txt'
@@ -171,7 +171,8 @@ export async function newServer(t: CleansUp) {
       const pushed = await $({ cwd: clone, timeout: `${patience}s` })`git push --quiet ${repository} ${refs} ${asked}`
       const said = pushed.stderr.replaceAll(/^remote: (.*?) *$/gm, '$1')
       const verdict = said.split('\n').flatMap(line => parseVerdict(line) ?? [])
-      const how = pushed.ok ? '' : `\ngit push: ${pushed.exitCode ?? pushed.signal}`
+      if (pushed.signal) throw new Error(`The push did not end within ${patience} s:\n${said}`)
+      const how = pushed.ok ? '' : `\ngit push: ${pushed.exitCode}`
       return { verdict: verdict.at(-1), output: said + how }
     },
 

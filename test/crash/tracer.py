@@ -176,7 +176,11 @@ def at_instant(pid, change):
     # While another process goes on by itself, it does not matter before which of its calls the program is killed.
     if pid and process != last and others_alive() and note("kill", line) and mode == "kill":
         os.kill(root, signal.SIGKILL)
-        # The others go on when this ends.
+        # What stops meanwhile goes on when this ends.
+        while root in tracees:
+            ended, status = os.waitpid(-1, WALL)
+            if not os.WIFSTOPPED(status):
+                tracees.discard(ended)
         sys.exit(137)
     last = process
     if is_new and note("copy", line) and mode == "copy":
