@@ -13,8 +13,8 @@ import type { CleansUp } from '../lib/sshd.ts'
 const tracer = join(import.meta.dirname, 'tracer.py')
 export const source = [process.execPath, '--', join(import.meta.dirname, '../../scripts/post-receive.ts')]
 const compileCache = join(import.meta.dirname, '../../node_modules/.cache/node')
-/** Seconds. */
-const patience = 120
+/** Seconds: a traced push takes minutes on a busy machine. */
+const patience = 300
 
 /** A user's file. */
 export const upload = 'uploads/mine.txt'
