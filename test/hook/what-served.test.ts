@@ -104,14 +104,19 @@ describe('What served comes back', async () => {
 
       it("changes nothing in the bash hook's folder where VERIFY refuses the commit", async t => {
         const site = await newSite(t)
-        site.configure({ RELEASES, VERIFY: 'false', RESTART: 'echo restart >> "$STEPS"' })
+        site.configure({ RELEASES, VERIFY: 'false', RESTART: 'echo restart >> "$STEPS"; test ! -e bad' })
         const first = await deployByBash(site)
-        await site.commit({ 'page.txt': 'two\n' })
+        await site.commit({ 'page.txt': 'two\n', bad: '' })
         const { output } = assertExit(await site.deploy(), 1)
         assert.match(output, new RegExp(`${first} is live as before: nothing was changed`))
         assert.equal(site.read('page.txt'), 'one\n')
         assert.deepEqual(site.steps(), [])
         assert.throws(() => readlinkSync(site.workTree))
+
+        // A failure is in the history by now, and the folder is still the bash hook's.
+        site.configure({ VERIFY: '' })
+        const again = assertExit(await site.deploy(), 1)
+        await verifyBack(site, first, again.output)
       })
 
       it('where another branch deploys now, and the refs of all deployments are lost', async t => {
@@ -206,6 +211,25 @@ describe('What served comes back', async () => {
       })
     })
   }
+
+  it("in place, the bash hook's commit is live by its name, however often the next one cannot be checked out", async t => {
+    const site = await newSite(t)
+    site.configure({ RESTART: 'test ! -e bad' })
+    const first = await deployByBash(site)
+    writeFileSync(join(site.workTree, 'mine.txt'), 'precious')
+    await site.commit({ 'mine.txt': 'in the way\n', bad: '' })
+    for (let i = 0; i < 2; i++) {
+      const { output } = assertExit(await site.deploy(), 1)
+      assert.match(output, new RegExp(`${first} is live as before: nothing was changed`))
+      assert.equal(site.read('mine.txt'), 'precious')
+    }
+    await site.git`git checkout --quiet ${first}`
+    assertExit(await site.deploy(), 0)
+    await site.git`git checkout --quiet ${site.branch}`
+    rmSync(join(site.workTree, 'mine.txt'))
+    const { output } = assertExit(await site.deploy(), 1)
+    await verifyBack(site, first, output)
+  })
 
   it('in place, where a file of the users is in the way in another folder, nothing is begun', async t => {
     const site = await newSite(t)

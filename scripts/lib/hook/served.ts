@@ -32,8 +32,8 @@ export async function lookAtServed({ releases, refs, last, repository }: Context
   let commit: string | undefined
   if (workTree.isLinked() && isCommitId(head)) commit = head
   else if (number > 0 || workTree.isOurs()) commit = state.complete ?? live
-  // The bash hook's folder.
-  if (commit === undefined && refs.history === undefined) commit = await repository.findCheckedOut()
+  // The bash hook's folder stays that until a deployment goes live, however many have failed.
+  if (commit === undefined && refs.live === undefined) commit = await repository.findCheckedOut()
   return number > 0 ? { folder: path, commit } : commit === undefined ? undefined : { commit }
 }
 

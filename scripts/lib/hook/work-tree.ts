@@ -304,10 +304,13 @@ export class WorkTree {
    *
    * @throws Failure with the names of what is in the way, or with git's words
    */
-  async checkOut(commit: string, { findCandidates, start, onChange, clear, replaced, say }: Checkout): Promise<void> {
+  async checkOut(commit: string, checkout: Checkout): Promise<void> {
+    const { found, findCandidates, start, onChange, clear, replaced, say } = checkout
     try {
       mkdirSync(this.path, { recursive: true })
       this.verifyOwn()
+      // HEAD is what comes back, and what is named, where this commit is refused.
+      if (found && this.head === undefined && !this.isOurs()) await this.takeOver(found)
       // Python recognises compiled code by its source's size and its time in whole seconds. After two checkouts in one
       // second, only the size would tell two versions of a file apart.
       for (const file of [this.#head, this.#unfinished]) await waitForNextSecond(file)
@@ -318,14 +321,14 @@ export class WorkTree {
       let recovered =
         isSound && !existsSync(this.#unfinished) ? undefined : await this.#recover(await findCandidates(), onChange)
       const look = () => this.#look(commit, start, clear !== undefined)
-      const found = await look().catch(async () => {
+      const there = await look().catch(async () => {
         recovered = await this.#recover(await findCandidates(), onChange)
         return look()
       })
-      clear?.(found.untracked)
-      this.#clearTheWay(found, recovered, { replaced, say })
+      clear?.(there.untracked)
+      this.#clearTheWay(there, recovered, { replaced, say })
 
-      const edited = this.#findEdited(found.changed, recovered)
+      const edited = this.#findEdited(there.changed, recovered)
       const areSteps = this.#areStepsAtWork
       if (edited.length > 0 && !areSteps) say(`LOCAL CHANGES UNDONE: ${listNames(edited.map(toText))}`)
       if (edited.length > 0 && areSteps && this.#isServed) {
@@ -595,6 +598,8 @@ const ownConfiguration = {
 const status = 'git status --porcelain --untracked-files=no --no-renames --ignore-submodules=all'.split(' ')
 
 interface Checkout {
+  /** The commit that another program has checked out, where this has checked none out yet. */
+  readonly found: string | undefined
   /** Tells which commits may have been checked out here, the likeliest first, where the state is lost. */
   readonly findCandidates: () => Promise<readonly string[]>
   readonly start: Start

@@ -42,7 +42,7 @@ export async function run(context: StepContext): Promise<void> {
 }
 
 async function putCode(context: StepContext): Promise<void> {
-  const { commit, plan, release, releases, releaseSettings, deployment, repository, settings } = context
+  const { commit, plan, release, releases, releaseSettings, deployment, refs, repository, settings } = context
   const { log, start } = deployment
   const { complete } = release.state
   if (!releases.isInPlace) release.updateState({ complete: undefined, live: undefined, database: undefined })
@@ -53,6 +53,7 @@ async function putCode(context: StepContext): Promise<void> {
   const replaced = openReplaced(context, releases.isInPlace ? '' : `release-${release.number}`)
   const checkOut = () =>
     release.workTree.checkOut(commit, {
+      found: releases.isInPlace && refs.live === undefined ? deployment.entry.served?.commit : undefined,
       findCandidates: () => findCandidateCommits(context, complete),
       start,
       onChange: () => releases.isInPlace && deployment.markChanged('code'),

@@ -26,7 +26,7 @@ export async function run(context: DeploymentContext): Promise<void> {
   for (const note of notes) log.say(note)
   const serving = releases.serving()
   // The bash hook's folder.
-  const isFound = serving && serving.number > 0 && serving.workTree.head === undefined && refs.history === undefined
+  const isFound = serving && serving.number > 0 && serving.workTree.head === undefined && refs.live === undefined
   if (isFound && entry.served?.commit) await releases.takeOver(serving, entry.served.commit)
   if (notes.length > 0 && isSettled) entry.served = await lookAtServed(context)
   // It is half of one commit and half of another, with the one's dependencies or the other's.
