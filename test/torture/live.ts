@@ -58,6 +58,8 @@ export async function live(history: History, sshd: Sshd, key: string): Promise<v
 
 /** The faults that come before the push, and keep the hook from running or from reading its settings. */
 const beforehand = ['no x bit', 'no hook', 'cut hook', 'no .env', '.env is a folder']
+/** What leaves nothing that a failed deployment could go back to. */
+const emptying: readonly Work[] = ['delete the work tree', 'empty the work tree', 'a file in place of the work tree']
 /** What touches nothing that a deployment puts into a release. */
 const harmless: readonly Work[] = ['untracked file', 'edit the .env in place', 'edit the .env by rename']
 
@@ -84,6 +86,7 @@ function newModel(server: Server, told: string[]) {
       tell(`== by hand: ${action.work}${action.work === 'untracked file' ? ` ${action.place}` : ''}`)
       const { served } = await server.look()
       await server.workByHand(action.work, action.place)
+      if (emptying.includes(action.work)) memory.answered = undefined
       if (action.work === 'rename the branch') {
         memory.forgetLine()
         if (served) memory.serveUnrecorded(served)

@@ -13,7 +13,7 @@ export function newMemory() {
     everServed: new Set<Commit>(),
     /** The commits that the branch has gone live without, so that nothing is recorded of their database. */
     unrecorded: new Set<Commit>(),
-    /** The commit that was live after the last call that exited with 0. */
+    /** The commit that was live after the last call that exited with 0, unless somebody has removed it since. */
     answered: undefined as Commit | undefined,
     /** Whether a state file has been damaged since the last call that exited with 0. */
     isDamaged: false,

@@ -103,7 +103,7 @@ export function newPromises(server: Server, memory: Memory, calls: Calls) {
       // A commit that the application has loaded is not live for that alone.
       const isLive = serves && after.problems.length === 0
       // Where several calls run at once, the answer may come before the memory.last of them goes live.
-      const always = alone || servedMeanwhile.every(each => contains(each, target))
+      const always = alone || (before.served !== undefined && servedMeanwhile.every(each => contains(each, target)))
       verify(
         !isLive || !always || Boolean(mayServe),
         `${code} and it serves`,
