@@ -9,7 +9,7 @@ import { contentOf } from '../torture/files.ts'
 import { type Commit, type Said, type Server, upload } from './server.ts'
 
 /** What is there beside a commit's files: a user's, and what steps leave. */
-const notTracked = /^(\.git|installed|uploads(\/.*)?)$/
+const notTracked = /^(\.git(\.new)?|installed|uploads(\/.*)?)$/
 
 /** What is expected once the next push, or the same again, is through. */
 export interface Expected {

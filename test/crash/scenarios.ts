@@ -61,7 +61,9 @@ const deployment =
     const third = await server.commit(filesOf('third', 3, { turn: 'x', 'only-in-third': 'x', recipe }))
     const fourth = await server.commit(filesOf('fourth', 4, { 'turn/inside': 'x' }))
     const again = recipe ? { ...goesLive(third), isLive: false, serves: second } : goesLive(third)
-    const next = { 'the same again': again, 'the next push': goesLive(fourth) }
+    // The state of the folder in place is removed when there is one again.
+    const leaves = changed && { leaves: /^pushlive\/work-tree\// }
+    const next = { 'the same again': { ...again, ...leaves }, 'the next push': { ...goesLive(fourth), ...leaves } }
     return {
       act: tracing => server.push({ verb: 'deploy', commit: third.id }, tracing),
       verifyInstant: () => verifyInstant(server, [second, third]),
