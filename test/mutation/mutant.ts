@@ -10,3 +10,15 @@ export interface Mutant {
   /** The tests to try, in this order; those of the file if it has none of its own. */
   readonly tests?: readonly string[]
 }
+
+/** One that somebody has thought of. */
+export interface MutantByHand {
+  /** What it breaks, as somebody would tell it who has found the defect. */
+  readonly breaks: string
+  readonly file: string
+  /** Text that is in the file once. */
+  readonly from: string
+  readonly to: string
+  /** The tests to try, the likeliest first. */
+  readonly tests: readonly string[]
+}
