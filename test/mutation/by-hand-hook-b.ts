@@ -1,6 +1,11 @@
 import type { MutantByHand } from './mutant.ts'
 
 const kept = ['test/hook/kept-state.test.ts']
+const workTree = ['test/hook/work-tree.test.ts']
+const repository = ['test/hook/repository.test.ts']
+const turn = ['test/hook/turn.test.ts']
+const running = ['test/hook/found-running.test.ts']
+const shell = ['test/hook/steps-shell.test.ts']
 
 /** The hook's repository, releases, work tree and turn. */
 export const mutantsOfHookB: readonly MutantByHand[] = [
@@ -94,5 +99,159 @@ export const mutantsOfHookB: readonly MutantByHand[] = [
     from: "rmSync(join(ownFolder(this.#gitDir, to), 'release'), { force: true })",
     to: '',
     tests: kept,
+  },
+  {
+    breaks: 'Two checkouts in one second give two versions of a file the same time',
+    file: 'scripts/lib/hook/work-tree.ts',
+    from: 'await waitForNextSecond(file)',
+    to: '',
+    tests: workTree,
+  },
+  {
+    breaks: "Git's locks of a killed run stop every checkout",
+    file: 'scripts/lib/hook/work-tree.ts',
+    from: '.lock`, { force: true })',
+    to: '.locks`, { force: true })',
+    tests: workTree,
+  },
+  {
+    breaks: 'A checkout in place does not count as touching the code',
+    file: 'scripts/lib/hook/work-tree.ts',
+    from: 'onChange()\n      this.#writeLeft',
+    to: 'this.#writeLeft',
+    tests: workTree,
+  },
+  {
+    breaks: 'A checkout that has begun is not written down',
+    file: 'scripts/lib/hook/work-tree.ts',
+    from: "await start('git checkout', put)",
+    to: "rmSync(this.#unfinished); await start('git checkout', put); replaceStateFile(this.#unfinished, commit)",
+    tests: workTree,
+  },
+  {
+    breaks: 'A checkout that was half done may hold a commit',
+    file: 'scripts/lib/hook/work-tree.ts',
+    from: 'existsSync(this.#unfinished) || (isCommitId(this.head) && this.head !== commit)',
+    to: 'isCommitId(this.head) && this.head !== commit',
+    tests: workTree,
+  },
+  {
+    breaks: 'Where a checkout was killed, files of an older commit refuse the next one',
+    file: 'scripts/lib/hook/work-tree.ts',
+    from: 'ids.get(path) ?? recovered?.known.get(path)',
+    to: 'ids.get(path)',
+    tests: workTree,
+  },
+  {
+    breaks: 'An untracked link in place of a folder is no hindrance',
+    file: 'scripts/lib/hook/work-tree.ts',
+    from: '(mayBeLink || this.#isSharedLink(folder))',
+    to: 'true',
+    tests: workTree,
+  },
+  {
+    breaks: 'Files that nobody knows are deleted, not moved aside',
+    file: 'scripts/lib/hook/work-tree.ts',
+    from: 'replaced.take(this.#at(path), path)',
+    to: 'rmSync(this.#at(path))',
+    tests: workTree,
+  },
+  {
+    breaks: 'A lost state is not kept in mind',
+    file: 'scripts/lib/hook/work-tree.ts',
+    from: "if (isLost) replaceStateFile(this.#unfinished, 'unknown', true)",
+    to: '',
+    tests: workTree,
+  },
+  {
+    breaks: 'Paths that git never writes are accepted',
+    file: 'scripts/lib/hook/git-paths.ts',
+    from: '=> !/(^|',
+    to: '=> true || !/(^|',
+    tests: workTree,
+  },
+  {
+    breaks: 'A lock on a deploy ref has to be removed by hand',
+    file: 'scripts/lib/hook/repository.ts',
+    from: '.lock`), { force: true })',
+    to: '.locks`), { force: true })',
+    tests: repository,
+  },
+  {
+    breaks: 'A garbled deploy ref stays',
+    file: 'scripts/lib/hook/repository.ts',
+    from: 'if (content !== undefined && !isCommitId(',
+    to: "if (content === '' && !isCommitId(",
+    tests: repository,
+  },
+  {
+    breaks: 'A deployment that could not be recorded is green',
+    file: 'scripts/lib/hook/repository.ts',
+    from: "if (!ok) throw new Failure(exitCode.failed, 'The result",
+    to: "if (false) throw new Failure(exitCode.failed, 'The result",
+    tests: repository,
+  },
+  {
+    breaks: 'A lost ref of the live commit is not found in the history',
+    file: 'scripts/lib/hook/repository.ts',
+    from: '?? (await this.#findLive(refs.get(history)))',
+    to: '',
+    tests: repository,
+  },
+  {
+    breaks: 'An origin of any length is recorded',
+    file: 'scripts/lib/hook/repository.ts',
+    from: ' | head --bytes ',
+    to: ' | cat # ',
+    tests: repository,
+  },
+  {
+    breaks: 'A command goes on behind a part that failed',
+    file: 'scripts/lib/hook/steps-shell.ts',
+    from: ') + strict,',
+    to: ") + '',",
+    tests: shell,
+  },
+  {
+    breaks: 'A step that was ended and exits with 0 has succeeded',
+    file: 'scripts/lib/hook/steps-shell.ts',
+    from: 'how = error.how',
+    to: '',
+    tests: shell,
+  },
+  {
+    breaks: "The path of the steps is not the release's own",
+    file: 'scripts/lib/hook/steps-shell.ts',
+    from: ' PWD: this.#cwd,',
+    to: '',
+    tests: shell,
+  },
+  {
+    breaks: "A waiting push shows another commit's log as its own",
+    file: 'scripts/lib/hook/turn.ts',
+    from: 'running.commit !== ask.commit || ',
+    to: '',
+    tests: turn,
+  },
+  {
+    breaks: 'Two repositories deploy to one work tree at the same time',
+    file: 'scripts/lib/hook/wait-for-turn.ts',
+    from: '[ownFolder, lockedFolder(settings)]',
+    to: '[ownFolder]',
+    tests: turn,
+  },
+  {
+    breaks: 'A server that has moved with its old packages counts as taken over',
+    file: 'scripts/lib/hook/taking-over.ts',
+    from: 'releases.has(number) && startedFrom === number',
+    to: 'releases.has(number) && startedFrom > 0',
+    tests: running,
+  },
+  {
+    breaks: 'A server that missed the touch is not reminded',
+    file: 'scripts/lib/hook/taking-over.ts',
+    from: 'await remind()',
+    to: '',
+    tests: running,
   },
 ]
