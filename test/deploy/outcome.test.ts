@@ -3,6 +3,7 @@ import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
+import { kill, processes } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 
@@ -179,6 +180,18 @@ describe('deploy exits with 5, and never 0,', async () => {
     letGo(site)
     assertExit(await again, 0)
     assert.equal(await site.live(), commit)
+  })
+
+  it('where its git is killed, which it says, because git says nothing', async t => {
+    const site = await newSite(t)
+    await site.commit({ Makefile: waitingMakefile })
+    const deploying = site.startDeploy()
+    await waitForStep(site)
+    const pushes = processes().filter(({ cwd, command }) => cwd === site.clone && /^git .* push /.test(command))
+    for (const { pid } of pushes) kill(pid)
+    letGo(site)
+    const { stderr } = assertExit(await deploying, 5)
+    assert.match(stderr, /^git push was ended by SIGKILL\.\n[\s\S]*^To do: run deploy again: it finds out/m)
   })
 
   it("whatever else is printed: deploy believes only the hook's own line", async t => {

@@ -92,9 +92,16 @@ export async function push(session: Session, what: Push, listener = terminal): P
     const readVerdict = parseVerdict(serverLine)
     if (readVerdict && (isRollback(ask?.verb) || readVerdict.commit === ask?.commit)) verdict = readVerdict
   }
-  const answers = parsePorcelain((await pushing).stdout)
+  const { stdout, signal } = await pushing
+  const answers = parsePorcelain(stdout)
   clearInterval(showing)
   showSshMessages()
+  if (signal) {
+    // Then git has said nothing, and it is not the connection that has ended.
+    const ended = `git push was ended by ${signal}.`
+    gitMessages.push(ended)
+    listener.clientPrinted(ended)
+  }
   const answerTo = (ref = '') => answers.get(ref)
   const ours = [branchRef, askedAs].filter(ref => ref !== undefined)
   return {
