@@ -8,6 +8,10 @@ export const root = join(import.meta.dirname, '../..')
 
 export type Outcome = { readonly passed: boolean; readonly seconds: number; readonly output: string }
 
+/** All that a test starts ends with it, and it ends with this run: a mutant may loop for ever. Only root can have it so. */
+const alone =
+  process.getuid?.() === 0 ? 'setpriv --pdeathsig KILL unshare --pid --fork --kill-child --mount-proc'.split(' ') : []
+
 /** A copy of the project, in which one mutant after another is tried. */
 export function makeLane() {
   const folder = mkdtempSync(join(tmpdir(), 'mutation-'))
@@ -33,14 +37,13 @@ export function makeLane() {
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 
-  /** Runs a test file on the sources. All that it starts ends with it, and what it writes goes to a folder of its own. */
+  /** Runs a test file on the sources. What it writes goes to a folder of its own. */
   async function runTest(test: string, limit = 300): Promise<Outcome> {
     const temporary = join(folder, 'tmp')
     mkdirSync(temporary, { mode: 0o700 })
-    const own = process.getuid?.() === 0 ? ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'] : []
     const cache = join(project, 'test/lib/compile-cache.mjs')
     const [command = '', ...args] = [
-      ...own,
+      ...alone,
       ...[process.execPath, '--import', cache, '--test', '--test-timeout=60000', test],
     ]
     const began = performance.now()
