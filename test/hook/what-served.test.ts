@@ -245,6 +245,18 @@ describe('What served comes back', async () => {
     assert.equal(readFileSync(join(other, 'page.txt'), 'utf8'), 'precious')
   })
 
+  it('in place, nothing serves in a folder of unknown code, however often its files are in the way', async t => {
+    const site = await newSite(t)
+    mkdirSync(site.workTree)
+    writeFileSync(join(site.workTree, 'page.txt'), 'by hand')
+    await site.commit()
+    for (let i = 0; i < 2; i++) {
+      const { output } = assertExit(await site.deploy(), 1)
+      assert.match(output, /is not live: .* are in the way in \S+: page\.txt\. Nothing was changed\.$/m)
+      assert.equal(site.read('page.txt'), 'by hand')
+    }
+  })
+
   it('a folder of unknown code becomes a release that comes back as it was', async t => {
     const site = await newSite(t)
     site.configure({ RELEASES: '3', RESTART: 'test ! -e bad' })

@@ -33,7 +33,11 @@ export async function lookAtServed({ releases, refs, last, repository }: Context
   if (workTree.isLinked() && isCommitId(head)) commit = head
   else if (number > 0 || workTree.isOurs()) commit = state.complete ?? live
   // The bash hook's folder stays that until a deployment goes live, however many have failed.
-  if (commit === undefined && refs.live === undefined) commit = await repository.findCheckedOut()
+  if (refs.live === undefined) {
+    commit ??= await repository.findCheckedOut()
+    // In a folder that no git has filled, the first checkout finds a commit without files.
+    if (commit && (await repository.sources(commit)).names.length === 0) commit = undefined
+  }
   return number > 0 ? { folder: path, commit } : commit === undefined ? undefined : { commit }
 }
 
