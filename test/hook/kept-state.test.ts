@@ -10,6 +10,7 @@ import {
   readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,7 +19,10 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { fromText } from '../../scripts/lib/hook/git-paths.ts'
 import { type Release, Releases } from '../../scripts/lib/hook/releases.ts'
+import { Replaced } from '../../scripts/lib/hook/replaced.ts'
+import { Repository } from '../../scripts/lib/hook/repository.ts'
 import type { HookSettings } from '../../scripts/lib/hook/settings.ts'
+import { SharedPaths } from '../../scripts/lib/hook/shared-paths.ts'
 import { replaceStateFile } from '../../scripts/lib/hook/state-file.ts'
 import { environmentOf } from '../lib/site.ts'
 
@@ -208,4 +212,15 @@ describe('The releases', () => {
     const order = calls.filter(line => line.includes(site)).map(line => /(fsync|rename)\(/.exec(line)?.[1])
     assert.deepEqual(order, ['rename', 'fsync'])
   })
+})
+
+it('A shared path that is a link to itself, as a kill can leave it, is free again', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'shared-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const kept = join(folder, 'media')
+  symlinkSync(kept, kept)
+  const replaced = new Replaced(join(folder, 'replaced'), new Date(0).toISOString(), '', () => {})
+  const paths = new SharedPaths(['media'], folder, () => {}, replaced)
+  await paths.verify(undefined, new Repository(folder), undefined)
+  assert.equal(lstatSync(kept, { throwIfNoEntry: false }), undefined)
 })

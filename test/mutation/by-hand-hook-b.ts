@@ -254,4 +254,18 @@ export const mutantsOfHookB: readonly MutantByHand[] = [
     to: '',
     tests: running,
   },
+  {
+    breaks: 'A link to itself that a kill has left stops every deployment',
+    file: 'scripts/lib/hook/shared-paths.ts',
+    from: 'readlinkSync(kept) === kept) rmSync(kept)',
+    to: 'readlinkSync(kept) === kept) {}',
+    tests: kept,
+  },
+  {
+    breaks: "A shared file that is there already is lost to the folder's",
+    file: 'scripts/lib/hook/shared-paths.ts',
+    from: 'this.#moveAside(place, fromText(path))',
+    to: 'rmSync(place)',
+    tests: ['test/hook/shared-paths.test.ts'],
+  },
 ]

@@ -93,8 +93,9 @@ describe('setup-ssh', { concurrency: 4 }, () => {
     assertExit(await site.setupSsh(), 0)
     const withoutOperator = site.authorizedKeys().split('\n').slice(1).join('\n')
     writeFileSync(site.sshd.authorizedKeys, withoutOperator)
-    assertExit(await site.setupSsh(), 0)
+    const { stdout, stderr } = assertExit(await site.setupSsh(), 0)
     assert.equal(site.authorizedKeys(), withoutOperator)
+    assert.doesNotMatch(stdout + stderr, /Permission denied/, 'and it does not even try')
   })
 
   test("leaves the operator's own access to the server as it was", async t => {
