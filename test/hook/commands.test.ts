@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { waitFor } from '../lib/events.ts'
@@ -19,6 +19,10 @@ describe('VERIFY', async () => {
     assert.deepEqual(site.steps(), [])
     await site.git`git commit --quiet --allow-empty --message ${'Reviewed\n\nReviewed-by: Ada'}`
     assertExit(await site.deploy(), 0)
+    site.configure({ RELEASES: '3' })
+    await site.commit()
+    assert.match(assertExit(await site.deploy(), 1).output, /VERIFYING failed/)
+    assert.ok(lstatSync(site.workTree).isDirectory())
   })
 
   it('with an allowed_signers file makes a stolen deploy key useless', async t => {

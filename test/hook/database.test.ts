@@ -93,6 +93,15 @@ describe('The database', async () => {
     })
   }
 
+  it('that is there already is not taken back: DOWNGRADE_DB may not know how to do nothing', async t => {
+    const site = await newSiteWithDatabase(t)
+    await deployPage(site, 'one', 'r0 r1')
+    await deployPage(site, 'two', 'r0 r1')
+    assertExit(await site.deploy(['rollback', '--database']), 0)
+    assert.equal(site.read('page.txt'), 'one')
+    assert.deepEqual(site.steps(), [])
+  })
+
   it("goes back to the live commit's revision where a rollback has left it ahead", async t => {
     const site = await newSiteWithDatabase(t)
     const one = await deployPage(site, 'one', 'r0 r1')
@@ -131,6 +140,12 @@ describe('The database', async () => {
     await deployPage(site, 'two', 'r0 r1 r2')
     const { output } = assertExit(await site.deploy(['rollback', '--database']), 1)
     assert.match(output, /DOWNGRADE_DB and DB_REVISION say how the database goes back, and are not set/)
+    assert.equal(site.read('page.txt'), 'two')
+
+    // Nor by one that ends well, and does nothing.
+    site.configure({ DOWNGRADE_DB: 'true' })
+    const believed = assertExit(await site.deploy(['rollback', '--database']), 1)
+    assert.match(believed.output, /The database is at r2 after DOWNGRADE_DB, and not at r1\./)
     assert.equal(site.read('page.txt'), 'two')
   })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
@@ -361,5 +362,16 @@ describe('The hook', () => {
     const [command = '', ...args] = program('post-receive')
     const byHand = assertExit(await $({ nothrow: true })`${command} ${args} < /dev/null`, 2)
     assert.match(byHand.stderr, /^This is a git hook\.\nTo do: post-receive --help/)
+  })
+
+  it('exits with 1 when the commit is not live', async t => {
+    const repository = mkdtempSync(join(tmpdir(), 'no-settings-'))
+    t.after(() => rmSync(repository, { recursive: true }))
+    await $`git init --quiet --bare ${repository}`
+    const [command = '', ...args] = program('post-receive')
+    const push = `${'0'.repeat(40)} ${'c'.repeat(40)} refs/heads/main\n`
+    const run = $({ nothrow: true, cwd: repository, input: push })
+    const { stdout } = assertExit(await run`GIT_DIR=. ${command} ${args}`, 1)
+    assert.match(stdout, /is not live/)
   })
 })

@@ -288,7 +288,12 @@ describe('A step that moves the work tree', async () => {
     const site = await newSite(t)
     const live = await site.commit()
     await site.deploy()
-    site.configure({ INSTALL_DEPS: 'test "$(cat page.txt)" = one || git commit --quiet --allow-empty -m mine' })
+    const move = 'git commit --quiet --allow-empty -m mine'
+    site.configure({
+      INSTALL_DEPS: `test "$(cat page.txt)" != two || ${move}`,
+      RESTART: `echo restart >> "$STEPS"; test "$(cat page.txt)" != three || ${move}`,
+    })
+    site.steps()
     for (const [name, value] of [
       ['user.name', 'x'],
       ['user.email', 'x'],
@@ -297,6 +302,11 @@ describe('A step that moves the work tree', async () => {
     await site.commit({ 'page.txt': 'two\n' })
     const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /a step has moved it/)
+    await verifyExact(site, live)
+    assert.ok(!site.steps().includes('restart'), output)
+    await site.commit({ 'page.txt': 'three\n' })
+    const restarted = assertExit(await site.deploy(), 1)
+    assert.match(restarted.output, /a step has moved it/)
     await verifyExact(site, live)
   })
 

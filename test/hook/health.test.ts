@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -112,16 +112,19 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
     assert.deepEqual(site.steps(), [`install ${commit}`, `upgrade ${commit}`, 'restart'])
   })
 
-  it('sends the password and the token of its address, and shows neither', async t => {
+  it('gives a server that watches its file time to see it; sends the password and the token of its address, and shows neither', async t => {
     const site = await newSite(t)
     const asked: (string | undefined)[] = []
+    let touched = 0
     const url = await serve(t, (request, response) => {
       asked.push(request.url, request.headers.authorization)
+      touched = Date.now() - statSync(join(site.workTree, 'wsgi.py')).mtimeMs
       response.end()
     })
     site.configure({ HEALTH_CHECK_URL: `http://monitor:pass%40word@${url.host}/ping?token=sesame` })
     await site.commit({ 'page.txt': 'one\n' })
     const { output } = assertExit(await site.deploy(), 0)
+    assert.ok(touched > 1900, `asked ${touched} ms after the touch`)
     assert.deepEqual(asked, ['/ping?token=sesame', `Basic ${btoa('monitor:pass@word')}`])
     assert.match(output, /CHECKING HEALTH \(http:\/\/127\.0\.0\.1:\d+\/ping\)/)
     for (const command of ['status', 'log']) {
@@ -154,7 +157,9 @@ http.server.HTTPServer(("127.0.0.1", ${port}), Handler).serve_forever()`
       tell((_, response) => response.end(`{"version":"v1.2-3-g${older}"}`))
       assert.equal(told.exec(assertExit(await site.deploy(), 1).output)?.[1], older)
       tell((_, response) => response.setHeader('X-Commit', live.toUpperCase()).end())
-      assert.equal(told.exec(assertExit(await site.deploy(), 1).output)?.[1], live)
+      const { output: second } = assertExit(await site.deploy(), 1)
+      assert.equal(told.exec(second)?.[1], live)
+      assert.match(second, new RegExp(`The previous code \\(${live}\\) is back in place`))
       tell((_, response) => response.end(named))
       assertExit(await site.deploy(), 0)
       tell((_, response) => response.end(live))

@@ -28,6 +28,7 @@ describe('post-receive install', () => {
       assert.match(output, /^CREATING THE REPOSITORY .*\nCOPYING THE SETTINGS .*\nCOPYING THE HOOK .*\nPROTECTING /)
       assert.equal(statSync(join(place.repository, '.env')).mode & 0o777, 0o600)
       assert.equal((await place.serverGit`git symbolic-ref HEAD`).stdout, 'refs/heads/main\n')
+      assert.equal((await place.serverGit`git config core.fsync`).stdout, 'committed\n')
       const commit = (await place.git`git rev-parse HEAD`).stdout.trim()
       const pushed = await place.push('HEAD:refs/heads/main')
       assert.match(pushed.output, new RegExp(`^remote: pushlive: ${commit} is live`, 'm'))
@@ -48,6 +49,16 @@ describe('post-receive install', () => {
     assert.equal(statSync(place.hook).ino, hook.ino)
   })
 
+  it('lets pushes in also where somebody has checked the branch out beside it', async t => {
+    const place = await newPlace(t)
+    await place.install()
+    await place.push('HEAD:refs/heads/main')
+    assertExit(await place.serverGit`git worktree add ${join(place.folder, 'checked-out')} main`, 0)
+    await place.commit()
+    const { isAccepted, output } = await place.push('HEAD:refs/heads/main')
+    assert.ok(isAccepted, output)
+  })
+
   it('replaces the settings by the given ones, and keeps the old ones beside them', async t => {
     const place = await newPlace(t)
     await place.install()
@@ -57,6 +68,7 @@ describe('post-receive install', () => {
     const kept = await place.install(['--settings', place.settings, '--keep-settings'])
     assert.match(kept.output, /KEEPING THE SETTINGS/)
     assert.equal(readFileSync(env, 'utf8'), place.minimal)
+    assert.equal(statSync(env).mode & 0o777, 0o600)
     assertExit(await place.install(), 0)
     assert.equal(readFileSync(env, 'utf8'), `${place.minimal}NEW=1\n`)
     assert.equal(readFileSync(`${env}.before`, 'utf8'), place.minimal)

@@ -90,7 +90,7 @@ describe('hooks/update', () => {
     }
   })
 
-  it('starts no process', async t => {
+  it('starts no process, and lets nobody delete the branch', async t => {
     const place = await newPlace(t)
     await place.install()
     const asked: Ask = { verb: 'deploy', commit: id }
@@ -107,6 +107,9 @@ describe('hooks/update', () => {
       assert.equal(traced.stderr.match(/execve\(/g)?.length, 1, traced.stderr)
       assert.doesNotMatch(traced.stderr, /fork|clone/)
     }
+    const run = $({ nothrow: true, cwd: place.repository })
+    const deleted = assertExit(await run`hooks/update refs/heads/main ${id} ${'0'.repeat(40)}`, 1)
+    assert.match(deleted.stderr, /main cannot be deleted here/)
   })
 
   it('runs the previous update hook after itself, for the branch and for tags', async t => {

@@ -48,7 +48,130 @@ export const mutantsOfHookA: readonly MutantByHand[] = [
     tests: ['test/hook/find-answer.test.ts'],
   },
 
+  // The course of a deployment.
+  {
+    breaks: 'the hook exits with 0 where the commit is not live',
+    file: 'scripts/post-receive.ts',
+    from: 'return isLive ? exitCode.live : exitCode.failed',
+    to: 'return exitCode.live',
+    tests: ['test/hook/deployment.test.ts'],
+  },
+  {
+    breaks: 'VERIFY is asked after the folder was converted to another layout',
+    file: 'scripts/post-receive.ts',
+    from: "() => import('./lib/hook/steps/verify.ts'),\n  () => import('./lib/hook/steps/convert-layout.ts'),",
+    to: "() => import('./lib/hook/steps/convert-layout.ts'),\n  () => import('./lib/hook/steps/verify.ts'),",
+    tests: ['test/hook/commands.test.ts'],
+  },
+  {
+    breaks: 'a release that a step has moved goes live, and only then fails',
+    file: 'scripts/post-receive.ts',
+    from: "() => import('./lib/hook/steps/verify-unmoved.ts'),\n  () => import('./lib/hook/steps/switch-release.ts'),",
+    to: "() => import('./lib/hook/steps/switch-release.ts'),",
+    tests: ['test/hook/files.test.ts'],
+  },
+  {
+    breaks: 'RESTART may move the work tree to another commit, which then counts as this one',
+    file: 'scripts/post-receive.ts',
+    from: "() => import('./lib/hook/steps/verify-unmoved.ts'),\n  () => import('./lib/hook/steps/settle.ts'),",
+    to: "() => import('./lib/hook/steps/settle.ts'),",
+    tests: ['test/hook/files.test.ts'],
+  },
+  {
+    breaks: 'locks and half-written refs of a killed git stay in the repository',
+    file: `${hook}/wait-for-turn.ts`,
+    from: 'repository.cleanUp(branch)\n',
+    to: '\n',
+    tests: ['test/hook/wait-for-turn.test.ts'],
+  },
+  {
+    breaks: 'a push waits for one whose turn is over, and whose pusher takes nothing',
+    file: `${hook}/wait-for-turn.ts`,
+    from: '[Symbol.dispose]: endTurn',
+    to: '[Symbol.dispose]: () => {}',
+    tests: ['test/hook/wait-for-turn.test.ts'],
+  },
+  {
+    breaks: 'what the last deployment has left uncertain is forgotten by the next one',
+    file: `${hook}/begin.ts`,
+    from: 'touched: last ? { ...last.touched } : unknown',
+    to: 'touched: last ? {} : unknown',
+    tests: ['test/hook/wait-for-turn.test.ts'],
+  },
+  {
+    breaks: 'after a power cut a release that went live is not known to be complete',
+    file: `${hook}/steps/switch-release.ts`,
+    from: 'release.updateState({ complete: commit }, true)',
+    to: 'release.updateState({ complete: commit })',
+    tests: ['test/hook/synced.test.ts'],
+  },
+  {
+    breaks: 'a release goes live before its files are on the disk',
+    file: `${hook}/steps/switch-release.ts`,
+    from: "shell.run('sync --file-system .')",
+    to: "shell.run('true')",
+    tests: ['test/hook/synced.test.ts'],
+  },
+  {
+    breaks: 'the link is switched before that is written down',
+    file: `${hook}/steps/switch-release.ts`,
+    from: "deployment.markChanged('code', 'application')\n  releases.switchTo(release)",
+    to: "releases.switchTo(release)\n  deployment.markChanged('code', 'application')",
+    tests: ['test/hook/synced.test.ts'],
+  },
+  {
+    breaks: 'the health check of a restore looks for the commit that has failed',
+    file: `${hook}/steps/check-health.ts`,
+    from: 'verifyAnswer({ settings, commit, repository }: StepContext)',
+    to: 'verifyAnswer({ settings, deployment: { entry: { commit } }, repository }: StepContext)',
+    tests: ['test/hook/health.test.ts'],
+  },
+  {
+    breaks: 'the old code answers the health check, before a server has seen the touched file',
+    file: `${hook}/steps/check-health.ts`,
+    from: 'if (context.settings.RESTART === undefined) await sleep(noticeMilliseconds)\n',
+    to: '\n',
+    tests: ['test/hook/health.test.ts'],
+  },
+  {
+    breaks: 'a health check that the old release has answered is the last one',
+    file: `${hook}/steps/check-processes.ts`,
+    from: 'if (replaced !== undefined) await checkHealth.verifyAnswer(context)\n',
+    to: '\n',
+    tests: ['test/hook/taking-over.test.ts'],
+  },
+  {
+    breaks: 'a WSGI file of another user is not touched, though the hook may write it',
+    file: `${hook}/wsgi.ts`,
+    from: `await shell.run('touch -- "$PATH_TO_WSGI"')\n`,
+    to: '\n',
+    tests: ['test/hook/wsgi.test.ts'],
+  },
+
+  // database
+  {
+    breaks: 'DOWNGRADE_DB runs where the database is already at the revision that it goes to',
+    file: `${hook}/steps/take-database-back.ts`,
+    from: 'if (way && way.found !== revision) {',
+    to: 'if (way) {',
+    tests: ['test/hook/database.test.ts'],
+  },
+  {
+    breaks: 'DOWNGRADE_DB that ends well, and does not get there, is believed',
+    file: `${hook}/steps/take-database-back.ts`,
+    from: 'if (found !== revision) {',
+    to: 'if (found === undefined) {',
+    tests: ['test/hook/database.test.ts'],
+  },
+
   // deployment
+  {
+    breaks: 'after a power cut the journal knows nothing of the deployment that had begun',
+    file: `${hook}/deployment.ts`,
+    from: 'journal.write(entry, true)',
+    to: 'journal.write(entry)',
+    tests: ['test/hook/synced.test.ts'],
+  },
   {
     breaks: 'a step begins after the hook was told to end',
     file: `${hook}/deployment.ts`,
@@ -103,6 +226,28 @@ export const mutantsOfHookA: readonly MutantByHand[] = [
     tests: ['test/hook/health-requests.test.ts'],
   },
 
+  // install
+  {
+    breaks: 'install keeps settings that others can read',
+    file: `${hook}/install/install.ts`,
+    from: 'if (statSync(env).uid === process.getuid?.()) chmodSync(env, 0o600)\n',
+    to: '\n',
+    tests: ['test/hook/install.test.ts'],
+  },
+  {
+    breaks: 'no push is taken once somebody has checked the branch out on the server',
+    file: `${hook}/install/install.ts`,
+    from: "['receive.denyCurrentBranch', 'ignore'],\n",
+    to: '\n',
+    tests: ['test/hook/install.test.ts'],
+  },
+  {
+    breaks: 'after a power cut the branch may name a commit that is not on the disk',
+    file: `${hook}/install/install.ts`,
+    from: "['core.fsync', 'committed'],\n",
+    to: '\n',
+    tests: ['test/hook/install.test.ts'],
+  },
   {
     breaks: 'hooks/update takes an ask with something else in it',
     file: 'scripts/lib/protocol/asks.ts',
@@ -110,6 +255,14 @@ export const mutantsOfHookA: readonly MutantByHand[] = [
     to: '\n',
     tests: ['test/protocol/asks.test.ts'],
   },
+  {
+    breaks: 'hooks/update lets the branch be deleted',
+    file: `${hook}/install/hook-files.ts`,
+    from: '! is_zero "$new" || refuse',
+    to: 'true || refuse',
+    tests: ['test/hook/update.test.ts'],
+  },
+
   // journal
   {
     breaks: 'a journal of any content is believed',
@@ -162,6 +315,14 @@ export const mutantsOfHookA: readonly MutantByHand[] = [
     to: "spawn('bash', ['-c', command], options)",
     tests: ['test/hook/log.test.ts'],
   },
+  {
+    breaks: 'the hook waits for NOTIFY',
+    file: `${hook}/notify.ts`,
+    from: "import { type SpawnOptions, spawn } from 'node:child_process'",
+    to: "import { type SpawnOptions, spawnSync as spawn } from 'node:child_process'",
+    tests: ['test/hook/commands.test.ts'],
+  },
+
   // processes
   {
     breaks: 'a command runs though the hook was killed before it had written that down',
