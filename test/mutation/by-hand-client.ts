@@ -156,4 +156,11 @@ export const mutantsOfClient: readonly MutantByHand[] = [
     to: '/.test(each)',
     tests: ['test/setup/surroundings.test.ts'],
   },
+  {
+    breaks: 'A key may have something behind it',
+    file: 'scripts/lib/ssh/private-key.ts',
+    from: ' || reader.rest().length > 0',
+    to: '',
+    tests: ['test/ssh/private-key.test.ts'],
+  },
 ]

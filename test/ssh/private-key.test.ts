@@ -159,6 +159,18 @@ describe('normalizePrivateKey says which secret it is, what is wrong and what to
       refuses(lines.slice(1).join('\n'), /has no BEGIN line/)
       refuses(lines.slice(1, -1).join('\n'), /has no BEGIN line/)
       refuses(privateKey.replace(/\n(.{10})./, '\n$1*'), /is damaged or cut off/)
+      if (/OPENSSH/.test(privateKey)) {
+        const [first = '', ...rest] = privateKey.trimEnd().split('\n')
+        const key = Buffer.from(rest.slice(0, -1).join(''), 'base64')
+        const put = (bytes: Buffer) => `${first}\n${bytes.toString('base64')}\n${rest.at(-1)}\n`
+        // The two check numbers lie right before the name of the key's kind, where that comes last.
+        const magic = 'openssh-key-v1'.length
+        const kind = key.lastIndexOf('ssh-')
+        const other = Buffer.from(key)
+        if (kind > magic) other[kind - 5] = (other[kind - 5] ?? 0) ^ 1
+        if (kind > magic) refuses(put(other), /is damaged or cut off/)
+        refuses(put(Buffer.concat([key, Buffer.from('more')])), /is damaged or cut off/)
+      }
     })
   }
 
