@@ -1,46 +1,70 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { SharedConnection } from '../../scripts/lib/ssh/shared-connection.ts'
 import { SshLog } from '../../scripts/lib/ssh/ssh-log.ts'
-import { waitFor } from '../lib/events.ts'
+
+/** An ssh that connects to a server which greets, and then says nothing more. */
+async function connectToSilence(t: TestContext, persist: boolean) {
+  const folder = mkdtempSync(join(tmpdir(), 'silent-'))
+  const server = createServer(socket => socket.on('error', () => {}).write('SSH-2.0-silent\r\n'))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const log = new SshLog(folder)
+  t.after(() => {
+    log.close()
+    server.close()
+    rmSync(folder, { recursive: true })
+  })
+  const ssh = ['ssh', '-F', 'none', '-o', 'BatchMode=yes'] as const
+  const connect = () =>
+    new SharedConnection(ssh, folder, log, { url: '', path: '', host: '127.0.0.1', port }, { persist })
+  return { connect, connected: once(server, 'connection'), folder }
+}
 
 test('A server that greets and then is silent is named after a while', async t => {
-  const folder = mkdtempSync(join(tmpdir(), 'silent-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  // What ssh does then: it waits, for a minute.
-  const ssh = join(folder, 'waiting-ssh')
-  writeFileSync(ssh, '#!/bin/sh\nexec sleep 1000\n', { mode: 0o755 })
+  const { connect, connected } = await connectToSilence(t, true)
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const lines: unknown[] = []
   const writing = t.mock.method(process.stderr, 'write', (line: unknown) => lines.push(line) > 0)
-  const log = new SshLog(folder)
-  const connection = new SharedConnection([ssh], folder, log, { url: '', path: '', host: 'silent' }, { persist: true })
+  const connection = connect()
   t.mock.timers.tick(14_000)
   assert.deepEqual(lines, [])
   t.mock.timers.tick(1_000)
   writing.mock.restore()
+  await connected
   connection.close()
   await assert.rejects(connection.opened)
-  log.close()
-  assert.deepEqual(lines, ['Still connecting to silent ...\n'])
+  assert.deepEqual(lines, ['Still connecting to 127.0.0.1 ...\n'])
 })
 
 test('The connection of a run that was killed ends by itself, but for one through a jump', async t => {
   for (const persist of [true, false]) {
-    const folder = mkdtempSync(join(tmpdir(), 'persist-'))
-    t.after(() => rmSync(folder, { recursive: true }))
-    const ssh = join(folder, 'telling-ssh')
-    writeFileSync(ssh, '#!/bin/sh\necho "$@" > "$0.new" && mv "$0.new" "$0.args"\nexec sleep 1000\n', { mode: 0o755 })
-    const log = new SshLog(folder)
-    const connection = new SharedConnection([ssh], folder, log, { url: '', path: '', host: 'silent' }, { persist })
-    await waitFor('ssh is started', () => existsSync(`${ssh}.args`))
-    // Before it connects, it is ended like this.
+    const { connect, connected, folder } = await connectToSilence(t, persist)
+    const connection = connect()
+    await connected
+    const [command = ''] = commandsWith(folder)
+    // Before it is open, it is ended like this.
     connection.close()
     await assert.rejects(connection.opened)
-    log.close()
-    assert.equal(readFileSync(`${ssh}.args`, 'utf8').includes(' -o ControlPersist=60 '), persist)
+    assert.match(command, /^ssh /)
+    assert.equal(command.includes(' -o ControlPersist=60 '), persist)
   }
 })
+
+function commandsWith(text: string): string[] {
+  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
+  return pids.map(commandOf).filter(command => command.includes(text))
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return ''
+  }
+}
