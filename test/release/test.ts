@@ -177,7 +177,8 @@ describe('On a Debian that has nothing but git and openssh', { concurrency: 2, s
       for (const program of programs) {
         copyFileSync(join(release, `${program}-linux-x64`), join(machine, 'programs', program))
       }
-      copyFileSync(join(import.meta.dirname, 'push.sh'), join(machine, 'push.sh'))
+      for (const script of ['push.sh', 'surroundings.sh'])
+        copyFileSync(join(import.meta.dirname, script), join(machine, script))
       copyFileSync(join(release, `pushlive_${version}_amd64.deb`), join(machine, 'pushlive.deb'))
       const inside = $({ nothrow: true, env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin' } })
       assertExit(await inside`chroot ${machine} dpkg --install /pushlive.deb`, 0)
@@ -192,6 +193,14 @@ describe('On a Debian that has nothing but git and openssh', { concurrency: 2, s
         assert.match(said, /^[0-9a-f]{40} IS IN PLACE.*\nexit code 0, page: good, installed: good$/m)
         assert.match(said, /^remote: UPGRADING DATABASE STRUCTURE failed/m)
         assert.match(said, /^exit code 1, page: good, installed: good$/m)
+      }
+      // Of root, of nobody, and of a user who has no name.
+      for (const id of [0, 65_534, 12_345]) {
+        const asUser = [`--userspec=${id}:${id}`, '--groups=']
+        const { stdout } = assertExit(await inside`chroot ${asUser} ${machine} bash /surroundings.sh /programs/`, 0)
+        const outcomes = ['first: exit code 0, serves first, files: 1', 'second: exit code 0, serves second, files: 2']
+        for (const line of [...outcomes, 'back: serves first', 'another branch: refused'])
+          assert.match(stdout, new RegExp(`^${line}$`, 'm'), `${id}: ${stdout}`)
       }
       assertExit(await inside`chroot ${machine} dpkg --purge pushlive`, 0)
     })
