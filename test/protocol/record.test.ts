@@ -102,6 +102,7 @@ describe('A record', () => {
       failed: 'refs/deploy/a/b/failed',
       history: 'refs/deploy/a/b/history',
       hook: 'refs/deploy/a/b/hook',
+      kept: 'refs/deploy/a/b/kept',
     })
   })
 })
