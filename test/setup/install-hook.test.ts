@@ -211,7 +211,7 @@ describe('setup-ssh --hook', async () => {
       const tries = [
         [{ STAGING_REMOTE_REPO: ' ' }, /STAGING_REMOTE_REPO is missing/],
         [{ STAGING_REMOTE_REPO: 'https://example.org/x.git' }, /STAGING_REMOTE_REPO is neither user@host:path/],
-        [{ HOOK_BINARY: 'nowhere' }, /HOOK_BINARY is not there \(nowhere\)/],
+        [{ HOOK_BINARY: 'nowhere' }, /HOOK_BINARY is not there, or no file \(nowhere\)/],
       ] as const
       for (const [changes, message] of tries) {
         const { output } = assertExit(await place.installHook(changes), 2)
