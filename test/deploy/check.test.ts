@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { userInfo } from 'node:os'
@@ -155,6 +155,20 @@ describe('deploy check', async () => {
     await site.commit({ Makefile: undefined })
     const none = assertExit(await site.deploy(['check'], atPath(site)), 1)
     assert.match(none.output, /^FAIL {3}INSTALL_DEPS: the commit has no Makefile\. To do: /m)
+  })
+
+  it('tells which files would be in the way of the checkout', async t => {
+    const site = await newSite(t)
+    await site.commit()
+    assertExit(await site.deploy([], atPath(site)), 0)
+    const untracked = join(site.workTree, 'notes.txt')
+    writeFileSync(untracked, 'by hand')
+    await site.commit({ 'notes.txt': 'by git' })
+    const { output } = assertExit(await site.deploy(['check'], atPath(site)), 1)
+    assert.match(output, /^FAIL +checkout: Files that git does not know are in the way in .*: notes\.txt\. To do: /m)
+    assert.equal(readFileSync(untracked, 'utf8'), 'by hand')
+    rmSync(untracked)
+    assertExit(await site.deploy(['check'], atPath(site)), 0)
   })
 
   it("tells what the health check's address answers now", async t => {

@@ -75,6 +75,8 @@ async function* checkServer(gitDir: string, commit: string): AsyncGenerator<Chec
   const isKnown = (await repository.findCommit(commit)) !== undefined
   yield checkRoom(settings, releases, isKnown ? await repository.size(commit) : undefined)
   if (RELEASES > 1) yield* checkSharedPaths(isKnown ? commit : undefined, { settings, releases, repository })
+  const refusal = isKnown ? await releases.serving()?.workTree.findRefusal(commit) : undefined
+  if (refusal) yield { what: 'checkout', isOk: false, found: describe(refusal) }
   const env = yield* checkActivation(settings)
   const sources = isKnown ? await findSources(commit, { settings, releases, repository }) : undefined
   yield* checkCommands({ ...settings, PATH_TO_VENV }, env, sources)

@@ -388,11 +388,39 @@ export class WorkTree {
   }
 
   /** @throws Failure where files that git does not know would be overwritten or removed */
-  #clearTheWay(
-    { changed, diff }: Found,
-    recovered: Recovered | undefined,
-    { replaced, say }: Pick<Checkout, 'replaced' | 'say'>,
-  ): void {
+  #clearTheWay(found: Found, recovered: Recovered | undefined, { replaced, say }: Pick<Checkout, 'replaced' | 'say'>) {
+    const names = this.#findAllInTheWay(found, recovered)
+    if (names.length === 0) return
+    if (!recovered?.isLost && this.#isServed) throw this.#explainInTheWay(names)
+    for (const path of names) replaced.take(this.#at(path), path)
+    say(`MOVED TO ${replaced.place}, because they belong to no known commit: ${listNames(names.map(toText))}`)
+  }
+
+  /**
+   * What would be refused of a commit's checkout, where the state is known. Changes nothing.
+   *
+   * @returns the Failure of the checkout
+   */
+  async findRefusal(commit: string): Promise<Failure | undefined> {
+    if (!this.isLinked() || existsSync(this.#unfinished)) return undefined
+    const { ok, stdout } = await this.#git()`git diff-tree -r --no-renames HEAD ${commit}`.nothrow()
+    if (!ok) return undefined
+    try {
+      const names = this.#findAllInTheWay({ changed: [], diff: readDifferences(stdout) }, undefined)
+      return names.length > 0 && this.#isServed ? this.#explainInTheWay(names) : undefined
+    } catch (error) {
+      if (error instanceof Failure) return error
+      throw error
+    }
+  }
+
+  #explainInTheWay(names: readonly GitPath[]): Failure {
+    const what = `Files that git does not know are in the way in ${this.path}: ${listNames(names.map(toText))}.`
+    return new Failure(exitCode.failed, what, { fix: 'move them away on the server, or take them out of the commit' })
+  }
+
+  /** @throws Failure for a path that git never writes */
+  #findAllInTheWay({ changed, diff }: Pick<Found, 'changed' | 'diff'>, recovered: Recovered | undefined): GitPath[] {
     const removed = new Set(diff.filter(({ status }) => status === 'D').map(({ path }) => path))
     const added = diff.filter(({ status }) => status === 'A')
     const impossible = added.find(({ path }) => !canBeWritten(path))
@@ -403,26 +431,13 @@ export class WorkTree {
     const inTheWay = new Set<GitPath>()
     for (const path of changed) this.#findInTheWay(path, removed, inTheWay, true)
     for (const { path, isSubmodule } of added) if (!isSubmodule) this.#findInTheWay(path, removed, inTheWay, false)
-    if (inTheWay.size === 0) return
+    if (inTheWay.size === 0) return []
 
     // A file whose content git has is not lost.
     const ids = new Map(added.map(({ path, id }) => [path, new Set([id])]))
     for (const path of this.#findUnchanged([...inTheWay], path => ids.get(path) ?? recovered?.known.get(path)))
       inTheWay.delete(path)
-    const names = [...inTheWay]
-    if (names.length === 0) return
-    if (recovered?.isLost || !this.#isServed) {
-      for (const path of names) replaced.take(this.#at(path), path)
-      say(`MOVED TO ${replaced.place}, because they belong to no known commit: ${listNames(names.map(toText))}`)
-      return
-    }
-    throw new Failure(
-      exitCode.failed,
-      `Files that git does not know are in the way in ${this.path}: ${listNames(names.map(toText))}.`,
-      {
-        fix: 'move them away on the server, or take them out of the commit',
-      },
-    )
+    return [...inTheWay]
   }
 
   /** Adds the untracked files that lie where a file or one of its folders will be written. */
