@@ -11,7 +11,9 @@ import type { Releases } from '../../scripts/lib/hook/releases.ts'
 import { Repository } from '../../scripts/lib/hook/repository.ts'
 import type { HookSettings } from '../../scripts/lib/hook/settings.ts'
 import type { Ask, Verb } from '../../scripts/lib/protocol/asks.ts'
+import { emptyTrees } from '../../scripts/lib/protocol/ids.ts'
 import { type DeploymentRecord, formatRecord } from '../../scripts/lib/protocol/record.ts'
+import { environmentOf } from '../lib/site.ts'
 
 /** Commits A, B, C and D, each on the one before, and X on B. */
 type Name = 'A' | 'B' | 'C' | 'D' | 'X'
@@ -337,38 +339,32 @@ describe('An ask that has its turn', () => {
   const repository = new Repository(folder)
   const ids = {} as Record<Name | 'unknown', string>
   after(() => rmSync(folder, { recursive: true }))
+  const $ = zx({ quiet: true, cwd: folder, env: environmentOf(folder) })
+  const [emptyTree = ''] = emptyTrees
+  const commitTree = async (message: string, parent?: string) =>
+    (await $`git commit-tree ${parent ? ['-p', parent] : []} -m ${message} ${emptyTree}`).stdout.trim()
+
   before(async () => {
-    const $ = zx({ quiet: true, cwd: folder })
-    const identity = ['-c', 'user.name=ada', '-c', 'user.email=ada@example.com']
-    await $`git init --quiet --bare`
-    const tree = (await $`git hash-object -t tree -w --stdin < /dev/null`).stdout.trim()
-    const commit = async (name: Name, parent?: Name) => {
-      const parents = parent ? ['-p', ids[parent]] : []
-      ids[name] = (await $`git ${identity} commit-tree ${parents} -m ${name} ${tree}`).stdout.trim()
-    }
-    await commit('A')
-    await commit('B', 'A')
-    await commit('C', 'B')
-    await commit('D', 'C')
-    await commit('X', 'B')
+    await $`git init --quiet --bare && git hash-object -t tree -w --stdin < /dev/null`
+    ids.A = await commitTree('A')
+    ids.B = await commitTree('B', ids.A)
+    ids.C = await commitTree('C', ids.B)
+    ids.D = await commitTree('D', ids.C)
+    ids.X = await commitTree('X', ids.B)
     ids.unknown = 'f'.repeat(40)
   })
 
   const named = (text: string) => Object.entries(ids).reduce((shown, [name, id]) => shown.replaceAll(id, name), text)
   const idOf = (name: Name | 'unknown' | undefined) => name && ids[name]
 
-  /** What `git log` would print of the history is made a ref, as the hook does. */
+  /** Writes the history as the hook does. @returns its newest commit */
   async function write(records: NonNullable<State['history']>): Promise<string | undefined> {
-    const $ = zx({ quiet: true, cwd: folder })
-    const identity = ['-c', 'user.name=ada', '-c', 'user.email=ada@example.com']
-    const tree = '4b825dc642cb6eb9a060e54bf8d69288fbee4904'
-    let parent: string | undefined
+    let newest: string | undefined
     for (const { commit, live = true, request } of records) {
-      const record = { ...{ commit: ids[commit], live, request, who: 'ada', started: 1, ended: 2, steps: [] } }
-      const parents = parent ? ['-p', parent] : []
-      parent = (await $`git ${identity} commit-tree ${parents} -m ${formatRecord(record)} ${tree}`).stdout.trim()
+      const record = { commit: ids[commit], live, request, who: 'ada', started: 1, ended: 2, steps: [] }
+      newest = await commitTree(formatRecord(record), newest)
     }
-    return parent
+    return newest
   }
 
   async function contextOf(state: State): Promise<Context> {

@@ -133,24 +133,20 @@ export class Releases {
     return (await this.serving()?.workTree.holds(commit)) ?? false
   }
 
-  /** The folders of all that are there, complete or not. */
-  folders(): string[] {
-    const paths = listFolder(this.#folder).map(name => join(this.#folder, name))
-    return paths.filter(path => /\/[1-9]\d*$/.test(path) && lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
+  /** All that are there, complete or not. */
+  present(): Release[] {
+    return listFolder(this.#folder)
+      .filter(name => /^[1-9]\d*$/.test(name))
+      .map(Number)
+      .sort((a, b) => a - b)
+      .map(number => this.#at(number))
+      .filter(({ path }) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
   }
 
   /** The complete ones. */
   kept(): Release[] {
     if (this.isInPlace) return []
-    const numbers = listFolder(this.#folder)
-      .filter(name => /^[1-9]\d*$/.test(name))
-      .map(Number)
-    const isFolder = ({ path }: Release) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory()
-    const isComplete = ({ state, workTree }: Release) => state.complete !== undefined && workTree.isAt(state.complete)
-    return numbers
-      .sort((a, b) => a - b)
-      .map(number => this.#at(number))
-      .filter(each => isFolder(each) && isComplete(each))
+    return this.present().filter(({ state, workTree }) => state.complete !== undefined && workTree.isAt(state.complete))
   }
 
   /** The release where a commit is complete: of several the one that served, or that was live last. */

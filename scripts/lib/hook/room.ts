@@ -25,9 +25,9 @@ export function checkRoom(settings: HookSettings, releases: Releases, commit: Si
   const isServed = serving !== undefined && !serving.workTree.isEmpty()
   let needed = commit ?? nothing
   if (isServed) {
-    const others = releases.folders().filter(path => path !== serving.path)
+    const others = releases.present().filter(({ path }) => path !== serving.path)
     const isNew = others.length + 1 < settings.RELEASES
-    const reused = isNew ? [] : others.map(path => measure(path, end))
+    const reused = isNew ? [] : others.map(({ path }) => measure(path, end))
     const live = releases.isInPlace ? nothing : measure(serving.path, end)
     needed = {
       bytes: Math.max(0, live.bytes - Math.max(0, ...reused.map(({ bytes }) => bytes))),

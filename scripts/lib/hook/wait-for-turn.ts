@@ -26,16 +26,13 @@ export async function waitForTurn({ gitDir, ask, branch, relay, object }: Asked)
   const ownFolder = join(gitDir, 'pushlive')
   const journal = new Journal(join(ownFolder, 'journal'))
   const arrival = journal.arrival()
-  const loading = import('./repository.ts')
-  const tipAtArrival = isRollback(ask.verb)
-    ? await new (await loading).Repository(gitDir).findCommit(`refs/heads/${branch}`)
-    : undefined
+  const loading = import('./repository.ts').then(({ Repository }) => new Repository(gitDir))
+  const tipAtArrival = isRollback(ask.verb) ? await (await loading).findCommit(`refs/heads/${branch}`) : undefined
   const takingTurn = takeTurn([ownFolder, lockedFolder(settings)], ask, journal, relay)
   // flock runs while zx is loaded.
-  const [endTurn, { Repository }] = await Promise.all([takingTurn, loading])
+  const [endTurn, repository] = await Promise.all([takingTurn, loading])
   try {
     const { Releases } = await import('./releases.ts')
-    const repository = new Repository(gitDir)
     const releases = new Releases(settings, gitDir)
     repository.cleanUp(branch)
     const refs = await repository.refs(branch)

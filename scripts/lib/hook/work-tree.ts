@@ -680,7 +680,7 @@ function readDifferences(output: string): Difference[] {
   })
 }
 
-export function listNames(names: readonly string[]): string {
-  const more = names.length - shownNames
-  return names.slice(0, shownNames).map(flatten).join(', ') + (more > 0 ? `, and ${more} more` : '')
+export function listNames(names: readonly string[], most = shownNames): string {
+  const more = names.length - most
+  return names.slice(0, most).map(flatten).join(', ') + (more > 0 ? `, and ${more} more` : '')
 }

@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 export const isOnPath = (program: string, path: string) =>
   path.split(delimiter).some(folder => folder !== '' && isExecutable(join(folder, program)))
 
-function isExecutable(file: string): boolean {
+export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK)
     return true

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { accessSync, chmodSync, constants, copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, constants, copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isSea } from 'node:sea'
 import { askFolder, isAskInSh } from '../../protocol/asks.ts'
 import { quoteForSh } from '../../shared/foreign-text.ts'
+import { isExecutable } from '../../shared/on-path.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { replaceFile } from '../../shared/replace-file.ts'
 
@@ -72,15 +73,6 @@ export const hasContent = (file: string, content: Uint8Array) => readHook(file)?
 
 function isSameFile(one: string, other: string): boolean {
   return statSync(one).size === statSync(other).size && hasContent(one, readFileSync(other))
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** The second line of `hooks/update`. */

@@ -1,8 +1,8 @@
 import { existsSync, lstatSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { flatten } from '../../shared/foreign-text.ts'
 import type { StepContext } from '../context.ts'
 import { type GitPath, inside, namesIn, toText } from '../git-paths.ts'
+import { listNames } from '../work-tree.ts'
 
 /** What most commits have neither of costs no process. */
 export const isNeeded = ({ plan, release: { path } }: StepContext) =>
@@ -38,7 +38,4 @@ function isPointer(file: Buffer): boolean {
 }
 
 /** As many as a reader needs. */
-function list(paths: readonly GitPath[]): string {
-  const names = paths.slice(0, 3).map(path => flatten(toText(path)))
-  return names.join(', ') + (paths.length > 3 ? ` and ${paths.length - 3} more` : '')
-}
+const list = (paths: readonly GitPath[]) => listNames(paths.map(toText), 3)
