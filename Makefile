@@ -9,13 +9,10 @@ test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 p
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3-venv
 # The torture, the crashes, the CIs and the fleet have targets of their own.
 tests := $(filter-out test/torture/% test/crash/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts))
-# These go through many instants, states, servers and shells, and take as long as all the others. The browser is 350 MB.
-sweeps := test/hook/faults.test.ts test/hook/migrations.test.ts test/hook/power-cut.test.ts \
-  test/hook/releases-served.test.ts test/hook/hook-tools.test.ts \
-  test/hook/other-servers.test.ts test/hook/state.test.ts test/setup/login-shells.test.ts \
-  test/deploy/report-browser.test.ts
+# These go through many instants, states, servers and shells, and take longer than all the others.
+sweeps := $(wildcard test/*.sweep.ts test/*/*.sweep.ts)
 # Enough to see that the sources do what the binaries do.
-essential_tests := test/deploy/outcome.test.ts test/hook/deployment.test.ts
+essential_tests := test/hook/deployment.test.ts
 # npm puts the Node that is pinned in package-lock.json first on PATH.
 node := npm exec --offline --no -- node
 # The time limit ends a test that hangs, and names it. More run than there are cores, because many wait for a second to pass.
@@ -49,7 +46,7 @@ lint: install ## check style and types
 test: install ## run the tests: against the binaries, and the essential ones against the sources, too
 	build/debian.sh $(test_packages)
 	npm run --silent build
-	PUSHLIVE_TEST=binaries $(run_tests) $(filter-out $(sweeps), $(tests))
+	PUSHLIVE_TEST=binaries $(run_tests) $(tests)
 	PUSHLIVE_TEST=sources $(run_tests) $(essential_tests)
 
 pm2 := dist/pm2

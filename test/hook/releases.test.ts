@@ -297,33 +297,6 @@ describe('With RELEASES=3', async () => {
   })
 
   describe('the virtual environment', () => {
-    // One test for all of this, because Python takes seconds for each environment.
-    it("is each release's own, made where there is none, and kept; a lost one is always installed again", async t => {
-      const site = await newSiteWithReleases(t, {
-        PATH_TO_VENV: '.venv',
-        INSTALL_DEPS_IF_CHANGED: 'deps.txt',
-        INSTALL_DEPS: 'python -c "import sys; print(sys.prefix)" | tee --append .venv/installed >> "$STEPS"',
-        UPGRADE_DB: '',
-        RESTART: '',
-      })
-      const venv = (release: number) => join(releases(site), String(release), '.venv')
-      await site.commit({ 'deps.txt': '' })
-      for (const page of ['a', 'b', 'c']) await deployPage(site, page)
-      assert.deepEqual(site.steps(), [1, 2, 3].map(venv))
-
-      rmSync(venv(1), { recursive: true })
-      await deployPage(site, 'd')
-      assert.equal(servedRelease(site), 1)
-      assert.deepEqual(site.steps(), [venv(1)])
-      assert.equal(site.read('.venv/installed'), `${venv(1)}\n`)
-
-      await site.commit({ 'deps.txt': 'another' })
-      await deployPage(site, 'e')
-      assert.equal(servedRelease(site), 2)
-      assert.deepEqual(site.steps(), [venv(2)])
-      assert.equal(site.read('.venv/installed'), `${venv(2)}\n${venv(2)}\n`)
-    })
-
     for (const [name, settings] of Object.entries({
       'reached through the link': (site: Site) => ({ PATH_TO_VENV: join(site.workTree, '.venv') }),
       'one for all releases': (site: Site) => ({ PATH_TO_VENV: join(site.folder, 'venv') }),

@@ -68,14 +68,14 @@ export const mutantsOfHookA: readonly MutantByHand[] = [
     file: 'scripts/post-receive.ts',
     from: "() => import('./lib/hook/steps/verify-unmoved.ts'),\n  () => import('./lib/hook/steps/switch-release.ts'),",
     to: "() => import('./lib/hook/steps/switch-release.ts'),",
-    tests: ['test/hook/files.test.ts'],
+    tests: ['test/hook/files.sweep.ts'],
   },
   {
     breaks: 'RESTART may move the work tree to another commit, which then counts as this one',
     file: 'scripts/post-receive.ts',
     from: "() => import('./lib/hook/steps/verify-unmoved.ts'),\n  () => import('./lib/hook/steps/settle.ts'),",
     to: "() => import('./lib/hook/steps/settle.ts'),",
-    tests: ['test/hook/files.test.ts'],
+    tests: ['test/hook/files.sweep.ts'],
   },
   {
     breaks: 'locks and half-written refs of a killed git stay in the repository',
@@ -138,7 +138,7 @@ export const mutantsOfHookA: readonly MutantByHand[] = [
     file: `${hook}/steps/check-processes.ts`,
     from: 'if (replaced !== undefined) await checkHealth.verifyAnswer(context)\n',
     to: '\n',
-    tests: ['test/hook/taking-over.test.ts'],
+    tests: ['test/hook/taking-over.sweep.ts'],
   },
   {
     breaks: 'a WSGI file of another user is not touched, though the hook may write it',
@@ -260,7 +260,7 @@ export const mutantsOfHookA: readonly MutantByHand[] = [
     file: `${hook}/install/hook-files.ts`,
     from: '! is_zero "$new" || refuse',
     to: 'true || refuse',
-    tests: ['test/hook/update.test.ts'],
+    tests: ['test/hook/update.sweep.ts'],
   },
 
   // journal

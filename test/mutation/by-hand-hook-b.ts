@@ -266,6 +266,6 @@ export const mutantsOfHookB: readonly MutantByHand[] = [
     file: 'scripts/lib/hook/shared-paths.ts',
     from: 'this.#moveAside(place, fromText(path))',
     to: 'rmSync(place)',
-    tests: ['test/hook/shared-paths.test.ts'],
+    tests: ['test/hook/shared-paths.sweep.ts'],
   },
 ]

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
@@ -131,5 +140,35 @@ describe('A release folder that is used again', async () => {
       assert.deepEqual(site.steps(), isAnew ? ['install'] : [], what)
       assert.equal(existsSync(second(site, '.venv/old')), !isAnew, what)
     }
+  })
+
+  // One test for all of this, because Python takes seconds for each environment.
+  it("keeps the virtual environment, which is each release's own and made where there is none; a lost one is always installed again", async t => {
+    const site = await newSite(t)
+    site.configure({
+      RELEASES: '3',
+      SMOKE_TEST: '',
+      PATH_TO_VENV: '.venv',
+      INSTALL_DEPS_IF_CHANGED: 'deps.txt',
+      INSTALL_DEPS: 'python -c "import sys; print(sys.prefix)" | tee --append .venv/installed >> "$STEPS"',
+      UPGRADE_DB: '',
+      RESTART: '',
+    })
+    const venv = (release: number) => join(`${site.workTree}.releases`, String(release), '.venv')
+    await site.commit({ 'deps.txt': '' })
+    for (const page of ['a', 'b', 'c']) await deployPage(site, page)
+    assert.deepEqual(site.steps(), [1, 2, 3].map(venv))
+
+    rmSync(venv(1), { recursive: true })
+    await deployPage(site, 'd')
+    assert.equal(readlinkSync(site.workTree).at(-1), '1')
+    assert.deepEqual(site.steps(), [venv(1)])
+    assert.equal(site.read('.venv/installed'), `${venv(1)}\n`)
+
+    await site.commit({ 'deps.txt': 'another' })
+    await deployPage(site, 'e')
+    assert.equal(readlinkSync(site.workTree).at(-1), '2')
+    assert.deepEqual(site.steps(), [venv(2)])
+    assert.equal(site.read('.venv/installed'), `${venv(2)}\n${venv(2)}\n`)
   })
 })
