@@ -54,7 +54,7 @@ With --database the database goes back first, by the server's DOWNGRADE_DB.
   --again          run all steps, even if the commit is already live
   --dry-run        show what would be pushed, and push nothing
   --json           for programs: JSON on standard output, and nothing else there
-  --env-file FILE  settings, in place of .env
+  --env-file FILE  settings, in place of .env and deploy/deploy.env
   --version
   --help`
 

@@ -49,7 +49,7 @@ it copies the hook there through your own ssh access, and has it install itself 
   --github OWNER/REPO  store what the CI needs there, through gh: the key as a secret, the rest as variables
   --print-secrets DIR  write the same to files in a new folder of mode 700
   --ssh-dir DIR        in place of ~/.ssh; your own access then goes by DIR/config
-  --env-file FILE      settings, in place of .env
+  --env-file FILE      settings, in place of .env and deploy/deploy.env
   --version
   --help`
 

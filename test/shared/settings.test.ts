@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { Failure } from '../../scripts/lib/shared/program.ts'
@@ -105,7 +105,7 @@ describe('Settings', () => {
     assert.equal(exitCode, 2)
     assert.equal(message, '2 settings are wrong.')
     assert.equal(why, 'A is missing: the first\nB is missing: the second')
-    assert.equal(fix, 'set them in the environment or in .env; .env.example explains each')
+    assert.equal(fix, 'set them in the environment, in .env or in deploy/deploy.env; .env.example explains each')
     const one = failureOf(() => readSettings(settings, { A: 'a' }, 'server.env'))
     assert.equal(one.message, 'A setting is wrong.')
     assert.equal(one.fix, 'set them in the environment or in server.env; .env.example explains each')
@@ -214,6 +214,50 @@ describe('A file of settings', () => {
     loadEnvFile(write('A=second\nB=new\nEMPTY=x'))
     assert.deepEqual({ ...process.env }, { A: 'first', B: 'new', EMPTY: '' })
   })
+})
+
+describe('Settings that are committed', () => {
+  /** A folder with these files, to be in. */
+  function enter(t: TestContext, files: Record<string, string>, env: Record<string, string> = {}) {
+    const own = mkdtempSync(join(folder, 'clone-'))
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(own, name)), { recursive: true })
+      writeFileSync(join(own, name), text)
+    }
+    inFolder(t, own)
+    t.mock.property(process, 'env', env)
+    return own
+  }
+  const three = 'STAGING_REMOTE_REPO=committed\nBRANCH_NAME=committed\nAPP_URL=committed\n'
+
+  it('stand in for those that neither the environment nor .env has', t => {
+    const files = { '.env': 'BRANCH_NAME=own\nAPP_URL=own\n', 'deploy/deploy.env': three }
+    enter(t, files, { APP_URL: 'given' })
+    loadEnvFile()
+    assert.deepEqual({ ...process.env }, { STAGING_REMOTE_REPO: 'committed', BRANCH_NAME: 'own', APP_URL: 'given' })
+  })
+
+  it('do not count where a file was named', t => {
+    enter(t, { 'deploy/deploy.env': three, 'other.env': 'A=1\n' })
+    loadEnvFile('other.env')
+    assert.deepEqual({ ...process.env }, { A: '1' })
+  })
+
+  it('are none where deploy is the program', t => {
+    enter(t, { deploy: '' })
+    loadEnvFile()
+    assert.deepEqual({ ...process.env }, {})
+  })
+
+  for (const name of ['SSH_DEPLOYMENT_KEY', 'GIT_SSH_COMMAND', 'PATH', 'HOOK_BINARY']) {
+    it(`cannot be ${name}`, t => {
+      enter(t, { 'deploy/deploy.env': `${three}${name}=x\n` })
+      const { exitCode, message, fix } = failureOf(() => loadEnvFile())
+      assert.deepEqual([exitCode, message], [2, `${name} cannot be set in deploy/deploy.env, which is committed.`])
+      assert.match(fix, /in \.env, which is not committed/)
+      assert.deepEqual({ ...process.env }, {})
+    })
+  }
 })
 
 function inFolder(t: TestContext, path: string): void {

@@ -50,9 +50,9 @@ export const settings = {
 } as const
 
 /**
- * What deploy is told by its environment and by `.env`; what the environment says wins.
+ * What deploy is told by its environment, by `.env` and by `deploy/deploy.env`; the first that says something wins.
  *
- * @param envFile in place of `.env`
+ * @param envFile in place of `.env` and `deploy/deploy.env`
  * @param isInCi whether this is a job of a CI, for which an empty key is a secret that it did not get
  * @throws Failure (usage) that names all that is missing or wrong
  */

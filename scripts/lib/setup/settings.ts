@@ -61,7 +61,7 @@ const settings = {
 export type SetupSettings = ReturnType<typeof readSetupSettings>
 
 /**
- * @param envFile in place of `.env`
+ * @param envFile in place of `.env` and `deploy/deploy.env`
  * @throws Failure (usage) that names everything that is missing or wrong
  */
 export function readSetupSettings(envFile?: string) {

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import dotenv from 'dotenv'
+import { flatten } from './foreign-text.ts'
 import { exitCode, Failure } from './program.ts'
 
 /** What is known about one environment variable. */
@@ -69,11 +70,11 @@ export function lookAtSettings<const S extends Record<string, Setting>>(
 export function readSettings<const S extends Record<string, Setting>>(
   settings: S,
   env: NodeJS.ProcessEnv = process.env,
-  place = '.env',
+  place?: string,
   verify?: (values: Partial<Settings<S>>) => readonly string[],
 ): Settings<S> {
   const { values, problems } = lookAtSettings(settings, env, verify)
-  verifyRight(problems, `in the environment or in ${place}`)
+  verifyRight(problems, `in the environment${place ? ' or in' : ', in .env or in'} ${place ?? committed.file}`)
   return values
 }
 
@@ -157,7 +158,32 @@ export function readEnvFile(envFile?: string): Readonly<Record<string, string>> 
   throw new Failure(exitCode.usage, `${cut.join(' and ')} would end at the # in ${name}.`, { fix: cutFix })
 }
 
-/** Puts a file's settings into `process.env`, where child processes find them; what the environment has wins. */
+/** Settings that are not secret and start no program, so that they can be committed; `deploy init` writes the file. */
+export const committed = {
+  file: 'deploy/deploy.env',
+  names: ['STAGING_REMOTE_REPO', 'BRANCH_NAME', 'PROXY_JUMP', 'APP_URL', 'KNOWN_DEPLOYMENT_HOSTS', 'HOST_FINGERPRINT'],
+} as const
+
+/**
+ * Puts settings into `process.env`, where child processes find them: those of a file, or those of `.env` and then those
+ * that are committed. What the environment has wins.
+ *
+ * @throws Failure (usage) where a file cannot be read, or says something else than it seems to
+ */
 export function loadEnvFile(envFile?: string): void {
-  for (const [name, value] of Object.entries(readEnvFile(envFile))) process.env[name] ??= value
+  const files = [readEnvFile(envFile), ...(envFile === undefined ? [readCommittedSettings()] : [])]
+  for (const values of files) for (const [name, value] of Object.entries(values)) process.env[name] ??= value
+}
+
+/** No others: whoever can commit would choose the programs that git starts, and a secret would be in all clones. */
+function readCommittedSettings(): Readonly<Record<string, string>> {
+  const { file, names } = committed
+  // `deploy` may be the program itself.
+  const values = existsSync(file) ? readEnvFile(file) : {}
+  const others = Object.keys(values).filter(name => !(names as readonly string[]).includes(name))
+  if (others.length === 0) return values
+  throw new Failure(exitCode.usage, `${flatten(others.join(', '))} cannot be set in ${file}, which is committed.`, {
+    why: `It may have ${names.join(', ')}.`,
+    fix: 'put other settings in .env, which is not committed, and secrets in those of the CI',
+  })
 }
