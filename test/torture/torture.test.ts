@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { newKeyPair, startSshd } from '../lib/sshd.ts'
-import { histories } from './history.ts'
+import { type History, histories } from './history.ts'
 import { live } from './live.ts'
 import { Broken } from './promise.ts'
 
@@ -23,16 +25,34 @@ const shrinkMilliseconds = Number(process.env.PUSHLIVE_TORTURE_SHRINK ?? 180) * 
 // Side by side, because most of the time they wait for the next second or for a step.
 const workers = path === undefined ? 2 : 1
 
-describe(`${runs} histories from seed ${seed}`, { concurrency: true }, () => {
-  for (let worker = 0; worker < workers; worker++) {
-    it(`each deployment's outcome is what the application answers (${worker + 1} of ${workers})`, async () => {
-      const sshd = await startSshd({ after })
-      const key = await newKeyPair(sshd.folder)
-      sshd.authorize(key.publicKey)
-      await torture(seed + worker, Math.ceil(runs / workers), async each => live(each, sshd, key.privateKey))
+/** Histories that have broken a promise: a file each, made as short as they could be, and named by hand. */
+const folder = join(import.meta.dirname, 'found')
+
+describe('A history that once broke a promise breaks none:', { concurrency: 2 }, async () => {
+  if (path !== undefined) return
+  const { sshd, privateKey } = await startServer()
+  for (const file of readdirSync(folder)) {
+    it(file.replace('.json', '').replaceAll('-', ' '), async () => {
+      await live(JSON.parse(readFileSync(join(folder, file), 'utf8')) as History, sshd, privateKey)
     })
   }
 })
+
+describe(`${runs} histories from seed ${seed}`, { concurrency: true }, () => {
+  for (let worker = 0; worker < workers; worker++) {
+    it(`each deployment's outcome is what the application answers (${worker + 1} of ${workers})`, async () => {
+      const { sshd, privateKey } = await startServer()
+      await torture(seed + worker, Math.ceil(runs / workers), async each => live(each, sshd, privateKey))
+    })
+  }
+})
+
+async function startServer() {
+  const sshd = await startSshd({ after })
+  const { publicKey, privateKey } = await newKeyPair(sshd.folder)
+  sshd.authorize(publicKey)
+  return { sshd, privateKey }
+}
 
 async function torture(seed: number, numRuns: number, run: (value: Parameters<typeof live>[0]) => Promise<void>) {
   const began = Date.now()
@@ -69,10 +89,13 @@ async function torture(seed: number, numRuns: number, run: (value: Parameters<ty
   }
   if (!result.failed) return
   const [counterexample] = result.counterexample ?? []
+  const file = join(folder, `seed-${seed}.json`)
+  writeFileSync(file, `${JSON.stringify(counterexample, null, 2)}\n`)
   assert.fail(
     [
       `Broken after ${result.numRuns} histories, and made shorter ${result.numShrinks} times.`,
       `make torture SEED=${seed} PATH_=${result.counterexamplePath}`,
+      `It is in ${file}: give that the name of what broke, and commit it with the repair.`,
       fc.stringify(counterexample),
       String(result.errorInstance ?? 'interrupted'),
     ].join('\n'),
