@@ -17,6 +17,7 @@ import { flatten } from './lib/shared/foreign-text.ts'
 import { describe, describeBriefly, exitCode, Failure, run, version } from './lib/shared/program.ts'
 
 const help = `Usage: post-receive install REPOSITORY ...   puts it into a bare repository; --help says more
+       post-receive settings REPOSITORY ...  changes or shows the settings there
        in hooks/post-receive there, git runs it after each push
 
 Puts the pushed commit of BRANCH_NAME into PATH_TO_GIT_WORK_TREE, installs its dependencies,
@@ -58,6 +59,9 @@ run(main, process.argv.length > 2 ? undefined : () => [])
 async function main(): Promise<number> {
   if (process.argv[2] === 'install') {
     return (await import('./lib/hook/install/install.ts')).install(process.argv.slice(3))
+  }
+  if (process.argv[2] === 'settings') {
+    return (await import('./lib/hook/install/settings.ts')).changeSettings(process.argv.slice(3))
   }
   const given = readArguments('post-receive', help, {})
   if (given === undefined) return 0

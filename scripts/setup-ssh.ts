@@ -1,7 +1,9 @@
 import './lib/shared/current-directory.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isSettingsVerb } from './lib/protocol/settings-change.ts'
 import { type Authorization, authorizeKey } from './lib/setup/authorized-key.ts'
+import { changeSettings } from './lib/setup/change-settings.ts'
 import {
   type CiSecrets,
   describeSecrets,
@@ -28,6 +30,7 @@ import { knownHostsName, portHint } from './lib/ssh/remote.ts'
 
 const help = `Usage: setup-ssh [--github OWNER/REPO] [--print-secrets DIR] [--ssh-dir DIR] [--env-file FILE]
        setup-ssh --hook SERVER_ENV [--keep-settings] [--ssh-dir DIR] [--env-file FILE]
+       setup-ssh set NAME=VALUE ... | set NAME | unset NAME ... | get [NAME ...]
 
 Lets the CI push to STAGING_REMOTE_REPO, and only that: learns the server's host keys, creates a deploy key, authorizes
 it at the server through your own ssh access, tries it, and says what the CI needs. With PROXY_JUMP it does the same at
@@ -41,6 +44,14 @@ With --hook it makes STAGING_REMOTE_REPO a repository that deploys what is pushe
 it copies the hook there through your own ssh access, and has it install itself with the settings in SERVER_ENV
 (post-receive install). Run it again to update the hook. Exits with
   0  the hook is installed
+  2  settings or usage are wrong, or something on the server is; nothing was changed
+  3  the server could not be reached, or did not let you in
+
+set and unset change the hook's settings on the server, which the application's steps find in their environment, too;
+set NAME alone reads the value from standard input, and shows nothing of it. get shows them: the values of pushlive's
+own, and of those that are named. They are checked as at install, and the old ones are kept in .env.before. Exits with
+  0  done
+  1  get: a name is not set
   2  settings or usage are wrong, or something on the server is; nothing was changed
   3  the server could not be reached, or did not let you in
 
@@ -60,6 +71,8 @@ async function main(): Promise<number> {
   const options = readOptions()
   if (options === undefined) return 0
   const settings = readSetupSettings(options['env-file'])
+  const [verb, ...words] = options.words
+  if (isSettingsVerb(verb)) return changeSettings(settings, verb, words, options)
   if (options.hook !== undefined) return installHook(settings, options.hook, options)
   if (options['print-secrets']) verifySecretsFolder(options['print-secrets'])
   const { STAGING_REMOTE_REPO: server, PROXY_JUMP: jump } = settings
@@ -157,12 +170,16 @@ function readOptions() {
   if (given === undefined) return undefined
   const { options, positionals } = given
   const { hook, github } = options
-  const problems = positionals.map(argument => `Unexpected argument: ${argument}`)
+  const others = [hook, github, options['print-secrets'], options['keep-settings']]
+  const takesWords = isSettingsVerb(positionals[0]) && others.every(each => each === undefined)
+  const problems = takesWords
+    ? []
+    : positionals.map(argument => `Unexpected argument: ${argument.replace(/=.*/s, '=...')}`)
   if (github && !/^[\w.-]+\/[\w.-]+$/.test(github)) problems.push(`--github ${github} is not OWNER/REPO`)
   if (hook === undefined && options['keep-settings']) problems.push('--keep-settings goes with --hook')
   if (hook !== undefined && (github ?? options['print-secrets']) !== undefined) {
     problems.push('--hook does nothing about keys: give --github and --print-secrets without it')
   }
-  if (problems.length === 0) return options
+  if (problems.length === 0) return { ...options, words: positionals }
   throw new Failure(exitCode.usage, problems.join('\n'), { fix: 'setup-ssh --help lists what there is' })
 }

@@ -9,12 +9,12 @@ const root = join(import.meta.dirname, '..')
 /** The files of each program, by esbuild's metafile. */
 const rooms: Record<string, readonly string[]> = {
   'scripts/deploy.ts': ['deploy', 'ssh', 'protocol', 'shared'],
-  'scripts/setup-ssh.ts': ['setup', 'ssh', 'shared'],
+  'scripts/setup-ssh.ts': ['setup', 'ssh', 'protocol', 'shared'],
   'scripts/post-receive.ts': ['hook', 'protocol', 'shared'],
 }
 /** Which rooms a room may import from, beside itself: downwards only. */
 const downwards: Record<string, readonly string[]> = {
-  setup: ['ssh', 'shared'],
+  setup: ['ssh', 'protocol', 'shared'],
   deploy: ['ssh', 'protocol', 'shared'],
   hook: ['protocol', 'shared'],
   ssh: ['shared'],

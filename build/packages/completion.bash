@@ -5,12 +5,16 @@ _pushlive() {
     1:*) words='deploy setup-ssh post-receive --help --version' ;;
     *:--env-file | *:--settings | *:--hook) compopt -o default; return ;;
     *:--print-secrets | *:--ssh-dir) compopt -o dirnames; return ;;
-    2:post-receive:*) words='install --help --version' ;;
-    *:post-receive:*) words=$(_pushlive_options post-receive install); compopt -o default ;;
+    2:post-receive:*) words='install settings --help --version' ;;
+    *:post-receive:*)
+      words=$(_pushlive_options post-receive "${COMP_WORDS[2]}")
+      if [ "${COMP_WORDS[2]}:$COMP_CWORD" = settings:4 ]; then words="set unset get $words"; else compopt -o default; fi
+      ;;
     *:deploy:*)
       words=$(_pushlive_options deploy)
       if [ "$COMP_CWORD" = 2 ]; then words="check status history log report rollback $words"; else compopt -o default; fi
       ;;
+    2:setup-ssh:*) words="set unset get $(_pushlive_options setup-ssh)" ;;
     *:setup-ssh:*) words=$(_pushlive_options setup-ssh) ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -6,7 +6,7 @@ export function manPage(pushlive: readonly string[], date: Date): string {
   const help = (...command: string[]) =>
     execFileSync(program, [...args, ...command, '--help'], { encoding: 'utf8', env: {} })
   const month = date.toISOString().slice(0, 7)
-  const sections = [['deploy'], ['setup-ssh'], ['post-receive', 'install']].map(
+  const sections = [['deploy'], ['setup-ssh'], ['post-receive', 'install'], ['post-receive', 'settings']].map(
     command => `.SH ${command.join(' ').toUpperCase()}\n.nf\n${roff(help(...command))}.fi\n`,
   )
   return `.TH PUSHLIVE 1 ${month}
@@ -28,8 +28,12 @@ puts it live. Its exit code says whether the commit is live.
 makes the deploy key that the CI needs, and with
 .B \\-\\-hook
 makes a repository on the server one that deploys what is pushed to it.
+.B setup\\-ssh set
+changes settings there.
 .B post\\-receive install
-does the latter on the server itself.
+and
+.B post\\-receive settings
+do the latter two on the server itself.
 ${sections.join('')}.SH FILES
 .TP
 .I .env

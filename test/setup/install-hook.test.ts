@@ -5,7 +5,6 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -17,11 +16,10 @@ import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { bundleForNode } from '../../build/bundle.ts'
 import { assertExit } from '../lib/exit.ts'
-import { newPlace } from '../lib/place.ts'
+import { newOperator as newOperatorOf } from '../lib/operator.ts'
 import { holdPort } from '../lib/ports.ts'
 import { program, testsBinaries } from '../lib/programs.ts'
 import { startServer } from '../lib/site.ts'
-import { newKeyPair } from '../lib/sshd.ts'
 
 const root = join(import.meta.dirname, '../..')
 const $ = zx({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -37,40 +35,7 @@ describe('setup-ssh --hook', async () => {
   const server = await startServer({ after })
   const { sshd } = server
 
-  /** An operator who can log in to the server, and has `server.env` in a folder of their own. */
-  async function newOperator(t: TestContext, name?: string) {
-    const place = await newPlace(t, name)
-    const operator = join(place.folder, 'operator')
-    mkdirSync(operator)
-    writeFileSync(join(operator, 'server.env'), place.minimal)
-    // Not in the place's folder, whose name may be one that ssh's configuration cannot hold.
-    const sshFolder = mkdtempSync(join(sshd.folder, 'operator-'))
-    const own = await newKeyPair(sshFolder)
-    sshd.authorize(own.publicKey)
-    const config = `Host *\n  Port ${sshd.port}\n  IdentityFile "${own.file}"\n  IdentitiesOnly yes\n  IdentityAgent none\n`
-    writeFileSync(join(sshFolder, 'config'), config)
-    writeFileSync(join(sshFolder, 'known_hosts'), sshd.knownHosts)
-    const HOOK_BINARY = join(operator, 'hook')
-    writeFileSync(HOOK_BINARY, `#!/bin/sh\nexec '${program('post-receive').join("' '")}' "$@"\n`, { mode: 0o755 })
-    return {
-      ...place,
-      operator,
-      sshFolder,
-      url: `ssh://${sshd.user}@127.0.0.1:${sshd.port}${encodeURI(place.repository)}`,
-
-      /** With a hook that needs no build, unless `HOOK_BINARY` names another one. */
-      async installHook(
-        changes: NodeJS.ProcessEnv = {},
-        args: readonly string[] = ['--hook', 'server.env'],
-        setupSsh: readonly string[] = program('setup-ssh'),
-      ) {
-        const env = { PATH: process.env.PATH, HOME: operator, HOOK_BINARY, GIT_CONFIG_NOSYSTEM: '1' }
-        const run = $({ cwd: operator, env: { ...env, STAGING_REMOTE_REPO: this.url, ...changes }, nothrow: true })
-        const { exitCode, stdout, stderr } = await run`${setupSsh} ${args} --ssh-dir ${sshFolder}`
-        return { exitCode, output: stdout + stderr }
-      },
-    }
-  }
+  const newOperator = (t: TestContext, name?: string) => newOperatorOf(sshd, t, name)
 
   for (const name of ['operator', 'an odd; place (é)']) {
     it(`copies the hook to the server and installs it there (${name})`, async t => {

@@ -1,5 +1,5 @@
 import dotenv from 'dotenv'
-import { cutFix, readEnvLines } from '../shared/settings.ts'
+import { cutFix, type EnvFile, readEnvLines } from '../shared/settings.ts'
 import { settingNames } from './settings.ts'
 
 /** What the hook's `.env` sets, and each of its lines that says something else than it seems to, with what to do. */
@@ -14,8 +14,10 @@ export interface HookEnvFile {
  *
  * @throws Failure (usage) where the file is there and cannot be read
  */
-export function readHookEnvFile(file?: string): HookEnvFile {
-  const { text, values, cut } = readEnvLines(file)
+export const readHookEnvFile = (file?: string): HookEnvFile => lookAtEnvLines(readEnvLines(file))
+
+/** The same where the file is read already, or not written yet. */
+export function lookAtEnvLines({ text, values, cut }: EnvFile): HookEnvFile {
   const problems = cut.map(name => `${name} would end at the #. To do: ${cutFix}.`)
   const idle = findIdleLines(text, values)
   if (idle.length > 0) {

@@ -81,7 +81,7 @@ async function askPlatform(ssh: readonly string[]): Promise<string> {
   return `${system.toLowerCase()}-${names[machine] ?? machine}`
 }
 
-const cannotLogIn = () =>
+export const cannotLogIn = () =>
   new Failure(exitCode.unreachable, 'The server cannot be reached, or runs no command for you: see above.', {
     fix: 'log in there by hand; if its host key is not known yet, run setup-ssh without --hook first',
   })

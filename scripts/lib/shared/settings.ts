@@ -137,6 +137,11 @@ export function readEnvLines(envFile?: string): EnvFile {
       throw new Failure(exitCode.usage, `The settings file ${name} cannot be read.`, { why: String(cause), fix, cause })
     }
   }
+  return parseEnvLines(name, text)
+}
+
+/** The same for a text. */
+export function parseEnvLines(name: string, text: string): EnvFile {
   const values = dotenv.parse(text)
   // bash would take `ab#cd` for five characters; dotenv takes two, and a password would be wrong without a word.
   const cut = [...text.matchAll(/^\s*(?:export\s+)?([\w.-]+)\s*=[^\S\n]*([^\s'"`#][^#\r\n]*)(?<!\s)#/gm)]

@@ -3,7 +3,8 @@ import { basename, join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import { isOnPath } from '../../shared/on-path.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
-import { type HookEnvFile, readHookEnvFile } from '../env-file.ts'
+import { parseEnvLines, readEnvLines } from '../../shared/settings.ts'
+import { type HookEnvFile, lookAtEnvLines, readHookEnvFile } from '../env-file.ts'
 import { environmentWith } from '../environment.ts'
 import { thisUser } from '../folder-mode.ts'
 import { canBeEntered, existingFolder, explainMissing, explainNotWritable, isFolder, isWritable } from '../place.ts'
@@ -13,41 +14,63 @@ import { isForeignHook, isForeignUpdateHook } from './hook-files.ts'
 /** What is to be installed, and where. */
 export interface Wanted {
   readonly repository: string
-  readonly settingsFile: string | undefined
-  readonly keepSettings: boolean
-  readonly branch: string | undefined
+  /**
+   * Makes the settings that are to be there, of those in a file that is there; undefined where these stay.
+   *
+   * @throws Failure where it cannot read or change them
+   */
+  readonly makeSettings: (env: string | undefined) => Buffer | undefined
+  /** The branch that will be pushed, if that is known. */
+  readonly branch?: string | undefined
 }
 
-/** git in a folder, without the repository that the caller's environment names. */
+/** A file of settings, byte for byte. @throws Failure (usage) where it cannot be read */
+export function readSettingsFile(file: string): Buffer {
+  readEnvLines(file)
+  return readFileSync(file)
+}
+
+export type Installable = Awaited<ReturnType<typeof verifyInstallable>>
+
+/**
+ * git in a folder, without the repository that the caller's environment names. SHLVL keeps Debian's bash from reading
+ * ~/.bashrc, which may print, where this runs over ssh.
+ */
 export function gitIn(cwd: string) {
   const { GIT_DIR: _, GIT_WORK_TREE: __, ...env } = process.env
-  return zx({ cwd, env, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  return zx({ cwd, env: { ...env, SHLVL: '1' }, quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /**
  * Checks everything that an installation needs, and says what there is to do.
  *
+ * @param refusal what the Failure says first, and last
  * @throws Failure (usage) that names everything that is wrong
  */
-export async function verifyInstallable({ repository, settingsFile, keepSettings, branch: expected }: Wanted) {
+export async function verifyInstallable(
+  { repository, makeSettings, branch: expected }: Wanted,
+  refusal = { what: 'Nothing was installed, and nothing was changed.', fix: 'correct this, and install again' },
+) {
   const problems: string[] = []
   const addProblem = (what: string, fix: string) => problems.push(`${what} To do: ${fix}.`)
 
   const isNew = !existsSync(repository) || (isFolder(repository) && readdirSync(repository).length === 0)
   const env = join(repository, '.env')
   const hasSettings = canBeEntered(repository) && lstatSync(env, { throwIfNoEntry: false }) !== undefined
-  const replaces = settingsFile !== undefined && !(keepSettings && hasSettings)
-  const place = replaces ? 'the settings given' : env
+  let place = env
   let file: HookEnvFile | undefined
   let text: Buffer | undefined
   try {
-    if (replaces || hasSettings) file = readHookEnvFile(replaces ? settingsFile : env)
+    text = makeSettings(hasSettings ? env : undefined)
+    if (text !== undefined) {
+      place = 'the settings given'
+      file = lookAtEnvLines(parseEnvLines(place, text.toString()))
+    } else if (hasSettings) file = readHookEnvFile(env)
     else
       addProblem(
         'There are no settings for the hook.',
         `write them as .env.example shows, to ${env}, or from your machine: setup-ssh --hook SERVER_ENV`,
       )
-    if (replaces) text = readFileSync(settingsFile)
   } catch (error) {
     const { message, why, fix } = error as Partial<Failure>
     addProblem(why ? `${message} ${why}.` : `${message}`, fix || 'write them as .env.example shows')
@@ -76,8 +99,7 @@ export async function verifyInstallable({ repository, settingsFile, keepSettings
   const hooksPath = mayLook ? await checkRepository(repository, addProblem) : undefined
 
   if (problems.length > 0) {
-    const what = 'Nothing was installed, and nothing was changed.'
-    throw new Failure(exitCode.usage, what, { why: problems.join('\n'), fix: 'correct this, and install again' })
+    throw new Failure(exitCode.usage, refusal.what, { why: problems.join('\n'), fix: refusal.fix })
   }
   return {
     repository,

@@ -19,8 +19,9 @@ import { replaceFile } from '../../shared/replace-file.ts'
 import { changeConfiguration } from '../configuration.ts'
 import { findForeignFilesIn } from '../foreign-files.ts'
 import { askForHealthCheck, type HookSettings, releasesFolder } from '../settings.ts'
-import { gitIn, verifyInstallable, type Wanted } from './checks.ts'
+import { gitIn, type Installable, readSettingsFile, verifyInstallable } from './checks.ts'
 import { removeDamaged } from './damage.ts'
+import { mergeEnv } from './edit-env.ts'
 import {
   hasContent,
   isForeignHook,
@@ -31,7 +32,8 @@ import {
   updateHook,
 } from './hook-files.ts'
 
-const help = `Usage: post-receive install REPOSITORY [--settings FILE [--keep-settings]] [--branch NAME]
+const help = `Usage: post-receive install REPOSITORY [--settings FILE [--keep-settings | --merge]] [--branch NAME]
+       post-receive settings REPOSITORY set | unset | get
 
 Makes REPOSITORY, on this machine, a bare repository that deploys what is pushed to it: creates it if it is not there,
 copies the settings and this program into it, and restricts what can be pushed. It checks everything before it changes
@@ -41,6 +43,7 @@ anything, can run any number of times, and replaces the hook in one step, even w
 
   --settings FILE   the hook's settings, in place of those in REPOSITORY/.env, which are kept in .env.before
   --keep-settings   keep those in REPOSITORY/.env, if it is there
+  --merge           change only what has changed in FILE since it was given before: what was set on the server stays
   --branch NAME     the branch that will be pushed: refuses if the settings name another
   --version
   --help`
@@ -49,9 +52,11 @@ anything, can run any number of times, and replaces the hook in one step, even w
 export async function install(args: readonly string[]): Promise<number> {
   const given = readInstallArguments(args)
   if (given === undefined) return 0
-  const { repository, isNew, settings, branch, workTree, accept, hooksPath, lacksHealthCheck } =
-    await verifyInstallable(given)
-  const git = gitIn(repository)
+  const merged: Merged = { kept: [], overruled: [] }
+  const { repository, settingsFile, branch: expected } = given
+  const makeSettings = (env: string | undefined) => chooseSettings(given, env, merged)
+  const found = await verifyInstallable({ repository, makeSettings, branch: expected })
+  const { isNew, settings, branch, workTree, lacksHealthCheck } = found
   const env = join(repository, '.env')
   const hook = join(repository, 'hooks/post-receive')
 
@@ -65,11 +70,14 @@ export async function install(args: readonly string[]): Promise<number> {
     if (statSync(env).uid === process.getuid?.()) chmodSync(env, 0o600)
   } else {
     console.log(`COPYING THE SETTINGS (${env}) ...`)
-    if (existsSync(env)) {
-      await replaceFile(`${env}.before`, readFileSync(env))
-      console.log(`  the old ones are in ${env}.before`)
-    }
-    await replaceFile(env, settings)
+    await replaceSettings(env, settings)
+  }
+  if (merged.kept.length > 0) console.log(`  set on the server, and kept: ${merged.kept.join(', ')}`)
+  if (merged.overruled.length > 0) {
+    console.log(`  set on the server, but changed in the file, too, which counts: ${merged.overruled.join(', ')}`)
+  }
+  if (settings !== undefined && settingsFile !== undefined) {
+    await replaceFile(givenFile(repository), readSettingsFile(settingsFile))
   }
 
   if (isThisProgram(hook)) console.log(`KEEPING THE HOOK (${hook}) ...`)
@@ -82,6 +90,62 @@ export async function install(args: readonly string[]): Promise<number> {
     await placeProgram(hook)
   }
 
+  await takePushes(found)
+  for (const found of findForeignFilesIn(releasesFolder(workTree))) console.log(`  ${found}`)
+  if (lacksHealthCheck) console.log(`TO DO in ${env}: ${askForHealthCheck}.`)
+  console.log(`A push of ${branch} is deployed to ${workTree} now.`)
+  return 0
+}
+
+/** Replaces the settings in one step, and keeps the old ones beside them. */
+export async function replaceSettings(env: string, settings: Uint8Array): Promise<void> {
+  if (existsSync(env)) {
+    await replaceFile(`${env}.before`, readFileSync(env))
+    console.log(`  the old ones are in ${env}.before`)
+  }
+  await replaceFile(env, settings)
+}
+
+/** The file as it was given last, beside the settings that count now. */
+const givenFile = (repository: string) => join(repository, '.env.given')
+
+/** The names of the settings that were set on the server. */
+interface Merged {
+  kept: readonly string[]
+  overruled: readonly string[]
+}
+
+/** @param merged is told what was set on the server */
+function chooseSettings(
+  { repository, settingsFile, keepSettings, merges }: InstallArguments,
+  env: string | undefined,
+  merged: Merged,
+): Buffer | undefined {
+  if (settingsFile === undefined || (keepSettings && env !== undefined)) return undefined
+  const file = readSettingsFile(settingsFile)
+  if (!merges || env === undefined) return file
+  const given = givenFile(repository)
+  const before = existsSync(given) ? readFileSync(given) : undefined
+  const server = readSettingsFile(env)
+  // Also with comments of its own.
+  if (before?.equals(file)) return server
+  const { text, ...others } = mergeEnv(`${file}`, `${server}`, before?.toString(), env)
+  Object.assign(merged, others)
+  return others.kept.length === 0 ? file : Buffer.from(text)
+}
+
+/**
+ * Lets in what may be pushed, and nothing else; removes what would be in the way.
+ *
+ * @param installed what verifyInstallable has found
+ */
+export async function takePushes({
+  repository,
+  branch,
+  accept,
+  hooksPath,
+}: Pick<Installable, 'repository' | 'branch' | 'accept' | 'hooksPath'>): Promise<void> {
+  const git = gitIn(repository)
   const how = accept === 'any' ? 'with deploy --force any commit' : 'only forward'
   console.log(`PROTECTING THE REPOSITORY (only ${branch} can be pushed, ${how}, and new tags) ...`)
   await protect(repository, branch, accept)
@@ -93,10 +157,6 @@ export async function install(args: readonly string[]): Promise<number> {
   // Only an installation writes this ref: the lock is from one that was killed.
   rmSync(join(repository, `${hookRef}.lock`), { force: true })
   await git`git update-ref ${hookRef} ${empty.trim()}`
-  for (const found of findForeignFilesIn(releasesFolder(workTree))) console.log(`  ${found}`)
-  if (lacksHealthCheck) console.log(`TO DO in ${env}: ${askForHealthCheck}.`)
-  console.log(`A push of ${branch} is deployed to ${workTree} now.`)
-  return 0
 }
 
 /** A kill leaves nothing that is half a repository, unless its folder was made by somebody else. */
@@ -156,10 +216,19 @@ async function removeForeignHooks(repository: string, hooksPath: string | undefi
   console.log(`  core.hooksPath was ${flatten(hooksPath)}, so git ran none of the hooks here: it is unset`)
 }
 
-function readInstallArguments(args: readonly string[]): Wanted | undefined {
+interface InstallArguments {
+  readonly repository: string
+  readonly settingsFile: string | undefined
+  readonly keepSettings: boolean
+  readonly merges: boolean
+  readonly branch: string | undefined
+}
+
+function readInstallArguments(args: readonly string[]): InstallArguments | undefined {
   const options = {
     settings: { type: 'string' },
     'keep-settings': { type: 'boolean' },
+    merge: { type: 'boolean' },
     branch: { type: 'string' },
   } as const
   const read = readArguments('post-receive install', help, options, [...args])
@@ -172,12 +241,13 @@ function readInstallArguments(args: readonly string[]): Wanted | undefined {
     repository: findRepository(repository),
     settingsFile: read.options.settings,
     keepSettings: read.options['keep-settings'] ?? false,
+    merges: read.options.merge ?? false,
     branch: read.options.branch,
   }
 }
 
 /** The path as git-receive-pack finds it at a push, which runs in the same folder, with the same HOME. */
-function findRepository(path: string): string {
+export function findRepository(path: string): string {
   if (path.startsWith('~/')) return join(homedir(), path.slice(2))
   if (path.startsWith('~')) {
     throw new Failure(exitCode.usage, `${path} names a user's home folder.`, { fix: 'write the whole path' })
