@@ -5,14 +5,16 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import type { Context } from '../../scripts/lib/hook/context.ts'
-import { findAnswer } from '../../scripts/lib/hook/find-answer.ts'
+import { findAnswer, verdictOn } from '../../scripts/lib/hook/find-answer.ts'
 import type { Arrival, JournalEntry } from '../../scripts/lib/hook/journal.ts'
+import type { ReleaseProcess } from '../../scripts/lib/hook/release-processes.ts'
 import type { Releases } from '../../scripts/lib/hook/releases.ts'
 import { Repository } from '../../scripts/lib/hook/repository.ts'
 import type { HookSettings } from '../../scripts/lib/hook/settings.ts'
 import type { Ask, Verb } from '../../scripts/lib/protocol/asks.ts'
 import { emptyTrees } from '../../scripts/lib/protocol/ids.ts'
 import { type DeploymentRecord, formatRecord } from '../../scripts/lib/protocol/record.ts'
+import type { Verdict } from '../../scripts/lib/protocol/verdict.ts'
 import { environmentOf } from '../lib/site.ts'
 
 /** Commits A, B, C and D, each on the one before, and X on B. */
@@ -28,6 +30,10 @@ interface State {
   readonly serving?: Name | undefined
   /** Whether the application's address answers nobody. */
   readonly isSilent?: boolean
+  /** Whether the server that listens runs from another release. */
+  readonly isServedElsewhere?: boolean
+  /** Whether the ask names only a part of the commit's id. */
+  readonly isAbbreviated?: boolean
   readonly last?: Partial<Omit<JournalEntry, 'commit' | 'tip' | 'previous'>> & {
     commit?: Name
     tip?: Name
@@ -36,7 +42,10 @@ interface State {
   /** By default the ask came after the last deployment. */
   readonly arrival?: Arrival | undefined
   readonly tipAtArrival?: Name
-  readonly history?: readonly (Pick<Partial<DeploymentRecord>, 'live' | 'request'> & { commit: Name })[]
+  readonly history?: readonly (Pick<Partial<DeploymentRecord>, 'live' | 'request'> & {
+    commit: Name
+    previous?: Name
+  })[]
   readonly accept?: 'any'
 }
 /** Commits by their names, too. */
@@ -46,12 +55,17 @@ type Expected =
   | { notLive: string }
   | { elsewhere: string }
 
+const elsewhere = {
+  ...{ pid: 7, command: 'gunicorn', listens: true, sockets: [] },
+  ...{ releases: new Set([2]), startedFrom: undefined, hasTerminal: false, session: 7 },
+} as unknown as ReleaseProcess
 const before7: Arrival = { number: 6, hasEnded: true }
 const during7: Arrival = { number: 7, hasEnded: false }
 const after7: Arrival = { number: 7, hasEnded: true }
 
 const liveC = { tip: 'C', live: 'C', last: { commit: 'C', previous: 'B', tip: 'C' } } as const
 const liveB = { tip: 'C', live: 'B', last: { commit: 'B', previous: 'A', tip: 'B' } } as const
+const behindB = { ...liveB.last, touched: { database: true }, known: { by: { commit: 'away', to: 'away' } } } as const
 const failedC = {
   tip: 'C',
   live: 'B',
@@ -59,12 +73,14 @@ const failedC = {
 } as const
 const wentBack = { tip: 'C', live: 'B', last: { commit: 'B', previous: 'C', tip: 'C', verb: 'rollback' } } as const
 const history = [{ commit: 'A' }, { commit: 'B' }, { commit: 'C' }] as const
+const historyWithRollback = [...history, { commit: 'B', request: 'rollback' }] as const
 const unchecked = { notChecked: 'HEALTH_CHECK_URL is empty' }
 const rollbackSays = 'a rollback, asked for after it was pushed, has put B live; to go forward again, run deploy again'
 
 const answers: Record<string, readonly [State, Expected]> = {
   'A deploy of the first commit deploys it': [{ ask: ['deploy', 'A'], tip: 'A' }, { deploy: 'A' }],
   'of a new commit deploys it': [{ ask: ['deploy', 'C'], ...liveB }, { deploy: 'C' }],
+  'of a new commit does not ask what serves': [{ ask: ['deploy', 'C'], ...liveB, isSilent: true }, { deploy: 'C' }],
   'of an older commit deploys the tip': [{ ask: ['deploy', 'C'], ...liveB, tip: 'D' }, { deploy: 'D' }],
   'of what serves is answered': [
     { ask: ['deploy', 'C'], ...liveC },
@@ -78,7 +94,11 @@ const answers: Record<string, readonly [State, Expected]> = {
   'of a part of what is not there deploys the tip': [{ ask: ['deploy', 'A'], ...liveC, serving: 'B' }, { deploy: 'C' }],
   'of what is live, but does not answer, deploys it, and says why': [
     { ask: ['deploy', 'C'], ...liveC, isSilent: true },
-    { deploy: 'C', problem: /^the application does not answer 2xx: / },
+    { deploy: 'C', problem: /^the application does not answer 2xx: .*connect ECONNREFUSED 127\.0\.0\.1:1$/ },
+  ],
+  'of what is live, but another release serves, deploys it, and says why': [
+    { ask: ['deploy', 'C'], ...liveC, isServedElsewhere: true },
+    { deploy: 'C', problem: /^The application still runs from .*\/2: process 7 \(gunicorn\)\.$/ },
   ],
   'of what the last deployment left half-done deploys it': [
     { ask: ['deploy', 'C'], ...liveC, last: { ...liveC.last, touched: { application: true } } },
@@ -104,9 +124,25 @@ const answers: Record<string, readonly [State, Expected]> = {
     {
       ask: ['deploy', 'B'],
       ...liveB,
-      last: { ...liveB.last, touched: { database: true }, known: { by: { commit: 'away', to: 'away' } } },
+      last: behindB,
     },
     { deploy: 'B' },
+  ],
+  'of a part of what is live deploys what is live, where its database was taken back': [
+    { ask: ['deploy', 'A'], ...liveB, last: behindB },
+    { deploy: 'B' },
+  ],
+  'of a newer commit deploys the tip, where the database was taken back': [
+    { ask: ['deploy', 'C'], ...liveB, tip: 'D', last: behindB },
+    { deploy: 'D' },
+  ],
+  'of the tip deploys it, where what is live is newer, and its database was taken back': [
+    { ask: ['deploy', 'B'], ...liveC, tip: 'B', last: { ...behindB, commit: 'C' } },
+    { deploy: 'B' },
+  ],
+  'An again of what is live deploys the tip, where its database was taken back': [
+    { ask: ['again', 'B'], ...liveB, last: behindB },
+    { deploy: 'C' },
   ],
   'of what is live says what is wrong with the database': [
     {
@@ -160,6 +196,10 @@ const answers: Record<string, readonly [State, Expected]> = {
   'of an older commit is answered by the newer one that serves': [
     { ask: ['deploy', 'B'], ...liveC, arrival: during7 },
     { live: 'as part of C, which is newer' },
+  ],
+  'of an older commit deploys the tip, where the newer one is not there': [
+    { ask: ['deploy', 'B'], ...liveC, tip: 'D', serving: 'A', arrival: before7 },
+    { deploy: 'D' },
   ],
   'of what still serves is answered though a newer one failed': [
     { ask: ['deploy', 'B'], ...failedC, arrival: during7 },
@@ -248,6 +288,14 @@ const answers: Record<string, readonly [State, Expected]> = {
     { ask: ['rollback', 'C'], ...liveC, history, isSilent: true },
     { deploy: 'C', problem: /^the application does not answer 2xx: / },
   ],
+  'A rollback to what is there, and is not what is live, runs': [
+    { ask: ['rollback', 'A'], ...liveC, serving: 'A', history },
+    { deploy: 'A' },
+  ],
+  'A rollback to a commit beside the branch that another program had put live goes there': [
+    { ask: ['rollback', 'X'], ...liveC, history: [{ commit: 'C', previous: 'X' }] },
+    { deploy: 'X' },
+  ],
   'A rollback with the database to what serves runs': [{ ask: ['downgrade', 'C'], ...liveC, history }, { deploy: 'C' }],
   'A rollback without history has nowhere to go': [
     { ask: ['rollback'], ...liveC, history: [{ commit: 'C' }] },
@@ -274,14 +322,50 @@ const answers: Record<string, readonly [State, Expected]> = {
     { deploy: 'X' },
   ],
   'A rollback that waited for another is answered by it': [
-    { ask: ['rollback'], ...wentBack, history, arrival: before7, last: { ...wentBack.last, isToPrevious: true } },
+    {
+      ask: ['rollback'],
+      ...wentBack,
+      history: historyWithRollback,
+      arrival: before7,
+      last: { ...wentBack.last, isToPrevious: true },
+    },
     { live: '' },
+  ],
+  'A rollback that waited for another that was killed goes there': [
+    {
+      ask: ['rollback'],
+      ...wentBack,
+      history,
+      arrival: before7,
+      last: { ...wentBack.last, isToPrevious: true, outcome: undefined },
+    },
+    { deploy: 'B' },
+  ],
+  'A rollback that came after another goes back one more': [
+    {
+      ask: ['rollback'],
+      ...wentBack,
+      history: historyWithRollback,
+      arrival: after7,
+      last: { ...wentBack.last, isToPrevious: true },
+    },
+    { deploy: 'A' },
+  ],
+  'A rollback by name that waited for another goes to what it names': [
+    {
+      ask: ['rollback', 'A'],
+      ...wentBack,
+      history: historyWithRollback,
+      arrival: before7,
+      last: { ...wentBack.last, isToPrevious: true },
+    },
+    { deploy: 'A' },
   ],
   'A rollback that waited for one by name goes back one more': [
     {
       ask: ['rollback'],
       ...wentBack,
-      history: [...history, { commit: 'B', request: 'rollback' }],
+      history: historyWithRollback,
       arrival: before7,
     },
     { deploy: 'A' },
@@ -289,6 +373,17 @@ const answers: Record<string, readonly [State, Expected]> = {
   'A rollback by name that waited for the same is answered by it': [
     {
       ask: ['rollback', 'B'],
+      ...wentBack,
+      history,
+      arrival: before7,
+      last: { ...wentBack.last, explanation: 'in 1 s' },
+    },
+    { live: 'in 1 s' },
+  ],
+  'A rollback by a part of the id that waited for the same is answered by it': [
+    {
+      ask: ['rollback', 'B'],
+      isAbbreviated: true,
       ...wentBack,
       history,
       arrival: before7,
@@ -328,9 +423,50 @@ const answers: Record<string, readonly [State, Expected]> = {
     },
     { deploy: 'A' },
   ],
+  'A rollback with the database where nothing is known of the last deployment goes to the one before': [
+    { ask: ['downgrade'], tip: 'C', live: 'C', history },
+    { deploy: 'B' },
+  ],
   'A rollback with the database after one that went live goes to the one before': [
     { ask: ['downgrade'], ...liveC, history, last: { ...liveC.last, touched: { database: true } } },
     { deploy: 'B' },
+  ],
+}
+
+/** Of the deployment that an ask has led to. */
+const verdicts: Record<string, readonly [State, Expected]> = {
+  'is live with a newer commit that is': [{ ask: ['deploy', 'B'], ...liveC }, { live: 'as part of C, which is newer' }],
+  'is not live with one that does not contain it': [
+    { ask: ['deploy', 'C'], tip: 'X', live: 'X', last: { commit: 'X', tip: 'X' } },
+    { notLive: 'overtaken by X, which is live and does not contain it' },
+  ],
+  'is live as before where a newer one failed': [
+    { ask: ['deploy', 'B'], ...failedC },
+    { live: 'already live', ...unchecked },
+  ],
+  'is live in a part of what was live before where a newer one failed': [
+    { ask: ['deploy', 'A'], ...failedC },
+    { live: 'as part of B, which is newer', ...unchecked },
+  ],
+  'is not live where a newer one failed, and nothing was live before': [
+    { ask: ['deploy', 'A'], tip: 'C', last: { ...failedC.last, previous: undefined } },
+    { notLive: 'overtaken by C, which failed: BUILD failed' },
+  ],
+  'is not live where a newer one failed, and was not live before': [
+    { ask: ['deploy', 'X'], ...failedC },
+    { notLive: 'overtaken by C, which failed: BUILD failed' },
+  ],
+  'is not live where a newer one failed, and what was live is not there': [
+    { ask: ['deploy', 'B'], ...failedC, serving: 'A' },
+    { notLive: 'overtaken by C, which failed: BUILD failed' },
+  ],
+  'is not live where a newer one failed, and left the code half put back': [
+    { ask: ['deploy', 'B'], ...failedC, last: { ...failedC.last, touched: { code: true } } },
+    { notLive: 'overtaken by C, which failed: BUILD failed' },
+  ],
+  'is not live where a newer one failed, and the database was taken back': [
+    { ask: ['deploy', 'B'], ...failedC, last: { ...failedC.last, touched: behindB.touched, known: behindB.known } },
+    { notLive: 'overtaken by C, which failed: BUILD failed' },
   ],
 }
 
@@ -360,15 +496,24 @@ describe('An ask that has its turn', () => {
   /** Writes the history as the hook does. @returns its newest commit */
   async function write(records: NonNullable<State['history']>): Promise<string | undefined> {
     let newest: string | undefined
-    for (const { commit, live = true, request } of records) {
-      const record = { commit: ids[commit], live, request, who: 'ada', started: 1, ended: 2, steps: [] }
+    for (const { commit, previous, live = true, request } of records) {
+      const record = {
+        commit: ids[commit],
+        previous: idOf(previous),
+        live,
+        request,
+        who: 'ada',
+        started: 1,
+        ended: 2,
+        steps: [],
+      }
       newest = await commitTree(formatRecord(record), newest)
     }
     return newest
   }
 
   async function contextOf(state: State): Promise<Context> {
-    const { ask, tip, live, last, tipAtArrival, isSilent, accept } = state
+    const { ask, tip, live, last, tipAtArrival, isSilent, isServedElsewhere, isAbbreviated, accept } = state
     const entry = last && {
       ...{ number: 7, verb: 'deploy', isToPrevious: false, who: 'ada', log: '', started: 1, settingsFile: '' },
       ...{ hook: undefined, steps: [], outcome: 'live', touched: {}, ...last },
@@ -378,14 +523,14 @@ describe('An ask that has its turn', () => {
     const releases = {
       serving: () => (serving ? { number: 1, path: folder } : undefined),
       serves: async (commit: string) => commit === serving,
-      processes: () => [],
+      processes: () => (isServedElsewhere ? [elsewhere] : []),
     } as unknown as Releases
     const settings = {
       ...{ ACCEPT: accept ?? 'forward', HEALTH_CHECK_TIMEOUT: 0.1 },
       HEALTH_CHECK_URL: isSilent ? 'http://127.0.0.1:1/' : undefined,
     } as unknown as HookSettings
     return {
-      ask: { verb: ask[0], commit: idOf(ask[1]) } as Ask,
+      ask: { verb: ask[0], commit: isAbbreviated ? idOf(ask[1])?.slice(0, 12) : idOf(ask[1]) } as Ask,
       branch: 'main',
       ...{ settings, repository, releases, last: entry as JournalEntry | undefined },
       arrival: 'arrival' in state ? state.arrival : after7,
@@ -408,11 +553,25 @@ describe('An ask that has its turn', () => {
         assert.equal(named(wentBackTo ?? ''), expected.wentBackTo ?? '')
         return
       }
-      const { commit, live, isElsewhere, explanation, notChecked } = answer.verdict
-      const kind = live ? 'live' : isElsewhere ? 'elsewhere' : 'notLive'
-      const said = { [kind]: named(explanation), ...(notChecked && { notChecked }) }
-      assert.deepEqual(said, expected)
-      assert.equal(named(commit), named(idOf(state.ask[1]) ?? (live ? ids[state.live as Name] : 'previous')))
+      assertVerdict(answer.verdict, state, expected)
     })
+  }
+
+  for (const [what, [state, expected]] of Object.entries(verdicts)) {
+    it(`after its deployment ${what}`, async () => {
+      const context = await contextOf(state)
+      assertVerdict(await verdictOn(context.last as JournalEntry, context), state, expected)
+    })
+  }
+
+  function assertVerdict(
+    { commit, live, isElsewhere, explanation, notChecked }: Verdict,
+    state: State,
+    expected: Expected,
+  ) {
+    const kind = live ? 'live' : isElsewhere ? 'elsewhere' : 'notLive'
+    const said = { [kind]: named(explanation), ...(notChecked && { notChecked }) }
+    assert.deepEqual(said, expected)
+    assert.equal(named(commit), named(idOf(state.ask[1]) ?? (live ? ids[state.live as Name] : 'previous')))
   }
 })

@@ -4,16 +4,19 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { userInfo } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { describe, it, test } from 'node:test'
 import { $ as zx } from 'zx/core'
+import { placeProgram } from '../../scripts/lib/hook/install/hook-files.ts'
 import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { newPlace, type Place } from '../lib/place.ts'
@@ -175,6 +178,19 @@ describe('post-receive install', () => {
     assert.equal(readFileSync(elsewhere, 'utf8'), place.minimal)
     assert.equal(readFileSync(env, 'utf8'), `${place.minimal}NEW=1\n`)
   })
+})
+
+test('A hook that does not run where it is to be is not placed there', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'hook-files-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const hook = join(folder, 'post-receive')
+  writeFileSync(hook, 'old')
+  const [, program = ''] = process.argv
+  t.after(() => (process.argv[1] = program))
+  process.argv[1] = '/nowhere/post-receive.ts'
+  await assert.rejects(placeProgram(hook), { message: /^The hook does not run in / })
+  assert.equal(readFileSync(hook, 'utf8'), 'old')
+  assert.deepEqual(readdirSync(folder), ['post-receive'])
 })
 
 describe('post-receive install changes nothing, exits with 2 and says why', () => {

@@ -2,12 +2,15 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { $ as zx } from 'zx/core'
 import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { leftovers } from '../lib/kills.ts'
 import { hookProcesses, processes } from '../lib/processes.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
+
+const $ = zx({ quiet: true })
 
 describe('A step with _IF_CHANGED', async () => {
   const { newSite } = await startServer({ after })
@@ -31,12 +34,12 @@ describe('A step with _IF_CHANGED', async () => {
     assert.deepEqual(site.steps(), [`upgrade ${migrated}`])
   })
 
-  it('runs in doubt: with --again, other settings or no venv; an upgrade after a failure or a rollback', async t => {
+  it('runs in doubt: with --again, other settings or no venv; an upgrade after a failure, a rollback or a checkout by hand', async t => {
     const site = await newSite(t)
     const venv = join(site.workTree, '.venv')
     mkdirSync(join(venv, 'bin'), { recursive: true })
     site.configure({ ...conditions, PATH_TO_VENV: '.venv', RESTART: 'test ! -e "$STEPS.broken"' })
-    await site.commit()
+    const first = await site.commit()
     await site.deploy()
     site.steps()
     const runs = async (args: string[] = []) => {
@@ -55,6 +58,9 @@ describe('A step with _IF_CHANGED', async () => {
     rmSync(join(site.folder, 'steps.broken'))
     assert.deepEqual(await runs(), ['upgrade'])
     assert.deepEqual(await runs(['rollback']), ['install'])
+    await site.commit()
+    assert.deepEqual(await runs(), ['upgrade'])
+    await $`git -C ${site.workTree} checkout --quiet ${first}`
     await site.commit()
     assert.deepEqual(await runs(), ['upgrade'])
     site.configure({ MORE: 'x' })

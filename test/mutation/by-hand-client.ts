@@ -163,4 +163,11 @@ export const mutantsOfClient: readonly MutantByHand[] = [
     to: '',
     tests: ['test/ssh/private-key.test.ts'],
   },
+  {
+    breaks: 'A key whose check numbers differ counts as whole',
+    file: 'scripts/lib/ssh/private-key.ts',
+    from: 'first === second && ',
+    to: '',
+    tests: ['test/ssh/private-key.test.ts'],
+  },
 ]

@@ -99,6 +99,20 @@ export const mutantsOfHookA: readonly MutantByHand[] = [
     tests: ['test/hook/wait-for-turn.test.ts'],
   },
   {
+    breaks: 'a release counts as complete for its commit, which could not be installed there again',
+    file: `${hook}/steps/check-out.ts`,
+    from: 'release.updateState({ complete: undefined, ',
+    to: 'release.updateState({ ',
+    tests: ['test/hook/releases.test.ts'],
+  },
+  {
+    breaks: 'UPGRADE_DB is left out after a comparison with what was checked out by hand',
+    file: `${hook}/plan.ts`,
+    from: 'last.commit === previous && ',
+    to: '',
+    tests: ['test/hook/steps.test.ts'],
+  },
+  {
     breaks: 'after a power cut a release that went live is not known to be complete',
     file: `${hook}/steps/switch-release.ts`,
     from: 'release.updateState({ complete: commit }, true)',
@@ -246,6 +260,13 @@ export const mutantsOfHookA: readonly MutantByHand[] = [
     file: `${hook}/install/install.ts`,
     from: "['core.fsync', 'committed'],\n",
     to: '\n',
+    tests: ['test/hook/install.test.ts'],
+  },
+  {
+    breaks: 'install places a hook that does not run there',
+    file: `${hook}/install/hook-files.ts`,
+    from: 'if (status === 0) return\n',
+    to: 'if (status !== undefined) return\n',
     tests: ['test/hook/install.test.ts'],
   },
   {

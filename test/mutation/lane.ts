@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import type { Mutant } from './mutant.ts'
@@ -15,6 +15,8 @@ const alone =
 /** A copy of the project, in which one mutant after another is tried. */
 export function makeLane() {
   const folder = mkdtempSync(join(tmpdir(), 'mutation-'))
+  // Tests act as other users, too, who have to get to their files.
+  chmodSync(folder, 0o755)
   const project = join(folder, 'pushlive')
   const left = new Set(['.git', 'dist', 'node_modules'])
   cpSync(root, project, { recursive: true, filter: path => !left.has(relative(root, path)) })
@@ -40,7 +42,8 @@ export function makeLane() {
   /** Runs a test file on the sources. What it writes goes to a folder of its own. */
   async function runTest(test: string, limit = 300): Promise<Outcome> {
     const temporary = join(folder, 'tmp')
-    mkdirSync(temporary, { mode: 0o700 })
+    mkdirSync(temporary)
+    chmodSync(temporary, 0o1777)
     const cache = join(project, 'test/lib/compile-cache.mjs')
     const [command = '', ...args] = [
       ...alone,

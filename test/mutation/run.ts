@@ -66,10 +66,15 @@ function isIn(group: string | RegExp, id: string): boolean {
 /** How long each test may take, in seconds: some times of what it takes without a change. Throws if one fails by itself. */
 async function limitsOf(tests: ReadonlySet<string>): Promise<Map<string, number>> {
   const limits = new Map<string, number>()
-  for (const test of tests) {
-    const { passed, seconds, output } = await (lanes[0] as ReturnType<typeof makeLane>).runTest(test)
-    if (!passed) throw new Error(`${test} fails without any change:\n${output}`)
-    limits.set(test, 10 + 4 * seconds)
-  }
+  const queue = [...tests]
+  await Promise.all(
+    lanes.map(async lane => {
+      for (let test = queue.shift(); test; test = queue.shift()) {
+        const { passed, seconds, output } = await lane.runTest(test)
+        if (!passed) throw new Error(`${test} fails without any change:\n${output}`)
+        limits.set(test, 10 + 4 * seconds)
+      }
+    }),
+  )
   return limits
 }

@@ -3,8 +3,33 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
   {
     reason: 'it is there for the types: where the expression does not match, all its parts are undefined',
     mutants: [
+      "scripts/lib/ssh/remote.ts: export function knownHostsName({ host = ['' -> \"Stryker was here!\"], port = 22 }: Pick<Remote, 'host' | 'port'>): string {",
+      'scripts/lib/ssh/remote.ts: if (([user !== undefined -> true] && !isUser(user)) || !isHost(host)) return undefined',
+      'scripts/lib/ssh/remote.ts: } catch [{ return undefined } -> {}]',
+      'scripts/lib/hook/find-answer.ts: const rollback = hasEndedSince && [last?.outcome -> last.outcome] && isRollback(last.verb) ? last : undefined',
+      'scripts/lib/hook/find-answer.ts: if ([refs.tip === undefined -> false] || (asked !== refs.tip && !(await repository.contains(refs.tip, asked)))) {',
+      'scripts/lib/hook/find-answer.ts: const commit = [ask.commit !== undefined -> true] && !isRollback(ask.verb) ? ask.commit : done',
+      'scripts/lib/hook/find-answer.ts: [previous !== undefined -> true] &&',
+      'scripts/lib/hook/find-answer.ts: const problem = [last?.touched -> last.touched].database ? last.databaseProblem : undefined',
       /\.exec\(.*\?\? \[\[\] -> \["Stryker was here"\]\]$/,
       /^scripts\/lib\/protocol\/.*const \[.* = \['' -> "Stryker was here!"\].*\] = .*\.exec\(/,
+    ],
+  },
+  {
+    reason: 'a colon and a slash are never at the same place, and where there is no colon the last character is none',
+    mutants: [
+      'scripts/lib/ssh/remote.ts: if (colon === -1 || (slash !== -1 && [slash < colon -> slash <= colon])) return parseLocalPath(url)',
+      String.raw`scripts/lib/ssh/remote.ts: if (afterName.length < 2 && [colon !== -1 -> true] && (brackets ? /^:\d+$/ : /^:\d*$/).test(name.slice(colon))) {`,
+    ],
+  },
+  {
+    reason: 'nothing is as good as false here',
+    mutants: ['scripts/lib/hook/find-answer.ts: const unknown: Serving = [{ serves: false } -> {}]'],
+  },
+  {
+    reason: 'it only saves a process of git, whose answer would be the same',
+    mutants: [
+      'scripts/lib/hook/find-answer.ts: if (refs.tip === undefined || ([asked !== refs.tip -> true] && !(await repository.contains(refs.tip, asked)))) {',
     ],
   },
   {

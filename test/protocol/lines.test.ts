@@ -11,7 +11,13 @@ import {
   parseLogTitle,
 } from '../../scripts/lib/protocol/logs.ts'
 import { formatOrigin, longestOrigin, parseOrigin } from '../../scripts/lib/protocol/origin.ts'
-import { formatAnnouncement, formatWaiting, nameInTitle, parseAnnouncement } from '../../scripts/lib/protocol/steps.ts'
+import {
+  formatAnnouncement,
+  formatWaiting,
+  nameInTitle,
+  parseAnnouncement,
+  puttingBack,
+} from '../../scripts/lib/protocol/steps.ts'
 import { alreadyLive } from '../../scripts/lib/protocol/verdict.ts'
 
 const [sha1, sha256] = ['a1'.repeat(20), 'b2'.repeat(32)]
@@ -19,8 +25,13 @@ const [sha1, sha256] = ['a1'.repeat(20), 'b2'.repeat(32)]
 // Both sides compare these, and they may be of different versions.
 it('The words that deploy looks for stay the same', () => {
   assert.deepEqual(
-    [alreadyLive, endOfChecks, endOfLogs],
-    ['already live', 'That is all that a deployment needs here.', 'That is what is kept of logs.'],
+    [alreadyLive, puttingBack, endOfChecks, endOfLogs],
+    [
+      'already live',
+      'PUTTING BACK THE PREVIOUS CODE',
+      'That is all that a deployment needs here.',
+      'That is what is kept of logs.',
+    ],
   )
 })
 

@@ -77,6 +77,9 @@ describe('A verdict', () => {
   it('says of a commit that went live now how long it took, and of no other', () => {
     assert.ok(isDeployed({ ...live, explanation: explainDeployed(4.2) }))
     assert.ok(isDeployed({ ...live, explanation: explainDeployed(12) }))
+    const afterRollback = explainDeployed(4.2, 'a1b2')
+    assert.equal(afterRollback, 'in 4.2 s; it was pushed after the rollback to a1b2 was asked for')
+    assert.ok(isDeployed({ ...live, explanation: afterRollback }))
     for (const explanation of ['', 'already live', 'back in 4.2 s', 'in 4.2 s, and more', 'in s'])
       assert.ok(!isDeployed({ ...live, explanation }), explanation)
     assert.ok(!isDeployed({ ...live, live: false, explanation: explainDeployed(4.2) }))

@@ -56,9 +56,12 @@ describe('parseRemote', () => {
     'ssh://user@host/x',
     'ssh://user@host:2222/srv/x.git',
     'ssh://user@host:0022/x',
+    'ssh://h:1/x',
+    'ssh://h:65535/x',
     'ssh://host/~user/x',
     'ssh://host/~/x',
     'ssh://user@[::1]/x',
+    'ssh://user@[2001:0db8::1]/x',
     'ssh://user@[::1]:2222/x',
     'ssh://[user@::1]:2222/x',
     'ssh://user@[host:2222]/x',
@@ -67,6 +70,7 @@ describe('parseRemote', () => {
     'ssh://user@2001:db8::1/x',
     'ssh://user@domain@host/x',
     'ssh://%68ost/a%20b%2fc',
+    'ssh://host/%c3%bc',
     'ssh://host/%00%zz%2',
     'ssh://host/x@y:z',
     "user@host:/srv/it's here!/$(x)`y`.git",
@@ -93,12 +97,15 @@ describe('parseRemote', () => {
     'app.git',
     'a b/ü.git',
     './user@host:x',
+    '[a/b',
+    'a]b',
     '/srv/x:y',
     '~/x',
   ]) {
     test(`takes ${url} for a path on this machine, as git does`, async () => {
       assert.deepEqual(parseRemote(url), { url, path: url })
-      assert.match((await askGit(url)).stderr, new RegExp(`'${url}' does not appear to be a git repository`))
+      const { stderr } = await askGit(url)
+      assert.ok(stderr.includes(`'${url}' does not appear to be a git repository`), stderr)
     })
   }
 
@@ -151,6 +158,9 @@ describe('parseRemote', () => {
     'ssh://host:0/x',
     'ssh://host:65536/x',
     'ssh://[::1]x/y',
+    'ssh://[::1]:0x22/y',
+    'ssh://[host:22]:5/y',
+    'ssh://[fe80::1%25a;b]/y',
     'ssh://[::1/x',
     'host:',
     'ssh://user:password@host/x',

@@ -77,9 +77,7 @@ export async function findAnswer(context: Context): Promise<Answer> {
   }
   // What serves upgrades the database, which was taken back and did not get where it should.
   const mayUpgrade = isBehind && isConsistent(last.touched) && ask.verb === 'deploy' && asked !== refs.tip
-  if (mayUpgrade && refs.live && (asked === refs.live || (await repository.contains(refs.live, asked)))) {
-    return { deploy: refs.live }
-  }
+  if (mayUpgrade && refs.live && (await repository.contains(refs.live, asked))) return { deploy: refs.live }
   if (refs.tip === undefined || (asked !== refs.tip && !(await repository.contains(refs.tip, asked)))) {
     const live = refs.live ? `${refs.live} is what was live last` : 'nothing was ever live'
     const advice = settings.ACCEPT === 'any' ? '; deploy --force puts it there all the same' : ''
@@ -107,7 +105,7 @@ export async function verdictOn(deployed: JournalEntry, context: Context): Promi
     previous !== undefined &&
     isConsistent(touched) &&
     !mayBeBehind(deployed, previous) &&
-    (previous === commit || (await repository.contains(previous, commit)))
+    (await repository.contains(previous, commit))
   if (isPart) {
     const found = await checkServing(previous, context)
     if (found.serves) return partOf(commit, previous, found.notChecked)

@@ -72,7 +72,7 @@ export function parseRecords(bodies: string): DeploymentRecord[] {
 type Unchecked<T> = { readonly [K in keyof T]?: unknown }
 
 function readRecord(value: unknown): DeploymentRecord | undefined {
-  const record: Unchecked<DeploymentRecord> = isObject(value) ? value : {}
+  const record: Unchecked<DeploymentRecord> = value ?? {}
   const { commit, live, steps } = record
   if (!isId(commit) || typeof live !== 'boolean' || !Array.isArray(steps)) return undefined
   return {
@@ -93,18 +93,17 @@ function readRecord(value: unknown): DeploymentRecord | undefined {
 }
 
 function readStep(value: unknown): StepRecord | undefined {
-  const { name, seconds }: Unchecked<StepRecord> = isObject(value) ? value : {}
+  const { name, seconds }: Unchecked<StepRecord> = value ?? {}
   if (typeof name !== 'string') return undefined
   return isNumber(seconds) ? { name, seconds: Math.max(0, seconds) } : { name }
 }
 
 function readKept(value: unknown): KeptRelease | undefined {
-  const { release, commit, database }: Unchecked<KeptRelease> = isObject(value) ? value : {}
+  const { release, commit, database }: Unchecked<KeptRelease> = value ?? {}
   if (!isNumber(release) || !isId(commit)) return undefined
   return { release, commit, database: textOf(database) }
 }
 
-const isObject = (value: unknown) => typeof value === 'object' && value !== null
 const isId = (value: unknown): value is string => typeof value === 'string' && isCommitId(value)
 const isNumber = (value: unknown): value is number => Number.isFinite(value)
 const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined)

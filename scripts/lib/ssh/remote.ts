@@ -58,9 +58,10 @@ export function knownHostsName({ host = '', port = 22 }: Pick<Remote, 'host' | '
 }
 
 /** What to write instead of `user@host:2222/x`, whose number git takes for a folder; undefined where there is none. */
-export function portHint({ url, user, host, path }: Remote): string | undefined {
+export function portHint({ user, host, path }: Remote): string | undefined {
+  // The path of an ssh URL begins with a slash, or with a tilde.
   const [, port, rest = ''] = /^(\d{1,5})(\/.*)?$/.exec(path) ?? []
-  if (host === undefined || port === undefined || url.startsWith('ssh://')) return undefined
+  if (host === undefined || port === undefined) return undefined
   const name = isIPv6(host) ? `[${host}]` : host
   return `${port} looks like a port, but git takes it for a folder: write ssh://${user ? `${user}@` : ''}${name}:${port}${rest || '/PATH'}`
 }
