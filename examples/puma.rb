@@ -6,6 +6,9 @@
 #   RESTART='kill -USR1 "$(cat /home/seita/puma.pid)"'
 #   HEALTH_CHECK_URL=http://127.0.0.1:8000/health
 #
+# With systemd, which starts it at the first deployment, too: ExecReload=/bin/kill -USR1 $MAINPID in its unit, and
+# RESTART="sudo -n /usr/bin/systemctl reload-or-restart puma".
+#
 # Start it without `bundle exec`, which would give all later releases the Gemfile of the first. Rails' config/boot.rb
 # loads the Gemfile of each release.
 

@@ -1,18 +1,72 @@
 #!/bin/sh
-# Restarts gunicorn in the release that is live now. Exits with 1 if it does not start. See gunicorn.conf.py.
+# Restarts gunicorn in the release that is live now, or starts it where it does not run: at the first deployment, or by
+# cron's @reboot. Exits with 1, and shows the end of its log, if it does not start. It goes with gunicorn.conf.py.
 set -eu
+folder=/home/seita/flexmeasures
+config=/home/seita/gunicorn.conf.py
 pidfile=/home/seita/gunicorn.pid
+# What a gunicorn prints that was started here.
+log=/home/seita/gunicorn.log
 
-old=$(cat "$pidfile")
-kill -USR2 "$old"
-has_begun=no
-for _ in $(seq 600); do
-  sleep 0.1
-  # The new master uses gunicorn.pid.2 until the old one has ended.
-  if [ -e "$pidfile.2" ]; then has_begun=yes
-  elif [ "$(cat "$pidfile" 2>/dev/null || echo none)" != "$old" ]; then
-    [ -e "$pidfile" ] && exit 0
-  elif [ $has_begun = yes ]; then break; fi
+release=$(realpath "$folder")
+releases=$(realpath "$(dirname "$folder")")/$(basename "$folder").releases
+
+# The file may be of a master that was killed, and its number that of another process by now.
+is_ours() {
+  grep -qszE '(^|/)gunicorn([:/]|$)' "/proc/$1/cmdline" &&
+    case $(readlink "/proc/$1/cwd") in "$release" | "$releases"/*) ;; *) false ;; esac
+}
+is_running() { grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; }
+
+# The master that the old one has started, until it takes over.
+new_master() {
+  for pid in $(cat "/proc/$old/task/$old/children"); do
+    ! grep -qszx "GUNICORN_PID=$old" "/proc/$pid/environ" || echo "$pid"
+  done
+}
+
+content() { cat "$1" 2>/dev/null || :; }
+
+old=$(content "$pidfile")
+[ -e "$log" ] || (umask 077 && : >"$log")
+size=$(wc -c <"$log")
+if is_running "${old:-none}" && is_ours "$old"; then
+  # One that an earlier restart has left would make this one be ignored.
+  while new=$(new_master) && [ "$new" ]; do
+    kill -QUIT "$new"
+    sleep 0.1
+  done
+  kill -USR2 "$old"
+else
+  old=
+  rm -f "$pidfile" "$pidfile.loaded"
+  # Workers whose master was killed keep the port for a while.
+  for file in $(grep -lszxFe "$config" /proc/[0-9]*/cmdline); do
+    pid=$(basename "$(dirname "$file")")
+    ! is_ours "$pid" || kill "$pid" 2>/dev/null || :
+  done
+  program=$release/.venv/bin/gunicorn
+  [ -x "$program" ] || program=gunicorn
+  # It outlives this release: later ones have other values.
+  unset VIRTUAL_ENV DEPLOY_COMMIT DEPLOY_PREVIOUS_COMMIT
+  PATH=${PATH#"$release/.venv/bin:"}
+  cd "$release"
+  setsid "$program" -c "$config" </dev/null >>"$log" 2>&1 &
+  new=$!
+fi
+
+for count in $(seq 1200); do
+  sleep 0.05
+  [ "$new" ] || new=$(new_master 2>/dev/null)
+  if [ ! "$new" ]; then
+    # Two seconds: it has died at once.
+    [ "$count" -lt 40 ] || break
+  elif ! is_running "$new"; then break
+  # The new master uses gunicorn.pid.2 until the old one has ended. The first one has nobody to take over from.
+  elif [ "$(content "$pidfile")" = "$new" ] && { [ "$old" ] || [ "$(content "$pidfile.loaded")" = "$new" ]; }; then exit 0
+  fi
 done
-echo "The new gunicorn does not start: its log says why. The old one serves on." >&2
+[ ! "$new" ] || ! is_running "$new" || kill -QUIT "$new"
+echo "The new gunicorn does not start${old:+, and the old one serves on}. The end of its log:" >&2
+tail -c "+$((size + 1))" "$log" | tail -n 20 >&2
 exit 1

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
@@ -7,7 +7,7 @@ import { $ as zx } from 'zx/core'
 import { waitFor } from './lib/events.ts'
 import { assertExit } from './lib/exit.ts'
 import { holdPort } from './lib/ports.ts'
-import { processes } from './lib/processes.ts'
+import { kill, processes } from './lib/processes.ts'
 import { testsBinaries } from './lib/programs.ts'
 import { type Site, startServer } from './lib/site.ts'
 import {
@@ -76,12 +76,24 @@ describe('The web server of', async () => {
     const { site, config, url, replacements } = await newServedSite(t, 'gunicorn.conf.py')
     const restart = join(site.folder, 'restart-gunicorn.sh')
     writeFileSync(restart, readExample('restart-gunicorn.sh', replacements), { mode: 0o755 })
-    site.configure({ PATH_TO_WSGI: undefined, RESTART: 'true' })
+    const pidFile = join(site.folder, 'gunicorn.pid')
+    const master = () => readFileSync(pidFile, 'utf8').trim()
+    const runScript = async () => {
+      const { exitCode, stdout, stderr } = await zx({ quiet: true, nothrow: true })`${restart}`
+      return { exitCode, output: stdout + stderr }
+    }
+    site.configure({ RELEASES: '3', SMOKE_TEST: '', PATH_TO_WSGI: undefined, RESTART: restart })
+    // The first deployment starts it.
     await deployVersion(site, 1)
+    assert.equal((await ask(url))?.text, samplePage(1))
+    process.kill(Number(master()), 'SIGTERM')
+    await waitFor('gunicorn has ended', async () => !existsSync(pidFile) && (await ask(url)) === undefined)
+
+    // By hand, with a configuration that is not where it looks later.
     const service = ['python3', join(import.meta.dirname, 'lib/service.py'), join(site.folder, 'service.pid')]
-    await startWebServer(t, url, ['env', `SERVICE_CWD=${site.workTree}`, ...service, 'gunicorn', '-c', config])
+    const gunicorn = ['gunicorn', '-c', 'gunicorn.conf.py']
+    await startWebServer(t, url, ['env', `SERVICE_CWD=${site.folder}`, ...service, ...gunicorn])
     await waitForPage(url, samplePage(1))
-    site.configure({ RESTART: restart })
     await verifyServing(url, async () => {
       await deployVersion(site, 2)
       await waitForPage(url, samplePage(2))
@@ -92,6 +104,34 @@ describe('The web server of', async () => {
     const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /The new gunicorn does not start[\s\S]*RESTARTING APPLICATION failed/)
     await waitForPage(url, samplePage(2))
+
+    // The new one ends before it has written a pid file.
+    const text = readFileSync(config, 'utf8')
+    writeFileSync(config, `${text}\nraise Exception\n`)
+    const began = Date.now()
+    const refused = assertExit(await runScript(), 1)
+    assert.match(refused.output, /^The new gunicorn does not start, and the old one serves on\./)
+    assert.ok(Date.now() - began < 30_000)
+    assert.equal((await ask(url))?.text, samplePage(2))
+    writeFileSync(config, text)
+
+    const other = zx({ quiet: true, nothrow: true })`exec sleep 300`
+    t.after(() => kill(other.pid as number))
+    for (const content of [master(), `${other.pid}`, 'half']) {
+      process.kill(Number(master()), 'SIGKILL')
+      writeFileSync(pidFile, content)
+      assertExit(await runScript(), 0)
+      assert.notEqual(master(), content)
+      assert.equal((await ask(url))?.text, samplePage(2))
+    }
+    assert.ok(processes().some(({ pid }) => pid === other.pid))
+    process.kill(Number(master()), 'SIGKILL')
+    writeFileSync(config, `${text}\nwsgi_app = "nowhere:application"\n`)
+    const broken = assertExit(await runScript(), 1)
+    assert.match(
+      broken.output,
+      /^The new gunicorn does not start\. The end of its log:\n[\s\S]*No module named 'nowhere'/,
+    )
   })
 
   it('apache.conf serves a version, and the next one after its deployment', async t => {
