@@ -33,6 +33,7 @@ const preparation: Steps<DeploymentContext> = [
 
 /** The bash hook, in its order. Each is loaded when it is its turn, because most pushes deploy nothing. */
 const steps: Steps<StepContext> = [
+  () => import('./lib/hook/steps/verify-targets.ts'),
   () => import('./lib/hook/steps/take-database-back.ts'),
   () => import('./lib/hook/steps/check-out.ts'),
   () => import('./lib/hook/steps/activate-environment.ts'),

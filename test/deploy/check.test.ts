@@ -154,7 +154,10 @@ describe('deploy check', async () => {
     assertExit(await site.deploy(['check'], atPath(site)), 0)
     await site.commit({ Makefile: undefined })
     const none = assertExit(await site.deploy(['check'], atPath(site)), 1)
-    assert.match(none.output, /^FAIL {3}INSTALL_DEPS: the commit has no Makefile\. To do: /m)
+    assert.match(
+      none.output,
+      /^FAIL {3}INSTALL_DEPS: it is not set, and the commit has no Makefile\. To do: set INSTALL_DEPS/m,
+    )
   })
 
   it('tells which files would be in the way of the checkout', async t => {

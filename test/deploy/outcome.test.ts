@@ -69,7 +69,7 @@ describe('deploy exits with 0', async () => {
       const site = await newSite(t)
       await site.commit()
       await site.deploy()
-      const last = await site.commit(expected === 0 ? {} : { Makefile: 'install-deps:\n\tfalse\n' })
+      const last = await site.commit(expected === 0 ? {} : { Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
       if (args.length > 0) await site.deploy()
       const results = await Promise.all(Array.from({ length: 5 }, () => site.deploy(args)))
       for (const result of results) assertExit(result, expected)

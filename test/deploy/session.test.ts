@@ -170,7 +170,7 @@ describe('One connection', async () => {
 
   it('serves all git commands of a run', async t => {
     const site = await newSite(t)
-    await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
     const connections = async (...args: string[]) => {
       const before = connectionsTo(sshd)
       const { output } = await site.deploy(args)

@@ -245,7 +245,7 @@ describe('A step that fails', async () => {
 
   it('in the first deployment says that nothing was live before', async t => {
     const site = await newSite(t)
-    const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
     const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /There was no previous version to restore/)
     assert.equal(await site.live(), undefined)
@@ -255,7 +255,7 @@ describe('A step that fails', async () => {
   it('is recorded as the last failure, but no longer shown by status after the next success', async t => {
     const site = await newSite(t)
     const Makefile = readFileSync(join(site.clone, 'Makefile'), 'utf8')
-    const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
     await site.deploy()
     await site.commit({ Makefile })
     assertExit(await site.deploy(), 0)
@@ -270,7 +270,7 @@ describe('A step that fails', async () => {
     const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, /PATH_TO_GIT_WORK_TREE is not an absolute path/)
     assert.match(output, /STEP_TIMEOUT is not a number/)
-    assert.match(output, /PATH_TO_WSGI is missing/)
+    assert.match(output, /RESTART and PATH_TO_WSGI are missing/)
     assert.equal(await site.live(), undefined)
   })
 

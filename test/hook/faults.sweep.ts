@@ -331,7 +331,7 @@ describe('A server that cannot write', async () => {
 
   it('because of the locks of killed gits: the hook removes its own, and the others do not stop it', async t => {
     const site = await newSite(t)
-    await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
     await site.deploy()
     const foreign = join(site.repository, 'packed-refs.lock')
     const locks = ['refs/deploy/main/live', 'refs/deploy/main/history', 'pushlive/work-tree/index']

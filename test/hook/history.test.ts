@@ -14,7 +14,7 @@ describe('The history', async () => {
     assert.match((await site.deploy(['status'])).output, /Nothing was ever live/)
     const good = await site.commit()
     await site.deploy()
-    const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    const bad = await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
     await site.deploy()
     const { output } = assertExit(await site.deploy(['status']), 0)
     assert.match(output, new RegExp(`live {4}${good}.*by \\w+ from 127\\.0\\.0\\.1`))

@@ -164,6 +164,19 @@ describe('post-receive install', () => {
     }
   })
 
+  it('names the commands that nobody has set, and what the branch lacks for them', async t => {
+    const place = await newPlace(t)
+    writeFileSync(place.settings, place.minimal.replaceAll(/^(INSTALL|UPGRADE).*\n/gm, ''))
+    const before = assertExit(await place.install(), 0)
+    assert.match(before.output, /^TO DO in .*: INSTALL_DEPS and UPGRADE_DB are not set: the Makefile has to have/m)
+    await place.push('HEAD:refs/heads/main')
+    const { output } = assertExit(await place.install(), 0)
+    assert.match(
+      output,
+      /^TO DO in .*: INSTALL_DEPS and UPGRADE_DB are not set, and \w+ has no Makefile\. To do: set /m,
+    )
+  })
+
   it('replaces a link in place of the settings by a file', async t => {
     const place = await newPlace(t)
     await place.install()

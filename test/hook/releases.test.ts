@@ -249,9 +249,44 @@ describe('With RELEASES=3', async () => {
       await deployPage(site, 'good')
       await site.commit({ 'wsgi.py': 'import helper\napplication = helper.missing\n', 'helper.py': '' })
       const { output } = assertExit(await site.deploy(), 1)
-      assert.match(output, /TESTING RELEASE failed: `python3 -c "\$LOAD_WSGI" "\$PATH_TO_WSGI"` exited with 1\./)
+      assert.match(
+        output,
+        /TESTING RELEASE failed: `python3 -c "\$LOAD_WSGI" "\$PATH_TO_WSGI" "\$PWD"` exited with 1\./,
+      )
+      assert.match(output, /^remote: To do: mend it, or set SMOKE_TEST to another command; empty: no test/m)
       assert.match(output, /AttributeError: module 'helper' has no attribute 'missing'/)
       assert.equal(servedRelease(site), 1)
+    })
+
+    it('is loaded as servers load it: by its name in the outermost package, from the folder of that', async t => {
+      const site = await newSite(t)
+      const wsgi = 'from importlib import import_module\n'
+      const files = (folder: string) => ({
+        [`${folder}/wsgi.py`]: `${wsgi}from . import settings\nimport_module("mysite.settings")\n`,
+        [`${folder}/settings.py`]: '',
+        // It would hide Python's own, if its folder came first.
+        [`${folder}/logging.py`]: 'raise Exception\n',
+      })
+      site.configure({ RELEASES: '3', PATH_TO_WSGI: 'mysite/wsgi.py' })
+      await site.commit({ ...files('mysite'), 'mysite/__init__.py': 'import logging.config\n' })
+      assertExit(await site.deploy(), 0)
+      const others = ['backend/mysite', 'mysite', 'src', 'not-a-name', 'code']
+      site.configure({
+        SMOKE_TEST: others.map(each => `python3 -c "$LOAD_WSGI" "$PWD/${each}/wsgi.py" "$PWD"`).join('; '),
+      })
+      const beside = { 'wsgi.py': 'import beside\n', 'beside.py': '' }
+      await site.commit({
+        ...files('backend/mysite'),
+        'backend/mysite/__init__.py': 'import logging.config\n',
+        'mysite/__init__.py': undefined,
+        'mysite/logging.py': undefined,
+        ...Object.fromEntries(
+          ['src', 'not-a-name', 'code'].flatMap(folder =>
+            Object.entries(beside).map(([name, text]) => [`${folder}/${name}`, text]),
+          ),
+        ),
+      })
+      assertExit(await site.deploy(), 0)
     })
 
     it('is touched before the switch, in a later second than that of the live release', async t => {

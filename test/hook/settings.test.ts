@@ -50,7 +50,7 @@ const wrong: Record<string, readonly Wrong[]> = {
     ['PATH_TO_VENV=$HOME/venv', /^PATH_TO_VENV has ~ or \$ in it/],
   ],
   RESTART: [
-    ['', /^PATH_TO_WSGI is missing: .*or set RESTART/],
+    ['', /^RESTART and PATH_TO_WSGI are missing, .* or empty, which is right for static files and PHP/],
     ['PATH_TO_WSGI=/nowhere/wsgi.py', /^PATH_TO_WSGI \(\/nowhere\/wsgi\.py\) is not there/],
     ['RESTART="echo "a # b" c"', /^RESTART has quotes in quotes, and would end at the #/],
   ],

@@ -258,7 +258,7 @@ describe('A lost ref of the live commit', async () => {
     const good = await site.commit()
     await site.deploy()
     await site.serverGit`git update-ref -d refs/deploy/main/live`
-    await site.commit({ Makefile: 'install-deps:\n\t@false\n', 'page.txt': 'bad\n' })
+    await site.commit({ Makefile: 'install-deps:\n\t@false\nupgrade-db:\n', 'page.txt': 'bad\n' })
     const { output } = assertExit(await site.deploy(), 1)
     assert.match(output, new RegExp(`previous code \\(${good}\\) is back in place`))
     assert.equal(site.read('page.txt'), 'one\n')

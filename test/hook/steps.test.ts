@@ -72,6 +72,43 @@ describe('A step with _IF_CHANGED', async () => {
   })
 })
 
+describe('A default command', async () => {
+  const { newSite } = await startServer({ after })
+
+  it('whose target the commit lacks is refused before anything is done, and the settings to make are named', async t => {
+    const site = await newSite(t)
+    const none = await site.commit({ Makefile: undefined })
+    const { output } = assertExit(await site.deploy(), 1)
+    assert.match(
+      output,
+      new RegExp(`INSTALL_DEPS and UPGRADE_DB are not set, and ${none} has no Makefile\\. Nothing was`),
+    )
+    assert.match(
+      output,
+      /^remote: To do: set INSTALL_DEPS to the command that .*, and UPGRADE_DB to .*, or to nothing, in /m,
+    )
+    assert.ok(!existsSync(join(site.workTree, 'page.txt')))
+    assert.doesNotMatch(output, /CHECKING OUT/)
+    site.configure({ INSTALL_DEPS: 'true' })
+    await site.commit({ Makefile: 'upgrade-db-later:\n' })
+    const other = assertExit(await site.deploy(), 1)
+    assert.match(other.output, /UPGRADE_DB is not set, and the Makefile of \w+ has no target upgrade-db\. Nothing was/)
+  })
+
+  it('runs where make may know the target: by an include, or beside the commit', async t => {
+    const site = await newSite(t)
+    site.configure({ RESTART: '' })
+    const [makefile, rules] = ['include rules.mk\n', readFileSync(join(site.clone, 'Makefile'), 'utf8')]
+    await site.commit({ Makefile: makefile, 'rules.mk': rules })
+    assertExit(await site.deploy(), 0)
+    assert.equal(site.steps().length, 2)
+    writeFileSync(join(site.workTree, 'GNUmakefile'), rules)
+    await site.commit({ Makefile: undefined })
+    assertExit(await site.deploy(), 0)
+    assert.equal(site.steps().length, 2)
+  })
+})
+
 describe('A step that fails', async () => {
   const { newSite } = await startServer({ after })
 

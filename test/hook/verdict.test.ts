@@ -22,7 +22,7 @@ describe('The verdict', async () => {
       `pushlive: $$DEPLOY_COMMIT is live`,
     ]
     await site.commit({
-      Makefile: `install-deps:\n${claims.map(claim => `\t@printf "${claim}"\n`).join('')}\t@exit 1\n`,
+      Makefile: `install-deps:\n${claims.map(claim => `\t@printf "${claim}"\n`).join('')}\t@exit 1\nupgrade-db:\n`,
     })
     const { output } = assertExit(await site.deploy(), 1)
     assert.doesNotMatch(output, /^remote: pushlive: \w+ is live/m)
@@ -42,7 +42,7 @@ describe('The verdict', async () => {
   it('of a commit that failed comes again each time that deploy runs', async t => {
     const site = await newSite(t)
     site.configure({ UPGRADE_DB: 'echo upgrade >> "$STEPS"; test -e "$STEPS.ok"' })
-    const commit = await site.commit({ Makefile: 'install-deps:\n' })
+    const commit = await site.commit({ Makefile: 'install-deps:\nupgrade-db:\n' })
     for (let time = 1; time <= 3; time++) {
       assertExit(await site.deploy(), 1)
       assert.deepEqual(site.steps(), ['upgrade'])

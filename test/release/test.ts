@@ -95,7 +95,7 @@ describe('A package', async () => {
     const commit = await site.commit()
     assertExit(await job`exec ${pushlive} deploy`, 0)
     assert.equal(await site.live(), commit)
-    await site.commit({ Makefile: 'install-deps:\n\tfalse\n' })
+    await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
     assertExit(await job`exec ${pushlive} deploy`, 1)
     assert.equal(await site.live(), commit)
     const { stdout } = assertExit(await job`exec ${pushlive} setup-ssh --version`, 0)

@@ -5,13 +5,12 @@ import { type Check, endOfChecks, formatCheck } from '../protocol/checks.ts'
 import { describe } from '../shared/program.ts'
 import { checkCommands } from './commands.ts'
 import type { Context } from './context.ts'
+import { findSources } from './default-commands.ts'
 import { readHookEnvFile } from './env-file.ts'
 import { findForeignFilesIn } from './foreign-files.ts'
-import { toText, withoutSlash } from './git-paths.ts'
 import { checkAddress } from './health.ts'
 import { Journal } from './journal.ts'
 import { logFolder } from './log.ts'
-import type { Sources } from './make-targets.ts'
 import { go } from './processes.ts'
 import type { Relay } from './relay.ts'
 import { Releases } from './releases.ts'
@@ -96,18 +95,6 @@ async function* checkSharedPaths(
   } catch (error) {
     yield { what: 'SHARED_PATHS', isOk: false, found: describe(error) }
   }
-}
-
-/** What the steps find beside the commit's own files counts, too. */
-async function findSources(
-  commit: string,
-  { settings, releases, repository }: Pick<Context, 'settings' | 'releases' | 'repository'>,
-): Promise<Sources> {
-  const { SHARED_PATHS, KEEP_PATHS } = settings
-  const { names, makefile } = await repository.sources(commit)
-  const served = releases.isInPlace ? releases.serving()?.workTree : undefined
-  const untracked = served && !served.isEmpty() ? await served.untracked(commit) : []
-  return { makefile, names: [...names, ...SHARED_PATHS, ...KEEP_PATHS, ...untracked.map(withoutSlash).map(toText)] }
 }
 
 /** Without hooks/update everything works, but a user who may push may push anything. */

@@ -36,8 +36,9 @@ export async function* checkCommands(
     const [missing] = sources ? findMissingTargets(command, sources) : []
     if (missing !== undefined) {
       const lack = missing === 'Makefile' ? 'no Makefile' : `no rule for ${missing} in its Makefile`
-      const fix = `To do: add it, or set ${what} to what is to run, or empty if nothing is`
-      yield { what, isOk: false, found: `the commit has ${lack}. ${fix}` }
+      const isUnset = settings.unset.some(name => name === what)
+      const fix = `To do: ${isUnset ? '' : 'add it, or '}set ${what} to what is to run, or empty if nothing is`
+      yield { what, isOk: false, found: `${isUnset ? 'it is not set, and ' : ''}the commit has ${lack}. ${fix}` }
       continue
     }
     // Only a word that stands for itself in any shell.

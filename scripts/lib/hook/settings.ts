@@ -94,7 +94,10 @@ const hookSettings = {
   DOWNGRADE_DB: { means: 'a command such as `flask db downgrade "$DEPLOY_DB_REVISION"`' },
   VERIFY: { means: 'a command in the repository before anything else, such as `git verify-commit "$DEPLOY_COMMIT"`' },
   NOTIFY: { means: 'a command after the verdict, which $DEPLOY_OUTCOME tells' },
-  RESTART: { means: 'a command in place of touching PATH_TO_WSGI', mayBeEmpty: true },
+  RESTART: {
+    means: 'the command that restarts the application, such as `sudo -n /usr/bin/systemctl reload-or-restart shop`',
+    mayBeEmpty: true,
+  },
   HEALTH_CHECK_URL: {
     means:
       'what answers 2xx when the application serves, such as http://127.0.0.1:8000/ping; empty if nothing is to be asked',
@@ -109,6 +112,9 @@ const hookSettings = {
   HEALTH_CHECK_TIMEOUT: { means: 'seconds, 60 by default', default: '60', read: seconds },
   STEP_TIMEOUT: { means: 'seconds that a command may take, without limit by default', read: seconds },
 } as const
+
+/** The commands that run a target of the commit's Makefile unless they are set. */
+const byDefault = ['INSTALL_DEPS', 'UPGRADE_DB'] as const
 
 /** For whoever installs the hook: the one setting that nothing can stand in for. */
 export const askForHealthCheck =
@@ -152,7 +158,9 @@ export function lookAtHookSettings(gitDir: string, env: NodeJS.ProcessEnv) {
     }
     if (RELEASES !== 1) problems.push(...findSharedEnvironments(PATH_TO_VENV, env, values.SHARED_PATHS))
     if (RESTART === undefined && PATH_TO_WSGI === undefined) {
-      problems.push(`PATH_TO_WSGI is missing: ${hookSettings.PATH_TO_WSGI.means}; or set RESTART`)
+      problems.push(
+        `RESTART and PATH_TO_WSGI are missing, one of which is needed: RESTART is ${hookSettings.RESTART.means}, or empty, which is right for static files and PHP; PATH_TO_WSGI is ${hookSettings.PATH_TO_WSGI.means}`,
+      )
     }
     // A path in the work tree comes with the code, or is made by its install.
     const isElsewhere = (path: string) => workTree && !`${resolve(workTree, path)}/`.startsWith(`${workTree}/`)
@@ -170,7 +178,13 @@ export function lookAtHookSettings(gitDir: string, env: NodeJS.ProcessEnv) {
   })
   const { PATH_TO_GIT_WORK_TREE, PATH_TO_VENV, PATH_TO_WSGI } = values
   const finish = (path: string | undefined) => path && resolve(PATH_TO_GIT_WORK_TREE ?? '/', path)
-  return { settings: { ...values, PATH_TO_VENV: finish(PATH_TO_VENV), PATH_TO_WSGI: finish(PATH_TO_WSGI) }, problems }
+  const finished = {
+    ...values,
+    PATH_TO_VENV: finish(PATH_TO_VENV),
+    PATH_TO_WSGI: finish(PATH_TO_WSGI),
+    unset: byDefault.filter(name => env[name] === undefined),
+  }
+  return { settings: finished, problems }
 }
 
 /** Next to where PATH_TO_GIT_WORK_TREE is or will be, so that one rename replaces the link. */

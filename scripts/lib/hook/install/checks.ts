@@ -108,6 +108,7 @@ export async function verifyInstallable(
     branch,
     workTree: hookEnv.PATH_TO_GIT_WORK_TREE ?? '',
     accept: looked.settings.ACCEPT,
+    hookSettings: looked.settings,
     hooksPath,
     lacksHealthCheck: hookEnv.HEALTH_CHECK_URL === undefined,
   }

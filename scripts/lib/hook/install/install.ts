@@ -17,7 +17,10 @@ import { flatten } from '../../shared/foreign-text.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { replaceFile } from '../../shared/replace-file.ts'
 import { changeConfiguration } from '../configuration.ts'
+import { findUnset } from '../default-commands.ts'
 import { findForeignFilesIn } from '../foreign-files.ts'
+import { Releases } from '../releases.ts'
+import { Repository } from '../repository.ts'
 import { askForHealthCheck, type HookSettings, releasesFolder } from '../settings.ts'
 import { gitIn, type Installable, readSettingsFile, verifyInstallable } from './checks.ts'
 import { removeDamaged } from './damage.ts'
@@ -56,7 +59,7 @@ export async function install(args: readonly string[]): Promise<number> {
   const { repository, settingsFile, branch: expected } = given
   const makeSettings = (env: string | undefined) => chooseSettings(given, env, merged)
   const found = await verifyInstallable({ repository, makeSettings, branch: expected })
-  const { isNew, settings, branch, workTree, lacksHealthCheck } = found
+  const { isNew, settings, branch, workTree, hookSettings, lacksHealthCheck } = found
   const env = join(repository, '.env')
   const hook = join(repository, 'hooks/post-receive')
 
@@ -93,6 +96,7 @@ export async function install(args: readonly string[]): Promise<number> {
   await takePushes(found)
   for (const found of findForeignFilesIn(releasesFolder(workTree))) console.log(`  ${found}`)
   if (lacksHealthCheck) console.log(`TO DO in ${env}: ${askForHealthCheck}.`)
+  for (const line of await explainDefaults(repository, hookSettings)) console.log(`TO DO in ${env}: ${line}`)
   console.log(`A push of ${branch} is deployed to ${workTree} now.`)
   return 0
 }
@@ -157,6 +161,27 @@ export async function takePushes({
   // Only an installation writes this ref: the lock is from one that was killed.
   rmSync(join(repository, `${hookRef}.lock`), { force: true })
   await git`git update-ref ${hookRef} ${empty.trim()}`
+}
+
+/** Commands that nobody has set: what lacks in the branch, as far as it is there, or what each branch has to have. */
+async function explainDefaults(repository: string, settings: HookSettings): Promise<string[]> {
+  const { unset, BRANCH_NAME } = settings
+  if (unset.length === 0) return []
+  // As in gitIn.
+  process.env.SHLVL = '1'
+  const known = new Repository(repository)
+  const tip = await known.findCommit(`refs/heads/${BRANCH_NAME}`)
+  if (tip === undefined) {
+    const commands = unset.map(name => `\`${settings[name]}\``)
+    const are = unset.length > 1 ? 'are' : 'is'
+    return [`${unset.join(' and ')} ${are} not set: the Makefile has to have what ${commands.join(' and ')} asks for.`]
+  }
+  const lack = await findUnset(unset, tip, {
+    settings,
+    repository: known,
+    releases: new Releases(settings, repository),
+  })
+  return lack ? [`${lack.what} To do: ${lack.fix}.`] : []
 }
 
 /** A kill leaves nothing that is half a repository, unless its folder was made by somebody else. */
