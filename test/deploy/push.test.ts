@@ -66,6 +66,21 @@ describe('A push', () => {
     assert.deepEqual([pushed.hasMoved, pushed.isComplete, pushed.rejected.branch], [false, false, undefined])
   })
 
+  it('of whose refs the server reports nothing is not complete', async () => {
+    const packet = (text: string) => `${(text.length + 4).toString(16).padStart(4, '0')}${text}`
+    // gitprotocol-pack(5): no refs; and once the pack is there, that it was taken, and nothing of the refs.
+    const [refs, report] = [packet(`${'0'.repeat(40)} capabilities^{}\0report-status\n`), packet('unpack ok\n')]
+    const program = `process.stdout.write(${JSON.stringify(`${refs}0000`)})
+      process.stdin.on("data", data => data.includes("PACK") &&
+        process.stdout.write(${JSON.stringify(`${report}0000`)}, () => process.exit()))`
+    const script = join(folder, 'receive-pack')
+    writeFileSync(script, `#!/bin/sh\nexec '${process.execPath}' -e '${program}'\n`, { mode: 0o755 })
+    await $`git config remote.origin.receivepack ${script}`
+    server = 'origin'
+    const pushed = await pushTo({})
+    assert.deepEqual([pushed.hasMoved, pushed.isComplete, pushed.rejected.branch], [false, false, undefined])
+  })
+
   it('that another one overtook is repeated, unless what it asked for is live', async t => {
     t.mock.method(console, 'log', () => {})
     const rejected = { branch: '[remote rejected] (failed to update ref)' }

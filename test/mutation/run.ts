@@ -17,7 +17,8 @@ const byHand = mutantsByHand.map(({ file, from, to, breaks, tests }): Mutant => 
   if (after === undefined || more.length) throw new Error(`${file} has to have this once, for "${breaks}": ${from}`)
   return { file, line: before.split('\n').length, name: breaks, text: before + to + after, tests }
 })
-const isAsked = ({ file, name }: Mutant) => `${file}: ${name}`.includes(only)
+const idOf = ({ file, name }: Mutant) => `${file}: ${name}`
+const isAsked = (mutant: Mutant) => idOf(mutant).includes(only)
 const lanes = Array.from({ length: availableParallelism() }, makeLane)
 process.once('exit', () => {
   for (const lane of lanes) lane.remove()
@@ -26,6 +27,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 let isRed = await tryAll('made by Stryker', generated, 95)
 isRed = (await tryAll('by hand', byHand, 90)) || isRed
+const ids = new Set([...generated, ...byHand].map(idOf))
+for (const listed of survivors.flatMap(({ mutants }) => mutants)) {
+  if (listed instanceof RegExp || !listed.includes(only) || ids.has(listed)) continue
+  console.log(`${listed}: listed as a survivor, and no mutant is called so`)
+  isRed = true
+}
 process.exit(isRed ? 1 : 0)
 
 /** Prints each mutant that no test has noticed, and the score. Whether it is below `aim` (in percent), or a survivor has no reason. */
@@ -41,7 +48,7 @@ async function tryAll(kind: string, all: readonly Mutant[], aim: number): Promis
       for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
         const test = await lane.notices(mutant, testsFor(mutant), limits)
         const place = `${mutant.file}:${mutant.line}: ${mutant.name}`
-        const id = `${mutant.file}: ${mutant.name}`
+        const id = idOf(mutant)
         const reason = survivors.find(({ mutants }) => mutants.some(each => each === id || isIn(each, id)))?.reason
         if (test) noticed++
         if (test && only) console.log(`${place}: noticed by ${test}`)
