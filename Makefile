@@ -8,7 +8,7 @@ test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 p
 # Each strip handles one kind of machine.
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3-venv
 # The torture, the crashes, the CIs and the fleet have targets of their own.
-tests := $(filter-out test/torture/% test/crash/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts))
+tests := $(filter-out test/torture/% test/crash/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts test/*/*/*.test.ts))
 # These go through many instants, states, servers and shells, and take longer than all the others.
 sweeps := $(wildcard test/*.sweep.ts test/*/*.sweep.ts)
 # Enough to see that the sources do what the binaries do.

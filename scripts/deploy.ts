@@ -28,6 +28,7 @@ import { withSshSession } from './lib/ssh/session.ts'
 
 const help = `Usage: deploy [--again | --dry-run] [--json]
        deploy --force [COMMIT | BRANCH | TAG] [--again] [--json]
+       deploy init
        deploy check
        deploy status | history [--json]
        deploy log [COMMIT] | report [FILE]
@@ -42,6 +43,7 @@ Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, a
   5  no verdict: the connection broke, or no hook of pushlive answered; run it again to find out
  70  a bug in pushlive; 128 and more: a signal
 
+init asks five questions, and writes what a project needs for that; deploy init --help says more.
 check goes through all that a deployment needs, here and on the server, and deploys nothing.
 status and history say what is and was live, who deployed it, and how long each step took.
 log shows what the server's steps printed in the newest deployment, or the newest of COMMIT;
@@ -87,6 +89,7 @@ run(main)
 async function main(): Promise<number> {
   const ci = recognizeCi()
   ci?.open?.()
+  if (process.argv[2] === 'init') return (await import('./lib/deploy/init/init.ts')).init(process.argv.slice(3))
   const called = readCommand()
   if (called === undefined) return exitCode.live
   const runCalled = (result: Result) => runCommand(called, ci, result)

@@ -165,10 +165,10 @@ describe('examples/flexmeasures', () => {
   const [, restart = ''] = /^RESTART="sudo -n (.*)"$/m.exec(readExample('flexmeasures/server.env', {})) ?? []
 
   it('lets the hook restart the units of the example, and nothing else', () => {
-    assert.match(readExample('flexmeasures/sudoers', {}), new RegExp(`NOPASSWD: ${restart}\\n$`))
+    assert.match(readExample('flexmeasures/server/sudoers', {}), new RegExp(`NOPASSWD: ${restart}\\n$`))
     const units = restart.split(' ').filter(word => word.startsWith('flexmeasures'))
     assert.equal(units.length, 2)
-    for (const unit of units) assert.match(readExample(`flexmeasures/${unit}.service`, {}), /^ExecStart=/m)
+    for (const unit of units) assert.match(readExample(`flexmeasures/server/${unit}.service`, {}), /^ExecStart=/m)
   })
 })
 

@@ -6,9 +6,13 @@ export function manPage(pushlive: readonly string[], date: Date): string {
   const help = (...command: string[]) =>
     execFileSync(program, [...args, ...command, '--help'], { encoding: 'utf8', env: {} })
   const month = date.toISOString().slice(0, 7)
-  const sections = [['deploy'], ['setup-ssh'], ['post-receive', 'install'], ['post-receive', 'settings']].map(
-    command => `.SH ${command.join(' ').toUpperCase()}\n.nf\n${roff(help(...command))}.fi\n`,
-  )
+  const sections = [
+    ['deploy'],
+    ['deploy', 'init'],
+    ['setup-ssh'],
+    ['post-receive', 'install'],
+    ['post-receive', 'settings'],
+  ].map(command => `.SH ${command.join(' ').toUpperCase()}\n.nf\n${roff(help(...command))}.fi\n`)
   return `.TH PUSHLIVE 1 ${month}
 .SH NAME
 pushlive \\- push a branch, go live
@@ -24,6 +28,8 @@ pushlive \\- push a branch, go live
 pushes a branch from CI to a bare repository on your server, where the hook
 .B post\\-receive
 puts it live. Its exit code says whether the commit is live.
+.B deploy init
+writes what a project needs for that.
 .B setup\\-ssh
 makes the deploy key that the CI needs, and with
 .B \\-\\-hook
@@ -37,7 +43,7 @@ do the latter two on the server itself.
 ${sections.join('')}.SH FILES
 .TP
 .I .env
-settings: of deploy and setup\\-ssh in the clone, of the hook in the bare repository.
+settings: of deploy and setup\\-ssh in the clone, where deploy/deploy.env may have some, too; of the hook in the bare repository.
 /usr/share/doc/pushlive has them all.
 .SH SEE ALSO
 .BR git (1),

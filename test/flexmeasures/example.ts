@@ -12,9 +12,8 @@ export const readFlexMeasuresExample = (name: string, replacements: Readonly<Rec
 export const readServerEnv = (replacements: Readonly<Record<string, string>>) =>
   parse(readFlexMeasuresExample('server.env', replacements))
 
-/** The same, with its optional lines. */
-export const readFasterServerEnv = () =>
-  parse(readFlexMeasuresExample('server.env', {}).replaceAll(/^#(?=[A-Z_]+=)/gm, ''))
+/** The lines of README.md that make it faster. */
+export const readFasterServerEnv = () => parse(readFlexMeasuresExample('README.md', {}))
 
 /** What tells the units that `runUnit` runs what server.env's RESTART tells systemd's. */
 export const reloadOrRestart = (folder: string) =>
@@ -30,7 +29,8 @@ export function runUnit(
   env: Readonly<Record<string, string>>,
   replacements: Readonly<Record<string, string>>,
 ) {
-  const text = readFlexMeasuresExample(`flexmeasures-${name}.service`, replacements)
+  const unit = name === 'web' ? 'flexmeasures' : `flexmeasures-${name}`
+  const text = readFlexMeasuresExample(`server/${unit}.service`, replacements)
   const setting = (key: string) => new RegExp(`^${key}=(.*)$`, 'm').exec(text)?.[1] ?? ''
   const output = openSync(join(folder, `${name}.log`), 'a')
   const $ = zx({ env, nothrow: true, quiet: true, stdio: ['ignore', output, output] })

@@ -258,8 +258,8 @@ function prepareInPlace({ t, site, tools: venv, postgres, redisPort, port, url, 
 function prepareReleases({ t, site, tools, postgres, redisPort, port, url, home }: Server) {
   const { folder, workTree } = site
   const replacements = {
+    '/home/seita/flexmeasures.git/server': folder,
     '/home/seita/flexmeasures': workTree,
-    '/home/seita/.local/bin': join(tools, 'bin'),
     '/home/seita': folder,
     '127.0.0.1:5000': `127.0.0.1:${port}`,
     '--dbname=flexmeasures': `--dbname='${postgres.uri}'`,
@@ -271,7 +271,7 @@ function prepareReleases({ t, site, tools, postgres, redisPort, port, url, home 
   assert.ok(RESTART && HEALTH_CHECK_URL)
   const { UV_CACHE_DIR, TMPDIR } = uvSettings(folder, '')
   // At the first push there is no server to restart or to check.
-  site.configure({ ...settings, UV_CACHE_DIR, TMPDIR, RESTART: '' })
+  site.configure({ ...settings, PATH: `${tools}/bin:/usr/local/bin:/usr/bin:/bin`, UV_CACHE_DIR, TMPDIR, RESTART: '' })
 
   const instance = join(`${workTree}.releases`, 'shared/instance')
   mkdirSync(instance, { recursive: true })
@@ -281,7 +281,7 @@ function prepareReleases({ t, site, tools, postgres, redisPort, port, url, home 
 
   async function startServers() {
     // FlexMeasures takes a minute to start where two of them and a worker share two busy cores.
-    const config = readFlexMeasuresExample('uwsgi.ini', { ...replacements, 'processes = 2': 'processes = 1' })
+    const config = readFlexMeasuresExample('server/uwsgi.ini', { ...replacements, 'processes = 2': 'processes = 1' })
     writeFileSync(join(folder, 'uwsgi.ini'), `${config}log-date = true\ndisable-logging = true\n`)
     const env = { HOME: home, PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8' }
     runUnit(t, 'web', folder, env, replacements)

