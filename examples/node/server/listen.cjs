@@ -14,11 +14,8 @@ if (isForUs) {
       this.close(() => process.exit())
       this.closeIdleConnections?.()
     })
-    return listen.call(
-      this,
-      { fd: 3 },
-      given.find(each => typeof each === 'function'),
-    )
+    const callback = given.find(each => typeof each === 'function')
+    return listen.call(this, { fd: 3 }, callback)
   }
 }
 // What the application starts is not meant.
