@@ -76,7 +76,8 @@ export async function newServer(t: CleansUp) {
   const steps = join(server, 'steps')
   const hook = join(folder, 'hook')
   const settingsFile = join(folder, 'server.env')
-  const env = { ...environmentOf(folder), UV_USE_IO_URING: '0', NODE_COMPILE_CACHE: compileCache }
+  // The hook of an installation is a link to a file below HOME.
+  const env = { ...environmentOf(server), UV_USE_IO_URING: '0', NODE_COMPILE_CACHE: compileCache }
   const $ = zx({ env, quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const must = $({ nothrow: false })
   const git = must({ cwd: clone })

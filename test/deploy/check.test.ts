@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { userInfo } from 'node:os'
@@ -30,7 +30,12 @@ describe('deploy check', async () => {
     await site.deploy()
     site.steps()
     const commit = await site.commit({ 'page.txt': 'two\n' })
+    appendFileSync(join(site.repository, 'hooks/update'), '# older\n')
     const { output } = assertExit(await site.deploy(['check']), 0)
+    assert.match(
+      output,
+      /^ok {5}protection: .*; it is of another version or branch than the hook: `post-receive install`/m,
+    )
     const expected = [
       'ok     settings: SSH_DEPLOYMENT_KEY is a private key without passphrase',
       'ok     settings: KNOWN_DEPLOYMENT_HOSTS has a host key of the server',

@@ -3,10 +3,12 @@ import {
   chmodSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -17,6 +19,8 @@ import { join } from 'node:path'
 import { describe, it, test } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { placeProgram } from '../../scripts/lib/hook/install/hook-files.ts'
+import { findSharedHook } from '../../scripts/lib/hook/install/shared-hook.ts'
+import { askRef } from '../../scripts/lib/protocol/asks.ts'
 import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { newPlace, type Place } from '../lib/place.ts'
@@ -28,7 +32,10 @@ describe('post-receive install', () => {
     it(`creates a repository that deploys (${name})`, async t => {
       const place = await newPlace(t, name)
       const { output } = assertExit(await place.install(), 0)
-      assert.match(output, /^CREATING THE REPOSITORY .*\nCOPYING THE SETTINGS .*\nCOPYING THE HOOK .*\nPROTECTING /)
+      assert.match(
+        output,
+        /^CREATING THE REPOSITORY .*\nCOPYING THE SETTINGS .*\nCOPYING THE HOOK .*\nLINKING THE HOOK .*\nPROTECTING /,
+      )
       assert.equal(statSync(join(place.repository, '.env')).mode & 0o777, 0o600)
       assert.equal((await place.serverGit`git symbolic-ref HEAD`).stdout, 'refs/heads/main\n')
       assert.equal((await place.serverGit`git config core.fsync`).stdout, 'committed\n')
@@ -139,11 +146,11 @@ describe('post-receive install', () => {
     const pushing = place.push('HEAD:refs/heads/main')
     await waitFor('the deployment begins', () => existsSync(begun))
     // Now the installed program differs from this one.
-    const old = readFileSync(place.hook)
-    rmSync(place.hook)
-    writeFileSync(place.hook, Buffer.concat([old, Buffer.from('\n# older\n')]), { mode: 0o755 })
+    const old = readFileSync(place.sharedHook)
+    rmSync(place.sharedHook)
+    writeFileSync(place.sharedHook, Buffer.concat([old, Buffer.from('\n# older\n')]), { mode: 0o755 })
     const { output } = assertExit(await place.install(), 0)
-    assert.match(output, /COPYING THE HOOK/)
+    assert.match(output, /COPYING THE HOOK .*\n {2}it was .*: all repositories of \S+ that link to it have /)
     assert.ok(!existsSync(`${place.hook}.before`))
     assert.ok(readFileSync(place.hook).equals(old))
     writeFileSync(goOn, '')
@@ -204,6 +211,78 @@ test('A hook that does not run where it is to be is not placed there', async t =
   await assert.rejects(placeProgram(hook), { message: /^The hook does not run in / })
   assert.equal(readFileSync(hook, 'utf8'), 'old')
   assert.deepEqual(readdirSync(folder), ['post-receive'])
+})
+
+describe('The hooks of a login', () => {
+  it('are one file, to which its repositories link, also those that had a copy; a link that leads nowhere is named', async t => {
+    const place = await newPlace(t)
+    await place.install()
+    const copied = join(place.folder, 'copied.git')
+    await $`git init --quiet --bare ${copied} && cp -L ${place.hook} ${copied}/hooks`
+    const other = assertExit(await place.installInto(copied, ['--settings', place.settings]), 0)
+    assert.match(other.output, /^KEEPING THE REPOSITORY .*\nCOPYING THE SETTINGS .*\nLINKING THE HOOK .*\nPROTECTING /m)
+    for (const repository of [place.repository, copied]) {
+      assert.equal(readlinkSync(join(repository, 'hooks/post-receive')), place.sharedHook)
+    }
+    assert.equal(statSync(place.sharedHook).mode & 0o777, 0o755)
+    rmSync(place.sharedHook)
+    const commit = (await place.git`git rev-parse HEAD`).stdout.trim()
+    const ask = (id: string) => `${commit}:${askRef('main', { verb: 'deploy', commit }, id)}`
+    const { output } = await place.push('HEAD:refs/heads/main', ask('install00000001'))
+    assert.match(
+      output,
+      /hooks\/post-receive leads to a file that is not there, so nothing is deployed\. To do: on the server/,
+    )
+    const again = assertExit(await place.install(), 0)
+    assert.match(again.output, /hooks\/post-receive was a link to .*, which is not there\nCOPYING THE HOOK/)
+    assert.match((await place.push(ask('install00000002'))).output, /is live/)
+  })
+
+  it('may be of a newer version, which is said; what was written through a link is kept', async t => {
+    const place = await newPlace(t)
+    await place.install()
+    const newer = '#!/bin/sh\n# pushlive post-receive, run from its source.\necho "pushlive post-receive 99.1 (abc)"\n'
+    writeFileSync(place.sharedHook, newer)
+    assert.match(assertExit(await place.install(), 0).output, /^ {2}it was 99\.1 \(abc\).*: all repositories of /m)
+    writeFileSync(place.hook, '#!/bin/sh\nexit 1\n')
+    assert.match(assertExit(await place.install(), 0).output, /another hook was there: it is in .*post-receive\.before/)
+    assert.equal(readFileSync(`${place.hook}.before`, 'utf8'), '#!/bin/sh\nexit 1\n')
+    assert.match((await place.push('HEAD:refs/heads/main')).output, /is live/)
+  })
+
+  it('are copies where others can write the home folder or the repository, or where that cannot have it', async t => {
+    const place = await newPlace(t)
+    await $`git init --quiet --bare ${place.repository}`
+    const local = join(place.folder, '.local')
+    writeFileSync(local, '')
+    const { output } = assertExit(await place.install(), 0)
+    assert.match(
+      output,
+      /^COPYING THE HOOK .*app\.git\/hooks\/post-receive\) .*\n {2}a copy of its own: \S+ cannot write .*\.local,/m,
+    )
+    assert.ok(lstatSync(place.hook).isFile())
+    assert.match(assertExit(await place.install(), 0).output, /^KEEPING THE HOOK/m)
+
+    const { HOME } = process.env
+    t.after(() => Object.assign(process.env, { HOME }))
+    const whyAt = (home: string) => {
+      process.env.HOME = home
+      return findSharedHook(place.repository, place.hook).why ?? ''
+    }
+    rmSync(local)
+    assert.deepEqual(['', 'home', '/nowhere', place.folder].map(whyAt).map(Boolean), [true, true, true, false])
+    mkdirSync(join(local, 'lib/pushlive'), { recursive: true })
+    for (const folder of [local, join(local, 'lib/pushlive'), place.repository]) {
+      const { mode } = statSync(folder)
+      chmodSync(folder, 0o777)
+      assert.match(whyAt(place.folder), new RegExp(`^others than \\S+ can write ${folder}$`))
+      chmodSync(folder, mode)
+    }
+    writeFileSync(place.sharedHook, '#!/bin/sh\n', { mode: 0o755 })
+    assert.match(whyAt(place.folder), /post-receive is another program$/)
+    rmSync(place.sharedHook)
+    assert.equal(whyAt(place.folder), '')
+  })
 })
 
 describe('post-receive install changes nothing, exits with 2 and says why', () => {

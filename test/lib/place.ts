@@ -23,6 +23,12 @@ export async function newPlace(t: CleansUp, name = 'place') {
   await $({ env })`git init --quiet --initial-branch=main ${clone}`
   const git = $({ env, cwd: clone, nothrow: true })
   await git`git commit --quiet --allow-empty --message ${'One'}`
+  async function installInto(repository: string, args: readonly string[], changes: NodeJS.ProcessEnv = {}) {
+    const run = zx({ quiet: true, nothrow: true, cwd: folder, env: { ...env, ...changes } })
+    const { exitCode, stdout, stderr } = await run`${program('post-receive')} install ${repository} ${args}`
+    return { exitCode, output: stdout + stderr }
+  }
+
   return {
     folder,
     repository,
@@ -32,14 +38,14 @@ export async function newPlace(t: CleansUp, name = 'place') {
     git,
     serverGit: $({ env, cwd: repository, nothrow: true }),
     hook: join(repository, 'hooks/post-receive'),
+    /** What the hooks of this place's user link to. */
+    sharedHook: join(folder, '.local/lib/pushlive/post-receive'),
     update: join(repository, 'hooks/update'),
 
     /** Runs `post-receive install` as the server's administrator does. */
-    async install(args: readonly string[] = ['--settings', settings], changes: NodeJS.ProcessEnv = {}) {
-      const run = zx({ quiet: true, nothrow: true, cwd: folder, env: { ...env, ...changes } })
-      const { exitCode, stdout, stderr } = await run`${program('post-receive')} install ${repository} ${args}`
-      return { exitCode, output: stdout + stderr }
-    },
+    install: (args: readonly string[] = ['--settings', settings], changes: NodeJS.ProcessEnv = {}) =>
+      installInto(repository, args, changes),
+    installInto,
 
     /** Pushes as a user who can log in to the server. */
     async push(...refspecs: string[]) {

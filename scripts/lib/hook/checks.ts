@@ -9,6 +9,7 @@ import { findSources } from './default-commands.ts'
 import { readHookEnvFile } from './env-file.ts'
 import { findForeignFilesIn } from './foreign-files.ts'
 import { checkAddress } from './health.ts'
+import { hasContent, isForeignUpdateHook, updateHook } from './install/hook-files.ts'
 import { Journal } from './journal.ts'
 import { logFolder } from './log.ts'
 import { go } from './processes.ts'
@@ -98,7 +99,7 @@ async function* checkSharedPaths(
 }
 
 /** Without hooks/update everything works, but a user who may push may push anything. */
-async function checkProtection(gitDir: string, { ACCEPT }: HookSettings): Promise<Check> {
+async function checkProtection(gitDir: string, { ACCEPT, BRANCH_NAME }: HookSettings): Promise<Check> {
   const what = 'protection'
   const hook = join(gitDir, 'hooks/update')
   const isThere = existsSync(hook) && (statSync(hook).mode & 0o100) !== 0
@@ -110,8 +111,10 @@ async function checkProtection(gitDir: string, { ACCEPT }: HookSettings): Promis
     const found = `ACCEPT is ${ACCEPT}, and ${force} all the same. To do: post-receive install ${gitDir}`
     return { what, isOk: false, found }
   }
+  const isNow = isForeignUpdateHook(hook) || hasContent(hook, Buffer.from(updateHook(BRANCH_NAME)))
+  const age = isNow ? '' : '; it is of another version or branch than the hook: `post-receive install` renews it'
   const found = isThere
-    ? `hooks/update lets in the branch${takesForce ? '' : ' forward'}, new tags and asks, and nothing else; ${force} (ACCEPT is ${ACCEPT})`
+    ? `hooks/update lets in the branch${takesForce ? '' : ' forward'}, new tags and asks, and nothing else; ${force} (ACCEPT is ${ACCEPT})${age}`
     : `none: hooks/update is not there, so a user who may push can move tags and push other branches, too, and ${force}; \`post-receive install\` puts it there`
   return { what, isOk: true, found }
 }

@@ -9,7 +9,8 @@ import { environmentWith } from '../environment.ts'
 import { thisUser } from '../folder-mode.ts'
 import { canBeEntered, existingFolder, explainMissing, explainNotWritable, isFolder, isWritable } from '../place.ts'
 import { lookAtHookSettings } from '../settings.ts'
-import { isForeignHook, isForeignUpdateHook } from './hook-files.ts'
+import { hasContent, isForeignHook, isForeignUpdateHook } from './hook-files.ts'
+import { isLink } from './shared-hook.ts'
 
 /** What is to be installed, and where. */
 export interface Wanted {
@@ -150,7 +151,7 @@ async function checkRepository(
   for (const file of [hook, update, join(repository, '.env'), join(repository, '.env.before')]) {
     if (isFolder(file)) addProblem(`${file} is a folder.`, 'move it away')
   }
-  // If both names are of the same file, an installation was killed here.
+  // If both names are of the same file, or it is a copy of what a link leads to, an installation was killed here.
   if (isForeignHook(hook) && isTaken(`${hook}.before`, hook)) {
     addProblem(`${hook} is another hook, and ${basename(hook)}.before is there already.`, 'move one of the two away')
   }
@@ -165,5 +166,6 @@ async function checkRepository(
 
 function isTaken(name: string, file: string): boolean {
   const taken = lstatSync(name, { throwIfNoEntry: false })
-  return taken !== undefined && taken.ino !== lstatSync(file).ino
+  if (taken === undefined || taken.ino === lstatSync(file).ino) return false
+  return !(isLink(file) && taken.isFile() && hasContent(file, readFileSync(name)))
 }

@@ -72,7 +72,9 @@ function readHook(file: string): Buffer | undefined {
 export const hasContent = (file: string, content: Uint8Array) => readHook(file)?.equals(content) ?? false
 
 function isSameFile(one: string, other: string): boolean {
-  return statSync(one).size === statSync(other).size && hasContent(one, readFileSync(other))
+  const [a, b] = [statSync(one), statSync(other)]
+  if (a.ino === b.ino && a.dev === b.dev) return true
+  return a.size === b.size && hasContent(one, readFileSync(other))
 }
 
 /** The second line of `hooks/update`. */
@@ -110,6 +112,9 @@ case $ref in
   "${askFolder('$branch')}/"*)
     is_zero "$old" && is_ask "\${ref#"${askFolder('$branch')}/"}" ||
       refuse "This is no way to ask for a deployment: $ref. Is deploy as new as the hook?"
+    # git runs no link that leads nowhere, and says nothing.
+    hook=\${0%/*}/post-receive
+    [ -e "$hook" ] || [ ! -L "$hook" ] || printf '%s\\n' "$hook leads to a file that is not there, so nothing is deployed. To do: on the server: post-receive install REPOSITORY" >&2
     exit 0
     ;;
   *) refuse "Only $branch can be pushed here, and new tags, not $ref. For another branch set BRANCH_NAME in .env on the server, and run there: post-receive install REPOSITORY" ;;

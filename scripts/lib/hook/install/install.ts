@@ -1,10 +1,13 @@
 import {
   chmodSync,
+  constants,
+  copyFileSync,
   existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -34,6 +37,7 @@ import {
   placeProgram,
   updateHook,
 } from './hook-files.ts'
+import { findSharedHook, isLink, leadsTo, shareProgram } from './shared-hook.ts'
 
 const help = `Usage: post-receive install REPOSITORY [--settings FILE [--keep-settings | --merge]] [--branch NAME]
        post-receive settings REPOSITORY set | unset | get
@@ -83,15 +87,7 @@ export async function install(args: readonly string[]): Promise<number> {
     await replaceFile(givenFile(repository), readSettingsFile(settingsFile))
   }
 
-  if (isThisProgram(hook)) console.log(`KEEPING THE HOOK (${hook}) ...`)
-  else {
-    console.log(`COPYING THE HOOK (${hook}) ...`)
-    if (isForeignHook(hook)) {
-      keepAs(`${hook}.before`, hook)
-      console.log(`  another hook was there: it is in ${hook}.before, and git no longer runs it`)
-    }
-    await placeProgram(hook)
-  }
+  await placeHook(repository, hook)
 
   await takePushes(found)
   for (const found of findForeignFilesIn(releasesFolder(workTree))) console.log(`  ${found}`)
@@ -161,6 +157,26 @@ export async function takePushes({
   // Only an installation writes this ref: the lock is from one that was killed.
   rmSync(join(repository, `${hookRef}.lock`), { force: true })
   await git`git update-ref ${hookRef} ${empty.trim()}`
+}
+
+/** Makes the hook a link to the file that all repositories of the login share, or a copy where that cannot be. */
+async function placeHook(repository: string, hook: string): Promise<void> {
+  const shared = findSharedHook(repository, hook)
+  // A link that leads elsewhere is the administrator's.
+  const isInPlace = isLink(hook) ? shared.why === undefined || !leadsTo(hook, shared.file) : shared.why !== undefined
+  if (isThisProgram(hook) && isInPlace) return console.log(`KEEPING THE HOOK (${hook}) ...`)
+  if (isLink(hook) && !existsSync(hook))
+    console.log(`  ${hook} was a link to ${readlinkSync(hook)}, which is not there`)
+  if (isForeignHook(hook)) {
+    keepAs(`${hook}.before`, hook)
+    console.log(`  another hook was there: it is in ${hook}.before, and git no longer runs it`)
+  }
+  const why = shared.why ?? (await shareProgram(shared.file, hook))
+  if (why === undefined) return
+  if (isThisProgram(hook) && !isLink(hook)) return console.log(`KEEPING THE HOOK (${hook}) ...`)
+  console.log(`COPYING THE HOOK (${hook}) ...`)
+  console.log(`  a copy of its own: ${why}`)
+  await placeProgram(hook)
 }
 
 /** Commands that nobody has set: what lacks in the branch, as far as it is there, or what each branch has to have. */
@@ -280,8 +296,10 @@ export function findRepository(path: string): string {
   return resolve(path)
 }
 
-/** Gives a file a second name, so that the first one is never missing. */
+/** Gives a file a second name, so that the first one is never missing. What a link led to may be replaced. */
 function keepAs(kept: string, file: string): void {
   // If it is there, it is the same file: an installation was killed here.
-  if (!existsSync(kept)) linkSync(file, kept)
+  if (existsSync(kept)) return
+  if (isLink(file)) copyFileSync(file, kept, constants.COPYFILE_EXCL)
+  else linkSync(file, kept)
 }
