@@ -11,13 +11,16 @@ import {
   verifySecretsFolder,
   writeSecrets,
 } from './lib/setup/ci-secrets.ts'
+import { runDeployCheck } from './lib/setup/deploy-check.ts'
 import { setDeployKey } from './lib/setup/deploy-key.ts'
 import { aliasOf, findHops, type Hop } from './lib/setup/hops.ts'
-import { describeKey, pinHostKeys, scanHostKeys } from './lib/setup/host-keys.ts'
+import { describeKey, findUnknownKeys, pinHostKeys, scanHostKeys } from './lib/setup/host-keys.ts'
 import { installHook } from './lib/setup/install-hook.ts'
+import { installProject } from './lib/setup/install-project.ts'
 import { describeMisuse, tryKey, tryMisuse, tryPassage } from './lib/setup/key-trial.ts'
 import { verifyPrograms } from './lib/setup/programs.ts'
-import { readSetupSettings } from './lib/setup/settings.ts'
+import { findProject, type Project } from './lib/setup/project.ts'
+import { readSetupSettings, type SetupSettings } from './lib/setup/settings.ts'
 import { entryFor, setSshConfigEntry } from './lib/setup/ssh-config.ts'
 import { findSshFolder } from './lib/setup/ssh-folder.ts'
 import { describeAuthorization, describeHandOut, formatTable, type Row } from './lib/setup/summary.ts'
@@ -34,9 +37,14 @@ const help = `Usage: setup-ssh [--github OWNER/REPO] [--print-secrets DIR] [--ss
 
 Lets the CI push to STAGING_REMOTE_REPO, and only that: learns the server's host keys, creates a deploy key, authorizes
 it at the server through your own ssh access, tries it, and says what the CI needs. With PROXY_JUMP it does the same at
-the jump host. It can run any number of times, and never overwrites or replaces a key. Exits with
-  0  the server accepts the key
-  1  the server accepts the key, but lets it do more than push, or gh could not store what the CI needs
+the jump host. It can run any number of times, and never overwrites or replaces a key.
+
+Where deploy/server.env is in the current directory, and without --env-file, it sets the whole server up: it also
+installs the hook with these settings, and keeps those that were set on the server; copies deploy/server/ to server/ in
+the repository; names the command that needs root, if server/root.sh is there, and at a terminal waits until you have
+run it; and runs deploy check. Exits with
+  0  the server accepts the key, and deploy check, where it ran, found nothing wrong
+  1  something is left to do: the last lines say what, such as that the key may do more than push
   2  settings or usage are wrong, or the host keys have not been confirmed
   3  the server could not be reached, shows another host key, or does not accept the key yet
 
@@ -73,18 +81,23 @@ async function main(): Promise<number> {
   const settings = readSetupSettings(options['env-file'])
   const [verb, ...words] = options.words
   if (isSettingsVerb(verb)) return changeSettings(settings, verb, words, options)
-  if (options.hook !== undefined) return installHook(settings, options.hook, options)
+  const sshFolder = options['ssh-dir']
+  if (options.hook !== undefined) {
+    const { hook: file, 'keep-settings': keepSettings } = options
+    return (await installHook(settings, { file, keepSettings, sshFolder })).exitCode
+  }
   if (options['print-secrets']) verifySecretsFolder(options['print-secrets'])
   const { STAGING_REMOTE_REPO: server, PROXY_JUMP: jump } = settings
+  const project = options['env-file'] === undefined ? findProject() : undefined
   if (server.host === undefined) {
     console.log(`${server.url} is a path on this machine: no ssh is needed.`)
-    return 0
+    return project ? setUpHere(settings, project) : 0
   }
   const hint = portHint(server)
   if (hint) console.log(`Look again at STAGING_REMOTE_REPO: ${hint}`)
 
   verifyPrograms(['bash', 'ssh', 'ssh-keygen', 'ssh-keyscan'])
-  const ssh = findSshFolder(options['ssh-dir'])
+  const ssh = findSshFolder(sshFolder)
   const hops = findHops(server, jump)
   const table: Row[] = []
 
@@ -93,7 +106,7 @@ async function main(): Promise<number> {
     const name = knownHostsName(hop.server)
     console.log(`SCANNING HOST KEYS (${name}${hop.jump ? `, through ${hop.jump.place}` : ''}) ...`)
     const scanned = await scanHostKeys(hop, hop.jump && ssh.login(hop.jump))
-    for (const hostKey of scanned) console.log(`  ${describeKey(hostKey)}`)
+    for (const hostKey of findUnknownKeys(ssh.knownHosts, scanned)) console.log(`  ${describeKey(hostKey)}`)
     const pinned = await pinHostKeys(ssh.knownHosts, scanned, settings.HOST_FINGERPRINT ?? [])
     trusted.push(...pinned.trusted)
     const count = `${pinned.trusted.length} of ${scanned.length}`
@@ -104,12 +117,13 @@ async function main(): Promise<number> {
   console.log(`CREATING DEPLOY KEY (${keyFile}) ...`)
   const comment = `pushlive ${server.url} ${new Date().toISOString().slice(0, 10)}`
   const key = await setDeployKey(keyFile, settings.SSH_KEY_TYPE, comment)
-  table.push(['deploy key', key.isNew ? 'created' : 'ok', key.file])
+  // With a project all is to fit a screen, and this has just been said.
+  if (!project) table.push(['deploy key', key.isNew ? 'created' : 'ok', key.file])
 
   for (const hop of hops) {
     console.log(`WRITING SSH CONFIGURATION (Host ${hop.alias}) ...`)
     const isNew = await setSshConfigEntry(ssh, entryFor(hop, key.file, ssh.knownHosts))
-    table.push(['ssh configuration', isNew ? 'created' : 'ok', `Host ${hop.alias} in ${ssh.entries}`])
+    if (!project) table.push(['ssh configuration', isNew ? 'created' : 'ok', `Host ${hop.alias} in ${ssh.entries}`])
   }
 
   const secrets: CiSecrets = {
@@ -118,16 +132,30 @@ async function main(): Promise<number> {
     SSH_DEPLOYMENT_KEY: normalizePrivateKey(readFileSync(key.file, 'utf8'), key.file),
     ...(jump && { PROXY_JUMP: jump.url }),
   }
+  const lineFor = (hop: Hop) => `${hop.restriction} ${key.publicKey}`
   const isAuthorized = !key.isNew && (await tryKey(secrets)).isAccepted
   const authorizations = new Map<Hop, Authorization>()
   for (const hop of hops) {
     console.log(`AUTHORIZING KEY (${hop.place}, ~/.ssh/authorized_keys) ...`)
-    const line = `${hop.restriction} ${key.publicKey}`
-    console.log(`  ${line}`)
     if (isAuthorized && describeMisuse(await tryMisuse(ssh.entries, hop.alias)) === undefined) continue
-    const authorization = await authorizeKey(ssh.login(hop), line, key.publicKey)
+    const authorization = await authorizeKey(ssh.login(hop), lineFor(hop), key.publicKey)
     if (authorization.output) console.log(quote(authorization.output))
     authorizations.set(hop, authorization)
+  }
+
+  // Before the key is tried, which finds a repository then.
+  const target = hops.at(-1) as Hop
+  const hook =
+    project &&
+    (await installProject(settings, project, sshFolder, {
+      ssh,
+      hop: target,
+      authorization: authorizations.get(target),
+    }))
+  if (hook) table.push(...hook.rows)
+  if (hook && hook.exitCode !== 0) {
+    console.log(`\n${formatTable(table)}`)
+    return hook.exitCode
   }
 
   console.log('TRYING KEY ALONE (git-upload-pack, git-receive-pack, a shell, a forwarding) ...')
@@ -139,23 +167,47 @@ async function main(): Promise<number> {
     const isAccepted = trial.isAccepted || (hop.server === jump && (await tryPassage(ssh.entries, hop.alias, server)))
     const isAsItShould = isAccepted && misuse.shell === 'refused'
     if (!isAsItShould && !trial.output.includes(misuse.output)) console.log(quote(misuse.output))
-    table.push(describeAuthorization(hop, authorizations.get(hop), isAccepted, misuse))
+    const row = describeAuthorization(hop, authorizations.get(hop), isAccepted, misuse)
+    if (row[1] === 'TO DO') console.log(`  ${lineFor(hop)}`)
+    table.push(row)
     isTooMuch ||= describeMisuse(misuse) !== undefined
   }
-  if (trial.isAccepted && !trial.hasRepository) {
+  if (trial.isAccepted && !trial.hasRepository && !project) {
     table.push(['repository', 'TO DO', 'setup-ssh --hook SERVER_ENV: there is none at this path yet'])
   }
 
-  console.log('HANDING OUT SECRETS ...')
+  if (!project || options.github || options['print-secrets']) console.log('HANDING OUT SECRETS ...')
   if (options['print-secrets']) writeSecrets(secrets, options['print-secrets'])
   const problem = options.github && !isTooMuch ? await storeAtGithub(secrets, options.github) : undefined
   if (problem) console.log(quote(problem))
-  console.log(describeSecrets(secrets, key.file, options.github))
-  table.push(...describeHandOut(options['print-secrets'], options.github, isTooMuch, problem))
+  if (!project) console.log(describeSecrets(secrets, key.file, options.github))
+  const how = project
+    ? 'setup-ssh --github OWNER/REPO, or --print-secrets DIR'
+    : 'store what is above: the key as a secret, the others as variables'
+  table.push(...describeHandOut(options['print-secrets'], options.github, isTooMuch, problem, how))
 
+  const mayCheck = hook?.isReady && trial.isAccepted && !isTooMuch
+  const isReady = mayCheck ? await checkDeployment({ ...secrets, SSH_DEPLOYMENT_KEY: key.file }, table) : !hook
   console.log(`\n${formatTable(table)}`)
   if (!trial.isAccepted) return exitCode.unreachable
-  return isTooMuch || problem ? exitCode.failed : 0
+  return isTooMuch || problem || !isReady ? exitCode.failed : 0
+}
+
+/** The same where the repository is a path on this machine: without keys. */
+async function setUpHere(settings: SetupSettings, project: Project): Promise<number> {
+  const hook = await installProject(settings, project, undefined)
+  const table = [...hook.rows]
+  const isReady = hook.isReady && (await checkDeployment({}, table))
+  console.log(`\n${formatTable(table)}`)
+  return hook.exitCode || (isReady ? 0 : exitCode.failed)
+}
+
+/** @returns whether all is as a deployment needs it */
+async function checkDeployment(env: Readonly<Record<string, string>>, table: Row[]): Promise<boolean> {
+  console.log('CHECKING WHAT A DEPLOYMENT NEEDS (deploy check) ...')
+  const row = await runDeployCheck(env)
+  table.push(row)
+  return row[1] === 'ok'
 }
 
 function readOptions() {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { quote, $ as zx } from 'zx/core'
@@ -134,6 +134,7 @@ describe("setup-ssh changes the hook's settings on the server", async () => {
       'no hook of pushlive': `#!/bin/sh\ncat > '${received}'\n`,
     }
     for (const [what, script] of Object.entries(hooks)) {
+      rmSync(place.hook)
       writeFileSync(place.hook, script, { mode: 0o755 })
       const { output } = assertExit(await place.setupSsh(['set', 'A=1'], here), 2)
       assert.match(output, new RegExp(`^/.* has ${what}.*\\.\\nTo do: run setup-ssh first`))

@@ -116,7 +116,9 @@ describe('setup-ssh', { concurrency: 4 }, () => {
 
   test('says what to do about a repository that is not there yet', async t => {
     const site = await startSite(t)
-    const { table } = assertExit(await site.setupSsh({ env: { STAGING_REMOTE_REPO: `${site.url}/later` } }), 0)
+    const STAGING_REMOTE_REPO = `${site.url}/later`
+    const { table, stdout } = assertExit(await site.setupSsh({ env: { STAGING_REMOTE_REPO } }), 0)
+    assert.doesNotMatch(stdout, /fatal:/)
     assert.match(table, /^repository +TO DO +setup-ssh --hook SERVER_ENV/m)
   })
 

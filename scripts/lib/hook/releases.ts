@@ -18,7 +18,7 @@ import type { GitPath } from './git-paths.ts'
 import type { Mover, Served } from './journal.ts'
 import { findForeign } from './place.ts'
 import { isBystander, type ReleaseProcess, ReleaseProcesses } from './release-processes.ts'
-import { type HookSettings, releasesFolder } from './settings.ts'
+import { type HookSettings, releasesFolder, sharedFolder } from './settings.ts'
 import { readStateFile, replaceStateFile } from './state-file.ts'
 import { swap } from './swap.ts'
 import { WorkTree } from './work-tree.ts'
@@ -110,7 +110,7 @@ export class Releases {
     this.#link = PATH_TO_GIT_WORK_TREE
     this.#gitDir = gitDir
     this.#folder = releasesFolder(PATH_TO_GIT_WORK_TREE)
-    this.shared = join(this.#folder, 'shared')
+    this.shared = sharedFolder(PATH_TO_GIT_WORK_TREE)
     this.#processes = new ReleaseProcesses(this.#folder)
   }
 

@@ -190,6 +190,9 @@ export function lookAtHookSettings(gitDir: string, env: NodeJS.ProcessEnv) {
 /** Next to where PATH_TO_GIT_WORK_TREE is or will be, so that one rename replaces the link. */
 export const releasesFolder = (workTree: string) => `${workTree}.releases`
 
+/** Where SHARED_PATHS are, and each release has links to. */
+export const sharedFolder = (workTree: string) => join(releasesFolder(workTree), 'shared')
+
 /** The folder that a deployment locks, beside the repository's own. */
 export const lockedFolder = ({ RELEASES, PATH_TO_GIT_WORK_TREE }: HookSettings) =>
   RELEASES === 1 ? PATH_TO_GIT_WORK_TREE : releasesFolder(PATH_TO_GIT_WORK_TREE)

@@ -62,6 +62,10 @@ export function readFingerprints(text: string): string[] {
 
 const wordsOf = (text: string) => text.split(/[\s,;"']+/).map(word => word.replace(/=$/, ''))
 
+/** Those of a server's keys that a known_hosts file does not have. */
+export const findUnknownKeys = (file: string, scanned: readonly KnownHost[]) =>
+  mergeKnownHosts(readIfThere(file), scanned).added
+
 /** The result of adding host keys to a known_hosts file. */
 export interface Merge {
   /** The text to append to the file; empty if all keys are known. */

@@ -22,23 +22,40 @@ const unpackAndInstall = `sh -c '${[
   'tar -xzf - -C "$d" && chmod 700 "$d/post-receive" && sh "$d/install" "$d" < /dev/null',
 ].join('; ')}'`
 
+/** What there is to install, beside the hook itself. */
+export interface Installation {
+  /** The hook's settings. */
+  readonly file: string
+  /** Whether the server's own settings count, if it has some; then the file need not be there. */
+  readonly keepSettings?: boolean | undefined
+  /** Whether what was set on the server stays, unless the file has changed there. */
+  readonly merges?: boolean | undefined
+  /** A folder of what belongs on the server, too. */
+  readonly files?: string | undefined
+  readonly sshFolder: string | undefined
+}
+
+/** How it has ended; the output only where it was not shown. */
+export interface Installed {
+  readonly exitCode: number
+  readonly output: string
+}
+
 /**
  * Copies the hook to the server through the operator's own ssh access, and has it install itself there
  * (`post-receive install`), which shows what it does. If the repository is a path on this machine, it copies nothing.
  *
- * @param file the hook's settings. With keep-settings the server's own count, and the file need not be there
- * @returns the exit code of the installation
+ * @param shows whether its output is shown as it comes
  * @throws Failure (usage) if there is no hook for the server, or it does not run there; (unreachable) if the server
  *   cannot be reached, or does not let the operator in
  */
 export async function installHook(
   { STAGING_REMOTE_REPO: remote, PROXY_JUMP, BRANCH_NAME, HOOK_BINARY }: SetupSettings,
-  file: string,
-  options: { readonly 'keep-settings'?: boolean; readonly 'ssh-dir'?: string },
-): Promise<number> {
+  { file, keepSettings = false, merges = false, files, sshFolder }: Installation,
+  shows = true,
+): Promise<Installed> {
   const isHere = remote.host === undefined
   verifyPrograms(isHere ? ['bash', 'sh'] : ['bash', 'sh', 'ssh', 'tar', 'gzip'])
-  const keepSettings = options['keep-settings'] ?? false
   verifyFile(file)
   const settingsFile = existsSync(file) ? resolve(file) : undefined
   if (settingsFile === undefined && !keepSettings) {
@@ -47,24 +64,29 @@ export async function installHook(
     })
   }
   const server = isHere ? undefined : findHops(remote, PROXY_JUMP).at(-1)
-  const ssh = server && findSshFolder(options['ssh-dir']).login(server)
+  const ssh = server && findSshFolder(sshFolder).login(server)
   const hook = HOOK_BINARY ?? findHook(ssh ? await askPlatform(ssh) : thisMachine)
   const args = [
     ...(keepSettings ? ['--keep-settings'] : []),
+    ...(merges ? ['--merge'] : []),
     ...(BRANCH_NAME ? [`--branch=${BRANCH_NAME}`] : []),
     ...['--', ssh ? remote.path : resolve(remote.path)],
   ].map(quoteForSh)
   if (settingsFile !== undefined) args.unshift('--settings="$1/settings"')
+  if (files !== undefined) args.unshift('--files="$1/files"')
   // A file, because the login shell may have quotes of its own kind.
   const folder = makePrivateFolder(() => ({ install: `exec "$1/post-receive" install ${args.join(' ')}\n` }))
   try {
     // A binary that is several programs starts the one that it is called by.
     symlinkSync(hook, join(folder, 'post-receive'))
     if (settingsFile !== undefined) symlinkSync(settingsFile, join(folder, 'settings'))
-    const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'inherit', 'inherit'] })
-    if (ssh === undefined) return exitCodeOf(await $`sh ${folder}/install ${folder}`, hook)
-    console.log(`COPYING TO THE SERVER (${hook}) ...`)
-    return exitCodeOf(await $`tar -chf - -C ${folder} . | gzip --fast | ${ssh} ${unpackAndInstall}`, hook)
+    if (files !== undefined) symlinkSync(resolve(files), join(folder, 'files'))
+    const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', shows ? 'inherit' : 'pipe', 'inherit'] })
+    if (ssh && shows) console.log(`COPYING TO THE SERVER (${hook}) ...`)
+    const ended = ssh
+      ? await $`tar -chf - -C ${folder} . | gzip --fast | ${ssh} ${unpackAndInstall}`
+      : await $`sh ${folder}/install ${folder}`
+    return { exitCode: exitCodeOf(ended, hook), output: ended.stdout }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

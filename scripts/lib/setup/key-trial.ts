@@ -34,7 +34,7 @@ export async function tryKey({
       const output = takeSshMessages() + listing.stderr
       // An attacker on the network can have ssh print any words, but 255 is ssh's own exit code: no program has run then.
       const isMissing = listing.exitCode !== 255 && isMissingRepository(output)
-      return { isAccepted: isMissing, hasRepository: false, output }
+      return { isAccepted: isMissing, hasRepository: false, output: isMissing ? '' : output }
     }
     const push = await start('git-receive-pack')
     const isTaken = push.ok && isOfReceivePack.test(push.stdout)

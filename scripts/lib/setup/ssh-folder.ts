@@ -44,10 +44,17 @@ export function findSshFolder(given: string | undefined) {
   const entries = join(folder, 'pushlive.conf')
   const knownHosts = join(folder, 'known_hosts')
   for (const file of [config, entries, knownHosts]) verifyFile(file)
+  const here = given === undefined ? [] : ['-F', config]
+  const ownHosts = `UserKnownHostsFile="${escapePercent(knownHosts)}"`
+  // Without a port, the operator's configuration may name one.
+  const way = ({ server: { port }, jump }: Hop) => [
+    ...(jump ? ['-J', jump.alias] : []),
+    ...(port === undefined ? [] : ['-p', String(port)]),
+  ]
   const options = [
     `BatchMode=${process.stdin.isTTY ? 'no' : 'yes'}`,
     'ConnectTimeout=15',
-    `UserKnownHostsFile="${escapePercent(knownHosts)}"`,
+    ownHosts,
     'StrictHostKeyChecking=yes',
     'RemoteCommand=none',
   ]
@@ -64,14 +71,19 @@ export function findSshFolder(given: string | undefined) {
      * The operator's own ssh to a host, without the command to run there. It passes the jump host with the deploy key,
      * because the ssh that `-J` starts reads the configuration, and not the options given here.
      */
-    login: ({ server: { user, host, port }, jump }: Hop): readonly string[] => [
+    login: (hop: Hop): readonly string[] => [
       'ssh',
-      ...(given === undefined ? [] : ['-F', config]),
+      ...here,
       ...options.flatMap(option => ['-o', option]),
-      ...(jump ? ['-J', jump.alias] : []),
-      // Without a port, the operator's configuration may name one.
-      ...(port === undefined ? [] : ['-p', String(port)]),
-      ...['-T', '--', `${user}@${host}`],
+      ...way(hop),
+      ...['-T', '--', `${hop.server.user}@${hop.server.host}`],
+    ],
+    /** The same as people type it, for a command that asks something. */
+    atTerminal: (hop: Hop): readonly string[] => [
+      'ssh',
+      ...(given === undefined ? [] : [...here, '-o', ownHosts]),
+      ...way(hop),
+      ...['-t', `${hop.server.user}@${hop.server.host}`],
     ],
   }
 }

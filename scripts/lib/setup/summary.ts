@@ -48,6 +48,7 @@ export function describeAuthorization(
 
 /**
  * @param isTooMuch whether the key may do more than it should: the CI is to have it only when it may not
+ * @param how they are to be stored
  * @param problem why the secrets are not stored in the repository; undefined if they are
  */
 export function describeHandOut(
@@ -55,6 +56,7 @@ export function describeHandOut(
   repository: string | undefined,
   isTooMuch: boolean,
   problem: string | undefined,
+  how: string,
 ): Row[] {
   const rows: Row[] = []
   if (folder) rows.push(['secrets in files', 'created', `${folder}: delete it once they are stored`])
@@ -66,8 +68,7 @@ export function describeHandOut(
     ])
   else if (repository && !problem) rows.push(['secrets of the CI', 'created', repository])
   else {
-    const where = 'store what is above: the key as a secret, the others as variables'
-    rows.push(['secrets of the CI', 'TO DO', where])
+    rows.push(['secrets of the CI', 'TO DO', how])
   }
   return rows
 }

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { $ as zx } from 'zx/core'
 import { isOnPath } from '../../shared/on-path.ts'
@@ -10,6 +10,7 @@ import { thisUser } from '../folder-mode.ts'
 import { canBeEntered, existingFolder, explainMissing, explainNotWritable, isFolder, isWritable } from '../place.ts'
 import { lookAtHookSettings } from '../settings.ts'
 import { hasContent, isForeignHook, isForeignUpdateHook } from './hook-files.ts'
+import { isNewRepository } from './server-files.ts'
 import { isLink } from './shared-hook.ts'
 
 /** What is to be installed, and where. */
@@ -45,17 +46,19 @@ export function gitIn(cwd: string) {
 /**
  * Checks everything that an installation needs, and says what there is to do.
  *
- * @param refusal what the Failure says first, and last
+ * @param what what the Failure says first
+ * @param fix what it says last
  * @throws Failure (usage) that names everything that is wrong
  */
 export async function verifyInstallable(
   { repository, makeSettings, branch: expected }: Wanted,
-  refusal = { what: 'Nothing was installed, and nothing was changed.', fix: 'correct this, and install again' },
+  what = 'Nothing was installed, and nothing was changed.',
+  fix = 'correct this, and install again',
 ) {
   const problems: string[] = []
   const addProblem = (what: string, fix: string) => problems.push(`${what} To do: ${fix}.`)
 
-  const isNew = !existsSync(repository) || (isFolder(repository) && readdirSync(repository).length === 0)
+  const isNew = isNewRepository(repository)
   const env = join(repository, '.env')
   const hasSettings = canBeEntered(repository) && lstatSync(env, { throwIfNoEntry: false }) !== undefined
   let place = env
@@ -100,7 +103,7 @@ export async function verifyInstallable(
   const hooksPath = mayLook ? await checkRepository(repository, addProblem) : undefined
 
   if (problems.length > 0) {
-    throw new Failure(exitCode.usage, refusal.what, { why: problems.join('\n'), fix: refusal.fix })
+    throw new Failure(exitCode.usage, what, { why: problems.join('\n'), fix })
   }
   return {
     repository,

@@ -13,7 +13,7 @@ import {
   statSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { deployRefs } from '../../protocol/record.ts'
 import { readArguments } from '../../shared/arguments.ts'
 import { flatten } from '../../shared/foreign-text.ts'
@@ -24,7 +24,7 @@ import { findUnset } from '../default-commands.ts'
 import { findForeignFilesIn } from '../foreign-files.ts'
 import { Releases } from '../releases.ts'
 import { Repository } from '../repository.ts'
-import { askForHealthCheck, type HookSettings, releasesFolder } from '../settings.ts'
+import { askForHealthCheck, type HookSettings, releasesFolder, sharedFolder } from '../settings.ts'
 import { gitIn, type Installable, readSettingsFile, verifyInstallable } from './checks.ts'
 import { removeDamaged } from './damage.ts'
 import { mergeEnv } from './edit-env.ts'
@@ -37,9 +37,11 @@ import {
   placeProgram,
   updateHook,
 } from './hook-files.ts'
+import { placeServerFiles } from './server-files.ts'
 import { findSharedHook, isLink, leadsTo, shareProgram } from './shared-hook.ts'
 
-const help = `Usage: post-receive install REPOSITORY [--settings FILE [--keep-settings | --merge]] [--branch NAME]
+const help = `Usage: post-receive install REPOSITORY [--settings FILE [--keep-settings | --merge]] [--files FOLDER]
+                            [--branch NAME]
        post-receive settings REPOSITORY set | unset | get
 
 Makes REPOSITORY, on this machine, a bare repository that deploys what is pushed to it: creates it if it is not there,
@@ -51,6 +53,7 @@ anything, can run any number of times, and replaces the hook in one step, even w
   --settings FILE   the hook's settings, in place of those in REPOSITORY/.env, which are kept in .env.before
   --keep-settings   keep those in REPOSITORY/.env, if it is there
   --merge           change only what has changed in FILE since it was given before: what was set on the server stays
+  --files FOLDER    what belongs on the server beside the hook, such as units: copied to REPOSITORY/server, as a whole
   --branch NAME     the branch that will be pushed: refuses if the settings name another
   --version
   --help`
@@ -60,9 +63,15 @@ export async function install(args: readonly string[]): Promise<number> {
   const given = readInstallArguments(args)
   if (given === undefined) return 0
   const merged: Merged = { kept: [], overruled: [] }
-  const { repository, settingsFile, branch: expected } = given
+  const { repository, settingsFile, branch: expected, files } = given
   const makeSettings = (env: string | undefined) => chooseSettings(given, env, merged)
-  const found = await verifyInstallable({ repository, makeSettings, branch: expected })
+  // First, because root may have to install git.
+  const hasNewFiles = files !== undefined && (await placeServerFiles(repository, files))
+  const wanted = { repository, makeSettings, branch: expected }
+  const found = await verifyInstallable(
+    wanted,
+    hasNewFiles ? 'Nothing else was installed, and nothing else was changed.' : undefined,
+  )
   const { isNew, settings, branch, workTree, hookSettings, lacksHealthCheck } = found
   const env = join(repository, '.env')
   const hook = join(repository, 'hooks/post-receive')
@@ -91,6 +100,12 @@ export async function install(args: readonly string[]): Promise<number> {
 
   await takePushes(found)
   for (const found of findForeignFilesIn(releasesFolder(workTree))) console.log(`  ${found}`)
+  const unshared = findUnshared(hookSettings)
+  if (unshared.length > 0) {
+    console.log(
+      `TO DO: SHARED_PATHS names ${unshared.join(', ')}: unless the application makes it, put it into ${sharedFolder(workTree)}.`,
+    )
+  }
   if (lacksHealthCheck) console.log(`TO DO in ${env}: ${askForHealthCheck}.`)
   for (const line of await explainDefaults(repository, hookSettings)) console.log(`TO DO in ${env}: ${line}`)
   console.log(`A push of ${branch} is deployed to ${workTree} now.`)
@@ -200,6 +215,15 @@ async function explainDefaults(repository: string, settings: HookSettings): Prom
   return lack ? [`${lack.what} To do: ${lack.fix}.`] : []
 }
 
+/** The shared paths that are nowhere yet, and that no deployment makes: a name without a dot is taken for a folder's. */
+function findUnshared({ RELEASES, SHARED_PATHS, PATH_TO_GIT_WORK_TREE: workTree }: HookSettings): readonly string[] {
+  if (RELEASES === 1) return []
+  const places = [workTree, sharedFolder(workTree)]
+  return SHARED_PATHS.filter(
+    path => basename(path).includes('.') && !places.some(place => existsSync(join(place, path))),
+  )
+}
+
 /** A kill leaves nothing that is half a repository, unless its folder was made by somebody else. */
 async function createRepository(repository: string, branch: string): Promise<void> {
   // Not --initial-branch, which is new in git 2.28.
@@ -262,6 +286,7 @@ interface InstallArguments {
   readonly settingsFile: string | undefined
   readonly keepSettings: boolean
   readonly merges: boolean
+  readonly files: string | undefined
   readonly branch: string | undefined
 }
 
@@ -270,6 +295,7 @@ function readInstallArguments(args: readonly string[]): InstallArguments | undef
     settings: { type: 'string' },
     'keep-settings': { type: 'boolean' },
     merge: { type: 'boolean' },
+    files: { type: 'string' },
     branch: { type: 'string' },
   } as const
   const read = readArguments('post-receive install', help, options, [...args])
@@ -283,6 +309,7 @@ function readInstallArguments(args: readonly string[]): InstallArguments | undef
     settingsFile: read.options.settings,
     keepSettings: read.options['keep-settings'] ?? false,
     merges: read.options.merge ?? false,
+    files: read.options.files,
     branch: read.options.branch,
   }
 }

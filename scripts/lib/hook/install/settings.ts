@@ -51,7 +51,8 @@ export async function changeSettings(args: readonly string[]): Promise<number> {
   const makeSettings = () => Buffer.from(editEnv(existsSync(env) ? `${readSettingsFile(env)}` : '', edits, env))
   const found = await verifyInstallable(
     { repository, makeSettings },
-    { what: 'Nothing was changed.', fix: 'correct this; several can be set at once' },
+    'Nothing was changed.',
+    'correct this; several can be set at once',
   )
   const { settings, branch, accept } = found
   const names = [...edits.keys()].join(', ')
