@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
@@ -55,17 +55,25 @@ describe('BUILD', async () => {
     assert.equal(site.read('built.txt'), 'good\n')
   })
 
-  it('does not run for a switch to a release that is complete', async t => {
+  it('does not run for a switch to a release that is complete, which one is not where an install failed since', async t => {
     const site = await newSite(t)
     site.configure({ ...settings, RELEASES: '3' })
+    let commit = ''
     for (const page of ['a', 'b']) {
-      await site.commit({ 'page.txt': page })
+      commit = await site.commit({ 'page.txt': page })
       await site.deploy()
     }
     site.steps()
     assertExit(await site.deploy(['rollback']), 0)
     assert.deepEqual(site.steps(), ['restart'])
     assert.equal(site.read('built.txt'), 'a\n')
+    const offline = join(site.folder, 'steps.offline')
+    writeFileSync(offline, '')
+    assertExit(await site.deploy(['--again']), 1)
+    rmSync(offline)
+    site.steps()
+    assertExit(await site.deploy(['rollback', commit]), 0)
+    assert.deepEqual(site.steps(), ['install', 'build b', 'upgrade', 'restart'])
   })
 
   it('runs in the virtual environment of the release, which is made for it where nothing is installed', async t => {

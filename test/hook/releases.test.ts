@@ -82,18 +82,6 @@ describe('With RELEASES=3', async () => {
     )
   })
 
-  it('a release in which its commit could not be installed again is not gone back to as it is', async t => {
-    const site = await newSiteWithReleases(t)
-    await deployPage(site, 'good')
-    const { commit } = await deployPage(site, 'restart-fails', 1)
-    site.configure({ INSTALL_DEPS: 'false' })
-    assertExit(await site.deploy(['--again']), 1)
-    site.configure(recording)
-    site.steps()
-    assertExit(await site.deploy(['rollback', commit]), 1)
-    assert.equal(site.steps()[0], `install ${releases(site)}/2`)
-  })
-
   it('commits that fail never overwrite the release that a rollback goes to', async t => {
     const site = await newSiteWithReleases(t)
     const first = await deployPage(site, 'first')

@@ -23,6 +23,7 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   ],
   'scripts/lib/ssh/known-hosts.ts': ['test/ssh/known-hosts-entries.test.ts', 'test/ssh/known-hosts.test.ts'],
   'scripts/lib/ssh/pasted-text.ts': [
+    'test/ssh/pasted-text.test.ts',
     'test/ssh/known-hosts-entries.test.ts',
     'test/ssh/known-hosts.test.ts',
     'test/ssh/private-key.test.ts',

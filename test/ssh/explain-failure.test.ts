@@ -84,6 +84,9 @@ const failures: readonly (readonly [messages: string, exitCode: number, what: Re
   ['fatal: early EOF\n', 5, /ended early/],
   ['fatal: unpack error\n', 5, /ended early/],
   ['anything else\n', 5, /ended early/],
+  ['Connection to x timed out on the way\n', 5, /ended early/],
+  ['remote: fatal: Could not read from remote repository.\n', 5, /ended early/],
+  ['a line with an error: in its middle\n', 5, /ended early/],
   ['', 5, /ended early/],
 ]
 

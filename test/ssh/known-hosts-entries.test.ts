@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { describe, it, test } from 'node:test'
 import type { Failure } from '../../scripts/lib/shared/program.ts'
-import { sshString } from '../../scripts/lib/ssh/key-blob.ts'
+import { blobOf, fingerprint, sshString } from '../../scripts/lib/ssh/key-blob.ts'
 import { formatKnownHost, isEntryFor, normalizeKnownHosts, parseKnownHosts } from '../../scripts/lib/ssh/known-hosts.ts'
 import { parseRemote } from '../../scripts/lib/ssh/remote.ts'
 
 /** A key that says of itself that it is of this type. */
-const blobOf = (type: string, fill = 1) =>
+const newBlob = (type: string, fill = 1) =>
   Buffer.concat([sshString(type), sshString(Buffer.alloc(32, fill))]).toString('base64')
-const keyOf = (type: string, fill?: number) => `${type} ${blobOf(type, fill)}`
+const keyOf = (type: string, fill?: number) => `${type} ${newBlob(type, fill)}`
 const [ed25519, other, rsa] = [keyOf('ssh-ed25519'), keyOf('ssh-ed25519', 2), keyOf('ssh-rsa')]
 
 describe('The entries of a known_hosts file', () => {
@@ -23,11 +23,11 @@ describe('The entries of a known_hosts file', () => {
     'sk-ecdsa-sha2-nistp256@openssh.com',
   ]) {
     it(`have keys of ${type}`, () =>
-      assert.deepEqual(parseKnownHosts(`host ${keyOf(type)}`), [{ hosts: 'host', type, blob: blobOf(type) }]))
+      assert.deepEqual(parseKnownHosts(`host ${keyOf(type)}`), [{ hosts: 'host', type, blob: newBlob(type) }]))
   }
 
   it('are read from lines that end in any way, with blanks around them and comments behind', () => {
-    const entry = { hosts: '[a]:22,b', type: 'ssh-rsa', blob: blobOf('ssh-rsa') }
+    const entry = { hosts: '[a]:22,b', type: 'ssh-rsa', blob: newBlob('ssh-rsa') }
     const text = `[a]:22,b ${rsa}\r\n \t[a]:22,b \t${rsa.replace(' ', ' \t ')} root@a\n[a]:22,b ${rsa}`
     assert.deepEqual(parseKnownHosts(text), [entry, entry, entry])
   })
@@ -62,6 +62,20 @@ describe('The entries of a known_hosts file', () => {
   it('are written as they were read', () => {
     for (const line of [`host ${ed25519}\n`, `@cert-authority *.example ${rsa}\n`])
       assert.deepEqual(parseKnownHosts(line).map(formatKnownHost), [line])
+  })
+})
+
+describe('The line of a public key', () => {
+  it('has the key in its second column', () => {
+    const [, blob] = rsa.split(' ')
+    for (const line of [rsa, `${rsa} root@a b`, rsa.replace(' ', ' \t ')]) assert.equal(blobOf(line), blob)
+    assert.equal(blobOf('ssh-rsa'), undefined)
+  })
+
+  it('has a fingerprint without padding', () => {
+    const [, blob = ''] = rsa.split(' ')
+    const hash = createHash('sha256').update(Buffer.from(blob, 'base64')).digest('base64')
+    assert.equal(`${fingerprint(blob)}=`, `SHA256:${hash}`)
   })
 })
 

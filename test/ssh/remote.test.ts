@@ -160,7 +160,7 @@ describe('parseRemote', () => {
     'ssh://[::1]x/y',
     'ssh://[::1]:0x22/y',
     'ssh://[host:22]:5/y',
-    'ssh://[fe80::1%25a;b]/y',
+    ...[';', ' ', '$(id)', '`', "'", '/', '%25'].map(no => `ssh://[fe80::1%25a${no}b]/y`),
     'ssh://[::1/x',
     'host:',
     'ssh://user:password@host/x',

@@ -225,7 +225,7 @@ export function explainBrokenPush(messages: string): Failure {
  * @param serves what the hook said is live
  */
 export function explainRejection(summary: string, serves = ''): Failure {
-  const why = [summary, serves].filter(Boolean).join('\n')
+  const why = `${summary}\n${serves}`
   return (
     findCause(rejections, summary, why) ??
     new Failure(exitCode.refused, 'The server declined the push.', {

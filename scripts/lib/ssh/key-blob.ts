@@ -1,6 +1,6 @@
 /** A string of ssh's wire format (RFC 4251, section 5): its length in four bytes, then itself. */
 export function sshString(content: string | Uint8Array): Buffer {
-  const bytes = typeof content === 'string' ? Buffer.from(content) : content
+  const bytes = Buffer.from(content)
   const length = Buffer.alloc(4)
   length.writeUInt32BE(bytes.length)
   return Buffer.concat([length, bytes])
@@ -57,5 +57,5 @@ export function blobOf(publicKey: string): string | undefined {
 export function fingerprint(blob: string): string {
   const { createHash } = process.getBuiltinModule('node:crypto')
   const hash = createHash('sha256').update(Buffer.from(blob, 'base64')).digest('base64')
-  return `SHA256:${hash.replace(/=+$/, '')}`
+  return `SHA256:${hash.replace('=', '')}`
 }

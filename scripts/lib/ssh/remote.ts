@@ -110,7 +110,7 @@ function isUser(user: string): boolean {
 
 /** What can be a host name or an address, and neither an option nor a pattern. */
 function isHost(host: string): boolean {
-  if (host.includes(':')) return isIPv6(host) && /^[0-9a-z:.%_-]+$/i.test(host)
+  if (host.includes(':')) return isIPv6(host) // and in the zone behind its % are letters, digits, '-', '.' and ':'
   return /^[\p{L}\p{N}_][\p{L}\p{N}_.-]*$/u.test(host)
 }
 
