@@ -63,31 +63,34 @@ log=/home/seita/gunicorn.log
 release=$(realpath "$folder")
 releases=$(realpath "$(dirname "$folder")")/$(basename "$folder").releases
 
-# The file may be of a master that was killed, and its number that of another process by now.
+is_running() { grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; }
+# A pid file may be of a master that was killed, and its number that of another process by now.
 is_ours() {
-  grep -qszE '(^|/)gunicorn([:/]|$)' "/proc/$1/cmdline" &&
+  is_running "$1" && grep -qszE '(^|/)gunicorn([:/]|$)' "/proc/$1/cmdline" &&
     case $(readlink "/proc/$1/cwd") in "$release" | "$releases"/*) ;; *) false ;; esac
 }
-is_running() { grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; }
 
 # The master that the old one has started, until it takes over.
 new_master() {
-  for pid in $(cat "/proc/$old/task/$old/children"); do
+  for pid in $(cat "/proc/$old/task/$old/children" 2>/dev/null); do
     ! grep -qszx "GUNICORN_PID=$old" "/proc/$pid/environ" || echo "$pid"
   done
 }
 
 content() { cat "$1" 2>/dev/null || :; }
 
-old=$(content "$pidfile")
+# An earlier restart may go on, whose new master uses gunicorn.pid.2 until the old one has ended. One at a time.
+for _ in $(seq 600); do
+  next=$(content "$pidfile.2")
+  old=$(content "$pidfile")
+  is_ours "$next" || { is_ours "$old" && [ "$(new_master)" ]; } || break
+  sleep 0.1
+done
+
 [ -e "$log" ] || (umask 077 && : >"$log")
 size=$(wc -c <"$log")
-if is_running "\${old:-none}" && is_ours "$old"; then
-  # One that an earlier restart has left would make this one be ignored.
-  while new=$(new_master) && [ "$new" ]; do
-    kill -QUIT "$new"
-    sleep 0.1
-  done
+if is_ours "$old"; then
+  new=
   kill -USR2 "$old"
 else
   old=
@@ -109,12 +112,12 @@ fi
 
 for count in $(seq 1200); do
   sleep 0.05
-  [ "$new" ] || new=$(new_master 2>/dev/null)
+  [ "$new" ] || new=$(new_master)
   if [ ! "$new" ]; then
     # Two seconds: it has died at once.
     [ "$count" -lt 40 ] || break
   elif ! is_running "$new"; then break
-  # The new master uses gunicorn.pid.2 until the old one has ended. The first one has nobody to take over from.
+  # The first one has nobody to take over from.
   elif [ "$(content "$pidfile")" = "$new" ] && { [ "$old" ] || [ "$(content "$pidfile.loaded")" = "$new" ]; }; then exit 0
   fi
 done
