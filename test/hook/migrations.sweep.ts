@@ -122,15 +122,25 @@ def downgrade(): ${undo}
       UPGRADE_DB: 'python manage.py migrate --noinput',
       DB_REVISION,
       DOWNGRADE_DB: DOWNGRADE_DB?.replace('/home/seita/django-downgrade.sh', script),
+      // As a project of Django's has it, the default smoke test loads it.
+      PATH_TO_WSGI: 'mysite/wsgi.py',
+      SMOKE_TEST: undefined,
     })
     await deployFiles(site, {
       'manage.py': `\
 import os, sys
-os.environ['DJANGO_SETTINGS_MODULE'] = 'settings'
+os.environ['DJANGO_SETTINGS_MODULE'] = 'mysite.settings'
 from django.core.management import execute_from_command_line
 execute_from_command_line(sys.argv)
 `,
-      'settings.py': `\
+      'mysite/__init__.py': '',
+      'mysite/wsgi.py': `\
+import os
+from django.core.wsgi import get_wsgi_application
+os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.settings')
+application = get_wsgi_application()
+`,
+      'mysite/settings.py': `\
 import os
 SECRET_KEY = 'x'
 INSTALLED_APPS = ['django.contrib.contenttypes', 'shop', *(['news'] if os.path.exists('news') else [])]
