@@ -163,6 +163,8 @@ describe('deploy check', async () => {
       none.output,
       /^FAIL {3}INSTALL_DEPS: it is not set, and the commit has no Makefile\. To do: set INSTALL_DEPS/m,
     )
+    site.configure({ MAKEFILES: join(site.folder, 'rules.mk') })
+    assertExit(await site.deploy(['check'], atPath(site)), 0)
   })
 
   it('tells which files would be in the way of the checkout', async t => {

@@ -1,6 +1,6 @@
 import type { Context } from './context.ts'
 import { toText, withoutSlash } from './git-paths.ts'
-import { findMissingTargets, type Sources } from './make-targets.ts'
+import { findMissingTargets, makefileNames, type Sources } from './make-targets.ts'
 import type { HookSettings } from './settings.ts'
 
 type Place = Pick<Context, 'settings' | 'releases' | 'repository'>
@@ -19,8 +19,6 @@ const purpose: Record<Unset, string> = {
  */
 export async function findUnset(names: readonly Unset[], commit: string, context: Place) {
   const { settings, repository } = context
-  // Here make may read more than the commit's Makefile.
-  if (process.env.MAKEFILES !== undefined || process.env.MAKEFLAGS !== undefined) return undefined
   const lacking = (sources: Sources) => names.filter(name => findMissingTargets(settings[name], sources).length > 0)
   // To list what is there beside the commit takes longer, and most need not.
   if (lacking(await repository.sources(commit)).length === 0) return undefined
@@ -39,6 +37,8 @@ export async function findUnset(names: readonly Unset[], commit: string, context
 
 /** What the steps would find of a commit. What they find beside its own files counts, too. */
 export async function findSources(commit: string, { settings, releases, repository }: Place): Promise<Sources> {
+  // With these make may read other files: as if there were one that cannot be read.
+  if ('MAKEFILES' in process.env || 'MAKEFLAGS' in process.env) return { makefile: undefined, names: makefileNames }
   const { SHARED_PATHS, KEEP_PATHS } = settings
   const { names, makefile } = await repository.sources(commit)
   const served = releases.isInPlace ? releases.serving()?.workTree : undefined
