@@ -30,6 +30,30 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
     mutants: [/\bthrow new RangeError\(\['.*' -> ""\]\)$/],
   },
   {
+    reason: 'it is there for the types: a match has all its parts',
+    mutants: [
+      `scripts/lib/shared/settings.ts: .filter(([, name = ['' -> "Stryker was here!"], value]) => values[name] === value)`,
+      `scripts/lib/shared/settings.ts: .map(([, name = ['' -> "Stryker was here!"]]) => name)`,
+    ],
+  },
+  {
+    reason: 'only a build puts a version there',
+    mutants: [
+      "scripts/lib/shared/program.ts: export const version = [typeof PUSHLIVE_VERSION === 'string' -> false] ? PUSHLIVE_VERSION : 'source'",
+      "scripts/lib/shared/program.ts: export const version = typeof PUSHLIVE_VERSION === ['string' -> \"\"] ? PUSHLIVE_VERSION : 'source'",
+    ],
+  },
+  {
+    reason: 'what has no code or message is told by neither',
+    mutants: [/^scripts\/lib\/shared\/program\.ts: const \{ code = .*'' -> "Stryker was here!"\]/],
+  },
+  {
+    reason: 'only another run that removes the same at the same instant would show it',
+    mutants: [
+      'scripts/lib/shared/replace-file.ts: if (pid === process.pid || !isAlive(pid)) rmSync(join(dirname(file), name), { recursive: true, force: [true -> false] })',
+    ],
+  },
+  {
     reason: 'nothing is as good as false here',
     mutants: ['scripts/lib/hook/find-answer.ts: const unknown: Serving = [{ serves: false } -> {}]'],
   },

@@ -45,6 +45,9 @@ describe('An error', () => {
     const error = new Error(", Unknown error: Read-only file system '/x'")
     const described = describeError(Object.assign(error, { code: '', syscall: 'rm' }))
     assert.equal(described, "The system refuses: Read-only file system '/x'")
+    const other = describeError(Object.assign(new Error("a, Unknown error: b '/x'"), { code: '', syscall: 'rm' }))
+    assert.equal(other, "The system refuses: a, Unknown error: b '/x'")
+    assert.match(describeError(Object.assign(new Error('no'), { code: 'EISDIR', syscall: 'rm' })), /^Internal error/)
   })
 
   for (const code of ['EBADF', 'EISDIR', '']) {
@@ -58,12 +61,13 @@ describe('An error', () => {
   for (const [error, words] of [
     [{ stderr: ' fatal: no \n' }, 'A command failed: fatal: no'],
     [{ stderr: 'a\nb' }, 'A command failed: a b'],
+    [{ stderr: 'it ends.' }, 'A command failed: it ends.'],
     [{ stderr: '', cause: new Error('spawn git ENOENT') }, 'A command failed: spawn git ENOENT'],
     [{ stderr: 'said', cause: new Error('spawn git ENOENT') }, 'A command failed: said'],
   ] as const) {
     it(`of a command is told by what it said: ${words}`, () => {
       assert.equal(describeError(error), words)
-      assert.equal(describeBriefly(error), `${words}.`)
+      assert.equal(describeBriefly(error), `${words.replace(/\.$/, '')}.`)
     })
   }
 

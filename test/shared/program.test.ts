@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -28,6 +28,30 @@ describe('A program', () => {
       child.output.destroy()
       const [code] = await once(child.process, 'exit')
       assert.equal(code, 7)
+    })
+  }
+})
+
+describe('A program that fails', () => {
+  for (const [what, thrown, code, said] of [
+    [
+      'with what a user can mend',
+      'new Failure(3, "No server.", { fix: "start it" })',
+      3,
+      /^No server\.\nTo do: start it\n$/,
+    ],
+    ['with a bug', 'new TypeError("no such thing")', 70, /^Internal error in pushlive .*: TypeError: no such thing\n/],
+  ] as const) {
+    it(`${what} says so, and exits with ${code}`, () => {
+      const source = `
+        import { Failure, run } from ${JSON.stringify(program)}
+        run(async () => { throw ${thrown} })`
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', source], {
+        encoding: 'utf8',
+      })
+      assert.deepEqual([status, stdout], [code, ''])
+      assert.match(stderr, said)
+      assert.ok(stderr.endsWith('\n'))
     })
   }
 })

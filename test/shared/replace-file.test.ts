@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -48,6 +50,20 @@ describe('A file that is replaced', () => {
     await assert.rejects(failing, /^Error: the disk is full$/)
     assert.equal(readFileSync(file, 'utf8'), 'old')
     assert.deepEqual(temporaries(), [])
+    const failingFolder = replaceFile(join(folder, 'new'), temporary => {
+      mkdirSync(temporary)
+      writeFileSync(join(temporary, 'file'), 'half')
+      throw new Error('the disk is full')
+    })
+    await assert.rejects(failingFolder, /^Error: the disk is full$/)
+    assert.deepEqual(readdirSync(folder), ['state'])
+  })
+
+  it('is closed again', async () => {
+    const open = () => readdirSync('/proc/self/fd').length
+    const before = open()
+    await replaceFile(file, 'new')
+    assert.equal(open(), before)
   })
 
   it('that is a link is replaced itself', async () => {
@@ -70,6 +86,9 @@ describe('A file that is replaced', () => {
 
   it('takes along what killed runs have left of it, and nothing else', async () => {
     const ended = spawnSync('true').pid
+    const half = join(folder, `state.pushlive-${spawnSync('true').pid}`)
+    mkdirSync(half)
+    writeFileSync(join(half, 'file'), '')
     const names = [
       `state.pushlive-${ended}`,
       // Where 1 is the parent, too, there is one file of both.
@@ -81,6 +100,21 @@ describe('A file that is replaced', () => {
     for (const name of names) writeFileSync(join(folder, name), '')
     await replaceFile(file, 'new')
     assert.deepEqual(readdirSync(folder).sort(), [...names.slice(1), 'state'].sort())
+  })
+
+  it("leaves another user's copy that is being made", {
+    skip: process.getuid?.() !== 0 && 'only root can be another',
+  }, () => {
+    chmodSync(folder, 0o777)
+    writeFileSync(`${file}.pushlive-${process.pid}`, 'of a run of root')
+    const program = `
+      import { replaceFile } from ${JSON.stringify(source)}
+      process.chdir(${JSON.stringify(folder)}), process.setgid(65534), process.setuid(65534)
+      await replaceFile('state', 'new')`
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
+    assert.equal(readFileSync(file, 'utf8'), 'new')
+    assert.deepEqual(temporaries(), [`state.pushlive-${process.pid}`])
   })
 
   it('is private from its first instant, and on the disk before it has its name', t => {

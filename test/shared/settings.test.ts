@@ -6,6 +6,7 @@ import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { Failure } from '../../scripts/lib/shared/program.ts'
 import {
+  branchName,
   isBranchName,
   loadEnvFile,
   lookAtSettings,
@@ -142,6 +143,11 @@ describe('The name of a branch', () => {
       assert.equal(isBranchName(name) && name !== '', exitCode === 0, JSON.stringify(name))
     }
   })
+
+  it('is given, or wrong', () => {
+    assert.equal(branchName('a/b'), 'a/b')
+    assert.throws(() => branchName('a b'), /^Error: is not a name that git allows for a branch$/)
+  })
 })
 
 describe('A file of settings', () => {
@@ -155,7 +161,8 @@ describe('A file of settings', () => {
   it('need not be there if it was not named', async t => {
     inFolder(t, folder)
     assert.deepEqual({ ...readEnvFile() }, {})
-    assert.equal(readEnvLines().name, '.env')
+    const { name, text } = readEnvLines()
+    assert.deepEqual([name, text], ['.env', ''])
   })
 
   it('is .env where none was named', t => {
@@ -194,7 +201,9 @@ describe('A file of settings', () => {
     ['A="ab#cd"', []],
     ["A='ab#cd'", []],
     ['A=`ab#cd`', []],
+    ['export  A=ab#cd', ['A']],
     ['# A=ab#cd', []],
+    ['# A=ab#cd\nA=ab', []],
     ['A=ab\n#cd', []],
     ['A=ab#cd\nA=ef', []],
     ['A=\nB#C', []],
