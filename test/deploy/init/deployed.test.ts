@@ -18,7 +18,7 @@ describe('What init writes serves without a failed request', async () => {
   const { sshd, key } = await startServer({ after })
 
   /** A project for which init has answered, and a server with the hook, its settings and the files beside it. */
-  async function setUp(t: CleansUp, files: Readonly<Record<string, string>>, health: string) {
+  async function setUp(t: CleansUp, files: Readonly<Record<string, string>>, health: string, ...args: string[]) {
     const port = await holdPort()
     const root = makeProject(t, files)
     const folder = join(dirname(root), 'srv')
@@ -36,7 +36,7 @@ describe('What init writes serves without a failed request', async () => {
     }
     const url = `http://127.0.0.1:${port}/`
     const server = `${sshd.user}@127.0.0.1:${sshd.port}:${repository}`
-    assertExit(await run('deploy', 'init', '--yes', '--server', server, '--health', `${url}${health}`), 0)
+    assertExit(await run('deploy', 'init', '--yes', '--server', server, '--health', `${url}${health}`, ...args), 0)
     assertExit(await run('post-receive', 'install', repository, '--settings', join(root, 'deploy/server.env')), 0)
     cpSync(join(root, 'deploy/server'), join(repository, 'server'), { recursive: true })
     appendFileSync(join(repository, '.env'), `PATH='${process.env.PATH}'\n`)
@@ -99,6 +99,38 @@ describe('What init writes serves without a failed request', async () => {
     const back = await askAllTheTime([url], async () => void assertExit(await run('deploy', 'rollback'), 0))
     verifyVersions(back, new Set([2, 3]), 'a rollback')
     verifyVersions([await ask(url)], new Set([2]), 'after the rollback')
+  })
+
+  it('from gunicorn without systemd, which the first deployment starts', async t => {
+    const answering = (version: number) => ({
+      'wsgi.py': `
+import time
+def application(environ, start_response):
+    import lazy
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(0.3)
+    start_response("200 OK", [])
+    return [f"${version} {lazy.version}".encode()]`,
+      'lazy.py': `version = ${version}`,
+    })
+    const { url, deploy, read, repository } = await setUp(t, answering(1), '', '--kind=flask', '--start=gunicorn')
+    // Debian's gunicorn, and no environment that would have to be filled from PyPI.
+    const settings = read('.env')
+      .replace(/^(INSTALL_DEPS=).*$/m, '$1')
+      .replace(/^PATH_TO_VENV=.*$/m, '')
+      .replace('python -c', 'python3 -c')
+    writeFileSync(join(repository, '.env'), settings, { mode: 0o600 })
+    t.after(async () => {
+      if (!existsSync(join(repository, 'gunicorn.pid'))) return
+      process.kill(Number(read('gunicorn.pid')), 'SIGTERM')
+      await waitFor('gunicorn ends', () => !existsSync(join(repository, 'gunicorn.pid')))
+    })
+    await deploy({})
+    for (const version of [2, 3]) {
+      const asked = await askAllTheTime([url, `${url}slow`], () => deploy(answering(version)))
+      verifyVersions(asked, new Set([version - 1, version]), `deployment ${version}`)
+      verifyVersions([await ask(url)], new Set([version]), `after deployment ${version}`)
+    }
   })
 
   it('from nginx, a static site', async t => {

@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 import { questionsFor, readBefore } from '../../../scripts/lib/deploy/init/answers.ts'
 import { ciFiles } from '../../../scripts/lib/deploy/init/ci.ts'
 import { findKinds } from '../../../scripts/lib/deploy/init/kinds/kinds.ts'
-import { findShared, findVariables, lookAtProject } from '../../../scripts/lib/deploy/init/look.ts'
+import { findHealthPath, findShared, findVariables, lookAtProject } from '../../../scripts/lib/deploy/init/look.ts'
 import { readPlace } from '../../../scripts/lib/deploy/init/place.ts'
 import * as ciTexts from '../../../scripts/lib/deploy/init/texts/ci.ts'
 import { djangoDowngrade } from '../../../scripts/lib/deploy/init/texts/django-downgrade.ts'
@@ -176,10 +176,10 @@ describe('What outlives a release', () => {
 
   it('is guessed from .gitignore, from databases and from folders for uploads', t => {
     const files = {
-      '.gitignore': '__pycache__/\n/media/\nvar\n*.log\n!x\n.env\nnode_modules\n',
+      '.gitignore': '__pycache__/\n/media/\nvar\ninstance\nThumbs.db\ndata/files/*\n*.log\n!x\n.env\nnode_modules\n',
       'config.py': "URL = 'sqlite:///shop.db'\nUPLOAD_FOLDER = 'files/in'\n",
     }
-    assert.deepEqual(shared(t, files), ['media', 'var', 'shop.db', 'files/in'])
+    assert.deepEqual(shared(t, files), ['media', 'data', 'shop.db', 'files/in'])
   })
 
   it('is nothing that is committed, but for files that only keep a folder', t => {
@@ -202,10 +202,37 @@ describe('Before it writes, init', () => {
   it('names what the code reads from its environment', t => {
     const files = {
       'a.py': 'os.environ["SECRET_KEY"], os.getenv("PORT"), os.environ.get(\'DATABASE_URL\')',
-      'b.js': 'process.env.API_TOKEN',
+      'b.js': 'process.env.COLOUR + process.env.API_TOKEN',
       'tests/c.py': 'os.environ["ONLY_IN_TESTS"]',
     }
-    assert.deepEqual(findVariables(lookAtProject(makeProject(t, files))), ['API_TOKEN', 'DATABASE_URL', 'SECRET_KEY'])
+    assert.deepEqual(findVariables(lookAtProject(makeProject(t, files))), [
+      'API_TOKEN',
+      'DATABASE_URL',
+      'SECRET_KEY',
+      'COLOUR',
+    ])
+  })
+
+  for (const [what, files, path] of [
+    ["a server's own page", { 'server.js': "app.get('/healthz', answer)" }, '/healthz'],
+    [
+      "Django's",
+      { 'manage.py': '', 'urls.py': 'path("ping/<x>/", a), path("up/", include(b)), path("health/", c)' },
+      '/health/',
+    ],
+    ['the first page where there is none', { 'server.js': "app.get('/', answer)" }, '/'],
+  ] as const) {
+    it(`guesses what answers: ${what}`, t => {
+      assert.equal(findHealthPath(lookAtProject(makeProject(t, files))), path)
+    })
+  }
+
+  it('guesses where a program listens that nothing tells', t => {
+    const project = lookAtProject(makeProject(t, { 'main.go': 'Port int `default:"3000"`', 'go.mod': '' }))
+    const questions = questionsFor(project, {})
+    assert.equal(questions.health(questions.kind.read('go')).guess, 'http://127.0.0.1:3000/')
+    assert.equal(questions.health(questions.kind.read('make')).guess, 'http://127.0.0.1:3000/')
+    assert.equal(questions.health(questions.kind.read('flask')).guess, 'http://127.0.0.1:8000/')
   })
 
   it('takes answers from the files that it wrote before', t => {

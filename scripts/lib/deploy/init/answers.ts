@@ -3,7 +3,7 @@ import { parse } from 'dotenv'
 import { type CiName, ciNames, findCi } from './ci.ts'
 import type { Kind, StartName } from './kinds/kind.ts'
 import { findKinds, kindNamed, kinds } from './kinds/kinds.ts'
-import { findHealthPath, findShared, type Project } from './look.ts'
+import { findHealthPath, findPort, findShared, type Project } from './look.ts'
 import { type Place, readPlace } from './place.ts'
 import { usualPort } from './plan.ts'
 
@@ -79,12 +79,10 @@ export function questionsFor(project: Project, before: Before): Questions {
       choices: kind.starts,
       read: text => choose(kind.starts, text),
     }),
-    health: kind => ({
-      guess:
-        before.health ??
-        `http://127.0.0.1:${usualPort}${kind.name === 'flexmeasures' ? '/api/v3_0/health/ready' : findHealthPath(project)}`,
-      read: readHealth,
-    }),
+    health: kind => {
+      const port = (kind.hasOwnPort && findPort(project)) || usualPort
+      return { guess: before.health ?? `http://127.0.0.1:${port}${findHealthPath(project)}`, read: readHealth }
+    },
     shared: kind => ({
       guess: before.shared ?? findShared(project, kind.shared?.(project)).join(' '),
       read: readShared,

@@ -36,7 +36,11 @@ export function ciFiles(ci: CiName, project: Project, branch: string, test: Appl
     const folder = '.github/workflows'
     const deploy = { [`${folder}/deploy.yml`]: adapt(githubDeploy) }
     const others = project.files.filter(
-      file => file.startsWith(`${folder}/`) && !/\/(deploy|lint-and-test)\.ya?ml$/.test(file),
+      file =>
+        file.startsWith(`${folder}/`) &&
+        /\.ya?ml$/.test(file) &&
+        !/\/(deploy|lint-and-test)\.ya?ml$/.test(file) &&
+        /test/i.test(file + project.read(file)),
     )
     const isOurs = isLike(project.read(`${folder}/lint-and-test.yml`), githubTest)
     if (others.length === 0 || isOurs) {
@@ -55,7 +59,7 @@ export function ciFiles(ci: CiName, project: Project, branch: string, test: Appl
       files: deploy,
       notes: [
         `Commit ${getAction('.github')}.`,
-        `Add this job to the workflow that tests (${others.join(', ')}), with its own job after needs:\n${job}`,
+        `Add this job to the workflow that tests (${others.slice(0, 3).join(', ')}), with its own job after needs:\n${job}`,
       ],
     }
   }

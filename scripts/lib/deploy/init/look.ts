@@ -135,19 +135,20 @@ function readPackageJson(text: string): PackageJson {
 }
 
 /** A page of the application that is there to be asked, such as /health. */
-export function findHealthPath({ sources }: Project): string {
+export function findHealthPath({ sources, has }: Project): string {
   const names = 'healthz?|health-?check|ping|livez|readyz|up'
+  // Django's have no slash before them, and are prefixes where others follow.
+  const route = has('manage.py')
+    ? new RegExp(`\\bpath\\(\\s*["']((?:${names})/?)["']\\s*,(?!\\s*include)`)
+    : new RegExp(`["'\`]/((?:api/)?(?:${names})/?)["'\`]`)
   for (const { text } of sources) {
-    const [, path] = new RegExp(`["'\`](/(?:api/)?(?:${names})/?)["'\`]`).exec(text) ?? []
-    if (path) return path
-    // Django's have no slash before them.
-    const [, route] = new RegExp(`\\bpath\\(\\s*["'](((?:${names})/?))["']`).exec(text) ?? []
-    if (route) return `/${route}`
+    const [, path] = route.exec(text) ?? []
+    if (path) return `/${path}`
   }
   return '/'
 }
 
-/** Names of what the code reads from its environment, without those that have a value by themselves. */
+/** Names of what the code reads from its environment, likely secrets first, without those that have a value by themselves. */
 export function findVariables({ sources, files, read }: Project): readonly string[] {
   const text = sources.map(({ text }) => text).join('\n')
   const inCode =
@@ -157,16 +158,31 @@ export function findVariables({ sources, files, read }: Project): readonly strin
     .flatMap(file => [...read(file).matchAll(/^([A-Z]\w+)=/gm)])
   const names = [...text.matchAll(inCode), ...inSample].map(([, name, other]) => name ?? other ?? '')
   const usual = /^(PATH|HOME|USER|PWD|TZ|LANG|CI|NODE_ENV|PORT|HOST|LISTEN_\w+|DJANGO_SETTINGS_MODULE|FLASK_\w+)$/
-  return [...new Set(names)].filter(name => /^[A-Z][A-Z0-9_]+$/.test(name) && !usual.test(name)).sort()
+  const own = [...new Set(names)].filter(name => /^[A-Z][A-Z0-9_]+$/.test(name) && !usual.test(name)).sort()
+  const isSecret = (name: string) => /SECRET|KEY|TOKEN|PASSWORD|DATABASE_URL|DSN/.test(name)
+  return [...own.filter(isSecret), ...own.filter(name => !isSecret(name))]
+}
+
+/** Where the code listens if nothing tells it, as far as a look tells. */
+export function findPort({ sources }: Project): number | undefined {
+  for (const { text } of sources) {
+    const [, port] = /\b(?:listen\w*|port)\b[^\n\d]{0,40}\b([1-9]\d{3,4})\b/i.exec(text) ?? []
+    if (Number(port) < 65_536) return Number(port)
+  }
+  return undefined
 }
 
 /** Files and folders that are not committed, and have to outlive a release. @param more what a kind knows of */
 export function findShared({ files, read, sources }: Project, more: readonly string[] = []): readonly string[] {
-  const lasting = /^(instance|media|uploads?|storage|data|var|db\.sqlite3|[\w-]+\.(sqlite3?|db))$/
+  // Not what a list for all projects has: var, instance, Thumbs.db. A kind knows of its own.
+  const lasting = /^(media|uploads?|storage|data|(?!db\.|.*thumbs)[\w-]+\.(sqlite3?|db))$/i
   const ignored = read('.gitignore')
     .split('\n')
-    .map(line => line.trim().replace(/^\/|\/$/g, ''))
-    .filter(path => /^[\w./-]+$/.test(path) && lasting.test(path.split('/').at(-1) ?? ''))
+    .map(line => line.trim().replace(/^\/|(\/\*{0,2})$/g, ''))
+    .filter(path => /^[\w./-]+$/.test(path))
+    // Of data/files, data: if that has files that are committed, data/files.
+    .flatMap(path => path.split('/').map((_, index, parts) => parts.slice(0, index + 1).join('/')))
+    .filter((path, index, all) => lasting.test(path.split('/').at(-1) ?? '') && all.indexOf(path) === index)
   // sqlite:///app.db, 'data/app.sqlite'
   const databases = sources.flatMap(({ text }) =>
     [...text.matchAll(/sqlite:\/\/\/([\w][\w/.-]*)|["'`](?:\.\/)?([\w][\w/-]*\.(?:db|sqlite3?))["'`]/g)].map(
@@ -181,7 +197,9 @@ export function findShared({ files, read, sources }: Project, more: readonly str
   const found = [...new Set([...more, ...ignored, ...databases, ...uploads])].filter(path => path !== '')
   const isCommitted = (path: string) =>
     files.some(
-      file => file === path || (file.startsWith(`${path}/`) && !/\/\.(git(keep|ignore)|keep|htaccess)$/.test(file)),
+      file =>
+        file === path ||
+        (file.startsWith(`${path}/`) && !/\/(\.git(keep|ignore)|\.keep|\.htaccess|web\.config)$/.test(file)),
     )
   const apart = found.filter(path => !isCommitted(path))
   // None may lie in another one.

@@ -88,7 +88,7 @@ ${settings.map(formatLine).join('')}`,
       'deploy/server/root.sh': rootScript(place, application.packages, started, asRoot),
       ...cis.files,
     },
-    notes: cis.notes,
+    notes: [...(application.notes ?? []), ...cis.notes],
   }
 }
 

@@ -10,6 +10,7 @@ const noMigrations: Line = {
 
 export const go: Kind = {
   name: 'go',
+  hasOwnPort: true,
   means: 'Go',
   starts: ['systemd', 'none'],
   fits: ({ has }) => has('go.mod'),
@@ -44,6 +45,7 @@ export const go: Kind = {
 
 export const rust: Kind = {
   name: 'rust',
+  hasOwnPort: true,
   means: 'Rust',
   starts: ['systemd', 'none'],
   fits: ({ has }) => has('Cargo.toml'),

@@ -44,9 +44,15 @@ export const django: Kind = {
           : [noMigrations]),
       ),
     })
-    return hasMigrations
-      ? { ...application, files: { 'django-downgrade.sh': fill(djangoDowngrade, place) } }
-      : application
+    const allows = /^ALLOWED_HOSTS\s*=.*(?:\n[ \t\])].*)*/m.exec(settings)?.[0] ?? ''
+    const isAllowed = /127\.0\.0\.1|localhost|\*/.test(allows)
+    return {
+      ...application,
+      ...(hasMigrations && { files: { 'django-downgrade.sh': fill(djangoDowngrade, place) } }),
+      ...(!isAllowed && {
+        notes: ['ALLOWED_HOSTS needs 127.0.0.1, for the health check: without it Django answers 400.'],
+      }),
+    }
   },
 }
 

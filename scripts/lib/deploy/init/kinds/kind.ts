@@ -23,6 +23,8 @@ export interface Application {
   /** For deploy/server, by their names. */
   readonly files?: Readonly<Record<string, string>>
   readonly process: Process
+  /** What is left to do in the project, for people. */
+  readonly notes?: readonly string[]
   /** How a CI tests it. */
   readonly test: { readonly image: string; readonly commands: readonly string[] }
 }
@@ -54,6 +56,8 @@ export interface Kind {
   fits(project: Project): boolean
   /** Whether it comes along in projects of other kinds: a package.json for their style sheets. */
   readonly isBeside?: boolean
+  /** Whether it listens where its own code says, if nothing tells it. */
+  readonly hasOwnPort?: boolean
   /** Paths that outlive releases, beside those that .gitignore and the sources tell of. */
   shared?(project: Project): readonly string[]
   application(project: Project, place: Place, start: StartName): Application

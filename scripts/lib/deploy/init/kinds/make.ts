@@ -2,6 +2,7 @@ import { type Kind, lines } from './kind.ts'
 
 export const make: Kind = {
   name: 'make',
+  hasOwnPort: true,
   means: 'what a Makefile or a Procfile says',
   starts: ['systemd', 'none'],
   isBeside: true,

@@ -78,6 +78,7 @@ function extensions({ read }: Project): string[] {
     mysqli: 'mysql',
     pdo_pgsql: 'pgsql',
     pgsql: 'pgsql',
+    pdo: 'sqlite3',
     pdo_sqlite: 'sqlite3',
     sqlite3: 'sqlite3',
     redis: 'redis',
