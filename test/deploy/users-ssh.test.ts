@@ -41,12 +41,18 @@ describe('Without key and known hosts, deploy', async () => {
     writeFileSync(identity, key.privateKey, { mode: 0o600 })
     mkdirSync(join(site.home, '.ssh'))
     const config = `Include ${sshd.clientConfig(identity)}\n`
-    // ssh takes its user's home from there.
+    // ssh takes its user's home from there, and not from HOME.
     const passwd = join(site.folder, 'passwd')
     writeFileSync(passwd, `root:x:0:0::${site.home}:/bin/sh\n`)
     const seen = join(site.folder, 'seen')
     const PATH = pathWith(site, { ssh: `/usr/bin/ssh -G "$@" >'${seen}'\nexec /usr/bin/ssh "$@"` })
-    const env = { ...site.deployEnvironment, SSH_DEPLOYMENT_KEY: undefined, KNOWN_DEPLOYMENT_HOSTS: undefined, PATH }
+    const env = {
+      ...site.deployEnvironment,
+      SSH_DEPLOYMENT_KEY: undefined,
+      KNOWN_DEPLOYMENT_HOSTS: undefined,
+      PATH,
+      HOME: site.folder,
+    }
     const $ = zx({ cwd: site.clone, env, quiet: true, nothrow: true })
     const mount = 'mount --bind "$0" /etc/passwd && exec "$@"'
     for (const [own, interval] of [

@@ -64,8 +64,8 @@ export function findSshFolder(given: string | undefined) {
     config,
     /** Our own, and how the user's configuration includes it. */
     entries,
-    // ssh looks for a name without a path in ~/.ssh, whichever file includes it.
-    include: given === undefined ? 'pushlive.conf' : `"${entries}"`,
+    // ssh looks for a name without a path in ~/.ssh, whichever file includes it; and there alone ~ is $HOME.
+    include: given === undefined && process.env.HOME === home ? 'pushlive.conf' : `"${entries}"`,
     knownHosts,
     /**
      * The operator's own ssh to a host, without the command to run there. It passes the jump host with the deploy key,

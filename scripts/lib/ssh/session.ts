@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { quote, quoteForSh } from '../shared/foreign-text.ts'
 import { exitOnSignals } from '../shared/signals.ts'
@@ -63,8 +64,16 @@ ConnectTimeout 15
 ForwardAgent no
 `
 
-/** What ssh reads without -F. */
-const usersConfiguration = 'Include ~/.ssh/config\nInclude /etc/ssh/ssh_config\n'
+/** What ssh reads without -F. After Include ~ is $HOME, where ssh itself takes the home in /etc/passwd: see glob(3). */
+const usersConfiguration = () => `Include "${findHome()}/.ssh/config"\nInclude /etc/ssh/ssh_config\n`
+
+function findHome(): string {
+  try {
+    return userInfo().homedir
+  } catch {
+    return '~' // no user of /etc/passwd: ssh says so itself
+  }
+}
 
 /** A connection that freezes ends within a minute. It comes last: what the user's configuration says wins. */
 const untilFrozen = `\
@@ -113,7 +122,7 @@ export async function withSshSession<T>(
     folder = makePrivateFolder(folder => ({
       config:
         (knownHosts === undefined ? '' : onlyGivenHosts(folder)) +
-        (key === undefined ? usersConfiguration : onlyGivenKey(folder)) +
+        (key === undefined ? usersConfiguration() : onlyGivenKey(folder)) +
         untilFrozen,
       ...(knownHosts !== undefined && { known_hosts: knownHosts }),
       ...(key !== undefined && { key }),
