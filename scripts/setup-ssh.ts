@@ -190,7 +190,9 @@ async function main(): Promise<number> {
   const isReady = mayCheck ? await checkDeployment({ ...secrets, SSH_DEPLOYMENT_KEY: key.file }, table) : !hook
   console.log(`\n${formatTable(table)}`)
   if (!trial.isAccepted) return exitCode.unreachable
-  return isTooMuch || problem || !isReady ? exitCode.failed : 0
+  if (isTooMuch || problem || !isReady) return exitCode.failed
+  if (project) console.log('Next: deploy')
+  return 0
 }
 
 /** The same where the repository is a path on this machine: without keys. */
@@ -198,7 +200,7 @@ async function setUpHere(settings: SetupSettings, project: Project): Promise<num
   const hook = await installProject(settings, project, undefined)
   const table = [...hook.rows]
   const isReady = hook.isReady && (await checkDeployment({}, table))
-  console.log(`\n${formatTable(table)}`)
+  console.log(`\n${formatTable(table)}${isReady ? '\nNext: deploy' : ''}`)
   return hook.exitCode || (isReady ? 0 : exitCode.failed)
 }
 

@@ -69,7 +69,7 @@ describe('setup-ssh, where deploy/server.env is in the current directory,', asyn
     assert.match(table, /^hook +ok +/m)
     assert.match(table, /^as root +ok +nothing new; again: ssh /m)
     assert.match(table, /^authorized_keys +ok +.* lets it push to this repository, and refuses a shell$/m)
-    assert.match(table, /^deploy check +ok +\d\d checks$/m)
+    assert.match(table, /^deploy check +ok +\d\d checks\nNext: deploy$/m)
     // The paths of this test are longer than those of a user's.
     const short = stdout
       .replace(/-F \S+ -o \S+ /, '')

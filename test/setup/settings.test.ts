@@ -87,6 +87,8 @@ describe("setup-ssh changes the hook's settings on the server", async () => {
 
   it('reads one value from standard input, and at a terminal does not show it', async () => {
     assertExit(await place.setupSsh(['set', 'TOKEN'], { ...here, input: 'piped secret\n' }), 0)
+    const empty = assertExit(await place.setupSsh(['set', 'TOKEN'], here), 2)
+    assert.match(empty.output, /standard input has no value for TOKEN/)
     assert.match(text(), /^TOKEN='piped secret'$/m)
     const command = [...program('setup-ssh'), 'set', 'TOKEN'].map(quote).join(' ')
     const $$ = zx({ quiet: true, nothrow: true, env: { ...process.env, ...here }, cwd: place.operator })

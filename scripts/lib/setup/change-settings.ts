@@ -45,7 +45,7 @@ export async function changeSettings(
   const server = remote.host === undefined ? undefined : findHops(remote, PROXY_JUMP).at(-1)
   verifyPrograms(server ? ['bash', 'sh', 'ssh'] : ['bash', 'sh'])
   const ssh = server ? findSshFolder(options['ssh-dir']).login(server) : ['sh', '-c']
-  const lines = isAsked ? [`${word}=${await readValue(word)}`] : words
+  const lines = isAsked ? [`${word}=${await askValue(word)}`] : words
   const broken = lines.find(line => /[\r\n]/.test(line))
   if (broken !== undefined) {
     throw new Failure(exitCode.usage, `Nothing was changed: ${broken.replace(/=.*/s, '')} has a line break in it.`, {
@@ -81,6 +81,15 @@ function verifyWords(verb: SettingsVerb, words: readonly string[], isAsked: bool
       throw usage(`${name} has no value: write ${name}=VALUE, or set it alone, with its value from standard input.`)
     }
   }
+}
+
+/** @throws Failure (usage) for an empty one, as a job without a secret would give it */
+async function askValue(name: string): Promise<string> {
+  const value = await readValue(name)
+  if (value !== '') return value
+  throw new Failure(exitCode.usage, `Nothing was changed: standard input has no value for ${name}.`, {
+    fix: `give it there; setup-ssh set ${name}= sets it empty`,
+  })
 }
 
 /** From a pipe without its last line break; at a terminal without showing it. */
