@@ -126,7 +126,12 @@ export function writeApacheConfig(folder: string, site: string, port: number): r
  * connection was closed without an answer (RFC 9110, 9.2.2): uWSGI loses a request whose worker is told to reload
  * between accept() and `in_request = 1` (core/utils.c of 2.0.21).
  */
-export async function ask(url: string, isAgain = false): Promise<{ status: number; text: string } | undefined> {
+export const ask = (url: string) => request(url, 1)
+
+/** The same, for a server that leaves no request without an answer. */
+export const askOnce = (url: string) => request(url, 0)
+
+async function request(url: string, retries: number): Promise<{ status: number; text: string } | undefined> {
   try {
     // Each request has its own connection, because the server may close an idle one just when it is used again.
     const response = await fetch(url, { headers: { connection: 'close' } })
@@ -134,7 +139,7 @@ export async function ask(url: string, isAgain = false): Promise<{ status: numbe
   } catch (error) {
     const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException
     const isClosed = code === 'ECONNRESET' || code === 'UND_ERR_SOCKET'
-    return isClosed && !isAgain ? ask(url, true) : undefined
+    return isClosed && retries > 0 ? request(url, retries - 1) : undefined
   }
 }
 
@@ -142,11 +147,12 @@ export async function ask(url: string, isAgain = false): Promise<{ status: numbe
 export async function askAllTheTime(
   pages: readonly string[],
   action: () => Promise<void>,
+  askPage = ask,
 ): Promise<Awaited<ReturnType<typeof ask>>[]> {
   let isOver = false
   const answers: Awaited<ReturnType<typeof ask>>[] = []
   const asking = pages.map(async page => {
-    while (!isOver) answers.push(await ask(page))
+    while (!isOver) answers.push(await askPage(page))
   })
   await action().finally(() => {
     isOver = true

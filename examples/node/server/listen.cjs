@@ -5,14 +5,15 @@ const { Server } = require('node:net')
 
 const isForUs = process.env.LISTEN_PID === String(process.pid) && process.env.LISTEN_FDS === '1'
 if (isForUs) {
-  const { listen } = Server.prototype
+  const { listen, close } = Server.prototype
   Server.prototype.listen = function (...given) {
     Server.prototype.listen = listen
     process.on('SIGTERM', () => {
       // An application that listens to the signal ends by itself.
       if (process.listenerCount('SIGTERM') > 1) return
-      this.close(() => process.exit())
-      this.closeIdleConnections?.()
+      // Not http's own, which would cut off a connection whose request has not been read yet.
+      close.call(this, () => process.exit())
+      setInterval(() => this.closeIdleConnections?.(), 200)
     })
     const callback = given.find(each => typeof each === 'function')
     return listen.call(this, { fd: 3 }, callback)

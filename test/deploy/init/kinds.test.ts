@@ -4,6 +4,7 @@ import { chmodSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, stat
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
+import { parse } from 'yaml'
 import { questionsFor, readBefore } from '../../../scripts/lib/deploy/init/answers.ts'
 import { ciFiles } from '../../../scripts/lib/deploy/init/ci.ts'
 import { findKinds } from '../../../scripts/lib/deploy/init/kinds/kinds.ts'
@@ -295,6 +296,16 @@ describe("The CI's file", () => {
       assert.match(text, /\blive\b/)
     })
   }
+
+  it('is YAML for each kind, with each of its commands', async t => {
+    for (const { files, given } of Object.values(applications)) {
+      for (const ci of ['github', 'forgejo', 'gitlab', 'bitbucket', 'woodpecker'] as const) {
+        const made = Object.entries(await plan(t, files, { ...given, ci })).filter(([path]) => /\.ya?ml$/.test(path))
+        assert.ok(made.length > 0)
+        for (const [, text] of made) assert.equal(typeof parse(text), 'object')
+      }
+    }
+  })
 
   it('that the project has is left alone: ours lies beside it', t => {
     const { files, notes } = of(t, 'gitlab', { '.gitlab-ci.yml': 'test: {}\n' })
