@@ -10,6 +10,7 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
       'scripts/lib/hook/find-answer.ts: const commit = [ask.commit !== undefined -> true] && !isRollback(ask.verb) ? ask.commit : done',
       'scripts/lib/hook/find-answer.ts: [previous !== undefined -> true] &&',
       'scripts/lib/hook/find-answer.ts: const problem = [last?.touched -> last.touched].database ? last.databaseProblem : undefined',
+      /^scripts\/lib\/ssh\/known-hosts\.ts: const \[, marker, .*\['' -> "Stryker was here!"\].* = entry\.exec\(/,
       /\.exec\(.*\?\? \[\[\] -> \["Stryker was here"\]\]$/,
       /^scripts\/lib\/protocol\/.*const \[.* = \['' -> "Stryker was here!"\].*\] = .*\.exec\(/,
     ],
@@ -37,6 +38,35 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
     ],
   },
   {
+    reason: 'where no folder was made, there is none to remove by this name either',
+    mutants: [
+      `scripts/lib/ssh/private-folder.ts: let folder = ['' -> "Stryker was here!"]`,
+      'scripts/lib/ssh/private-folder.ts: if ([folder -> true]) rmSync(folder, { recursive: true, force: true })',
+    ],
+  },
+  {
+    reason: 'in a folder that is new and private no file is there before',
+    mutants: [
+      `scripts/lib/ssh/private-folder.ts: writeFileSync(join(folder, name), text, { mode: 0o600, flag: ['wx' -> ""] })`,
+    ],
+  },
+  {
+    reason: 'it is for systems without /proc or user ids, which the tests do not run on',
+    mutants: [
+      'scripts/lib/ssh/private-folder.ts: if (uid !== [process.getuid?.() -> process.getuid()] || (mode & 0o170777) !== 0o040700) continue',
+      'scripts/lib/ssh/private-folder.ts: if ([here === undefined -> false] || placeOf(run) !== placeOf(here) || identify(Number(pid)) === run) continue',
+    ],
+  },
+  {
+    reason:
+      'what is compared is made in the same way on both sides, and no process has the number of a name without one',
+    mutants: [
+      `scripts/lib/ssh/private-folder.ts: const [, , pid = ['' -> "Stryker was here!"]] = run.split(' ')`,
+      "scripts/lib/ssh/private-folder.ts: const boot = [readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() -> readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')]",
+      `scripts/lib/ssh/private-folder.ts: const placeOf = (run: string) => run.split(' ').slice(0, 2).join([' ' -> ""])`,
+    ],
+  },
+  {
     reason: 'only a build puts a version there',
     mutants: [
       "scripts/lib/shared/program.ts: export const version = [typeof PUSHLIVE_VERSION === 'string' -> false] ? PUSHLIVE_VERSION : 'source'",
@@ -50,6 +80,8 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
   {
     reason: 'only another run that removes the same at the same instant would show it',
     mutants: [
+      'scripts/lib/ssh/private-folder.ts: if (folder) rmSync(folder, { recursive: true, force: [true -> false] })',
+      'scripts/lib/ssh/private-folder.ts: rmSync(folder, { recursive: true, force: [true -> false] })',
       'scripts/lib/shared/replace-file.ts: if (pid === process.pid || !isAlive(pid)) rmSync(join(dirname(file), name), { recursive: true, force: [true -> false] })',
     ],
   },

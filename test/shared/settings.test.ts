@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
@@ -7,6 +8,7 @@ import { $ as zx } from 'zx/core'
 import { Failure } from '../../scripts/lib/shared/program.ts'
 import {
   branchName,
+  committed,
   isBranchName,
   loadEnvFile,
   lookAtSettings,
@@ -181,6 +183,19 @@ describe('A file of settings', () => {
     assert.equal(fix, '')
   })
 
+  it('that another user may not read is a problem for that one', {
+    skip: process.getuid?.() !== 0 && 'only root can be another',
+  }, () => {
+    const file = write('A=1')
+    chmodSync(file, 0o600)
+    const program = `
+      import { readEnvFile } from ${JSON.stringify(join(import.meta.dirname, '../../scripts/lib/shared/settings.ts'))}
+      process.chdir(${JSON.stringify(folder)}), process.setgid(65534), process.setuid(65534)
+      try { readEnvFile('env') } catch (error) { console.log(error.message + ' ' + error.fix) }`
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
+    assert.equal(stdout, 'The settings file env cannot be read. run this as the user that it belongs to\n')
+  })
+
   it('that cannot be read is a problem, also where it was not named', t => {
     const own = join(folder, 'odd')
     mkdirSync(join(own, '.env'), { recursive: true })
@@ -258,11 +273,17 @@ describe('Settings that are committed', () => {
     assert.deepEqual({ ...process.env }, {})
   })
 
+  it('cannot be several others', t => {
+    enter(t, { 'deploy/deploy.env': 'PATH=x\nHOOK_BINARY=x\n' })
+    assert.match(failureOf(() => loadEnvFile()).message, /^PATH, HOOK_BINARY cannot be set in /)
+  })
+
   for (const name of ['SSH_DEPLOYMENT_KEY', 'GIT_SSH_COMMAND', 'PATH', 'HOOK_BINARY']) {
     it(`cannot be ${name}`, t => {
       enter(t, { 'deploy/deploy.env': `${three}${name}=x\n` })
-      const { exitCode, message, fix } = failureOf(() => loadEnvFile())
+      const { exitCode, message, why, fix } = failureOf(() => loadEnvFile())
       assert.deepEqual([exitCode, message], [2, `${name} cannot be set in deploy/deploy.env, which is committed.`])
+      assert.equal(why, `It may have ${committed.names.join(', ')}.`)
       assert.match(fix, /in \.env, which is not committed/)
       assert.deepEqual({ ...process.env }, {})
     })

@@ -22,8 +22,8 @@ const pastedEntry = new RegExp(String.raw`(?:(@cert-authority|@revoked)\s+)?(?:(
 /** The entries of a known_hosts file. Like ssh, it passes over whatever else is there. */
 export function parseKnownHosts(text: string): KnownHost[] {
   return text.split(/\r?\n/).flatMap(line => {
-    const [, marker, hosts, type, blob] = entry.exec(line.trim()) ?? []
-    if (hosts === undefined || type === undefined || blob === undefined || keyTypeOf(blob) !== type) return []
+    const [, marker, hosts = '', type = '', blob = ''] = entry.exec(line.trim()) ?? []
+    if (keyTypeOf(blob) !== type) return []
     return [{ ...(marker && { marker }), hosts, type, blob }]
   })
 }
