@@ -33,6 +33,8 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
   {
     reason: 'it is there for the types: a match has all its parts',
     mutants: [
+      `scripts/lib/ssh/known-hosts.ts: const [, marker, hosts = '', type = '', blob = ['' -> "Stryker was here!"]] = match`,
+      `scripts/lib/ssh/known-hosts.ts: const [, marker, hosts = '', type = ['' -> "Stryker was here!"], blob = ''] = match`,
       `scripts/lib/shared/settings.ts: .filter(([, name = ['' -> "Stryker was here!"], value]) => values[name] === value)`,
       `scripts/lib/shared/settings.ts: .map(([, name = ['' -> "Stryker was here!"]]) => name)`,
     ],
@@ -64,6 +66,12 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
       `scripts/lib/ssh/private-folder.ts: const [, , pid = ['' -> "Stryker was here!"]] = run.split(' ')`,
       "scripts/lib/ssh/private-folder.ts: const boot = [readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() -> readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')]",
       `scripts/lib/ssh/private-folder.ts: const placeOf = (run: string) => run.split(' ').slice(0, 2).join([' ' -> ""])`,
+    ],
+  },
+  {
+    reason: 'what is left of it is passed over like any other word before an entry',
+    mutants: [
+      /^scripts\/lib\/ssh\/known-hosts\.ts: const lines = pasted\.replace\(.*(SSH-2\\\.0-\\S\/g\]|\[' ' -> ""\])/,
     ],
   },
   {
@@ -102,6 +110,7 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
   {
     reason: 'a ref and a line hold no line break, so that "." matches up to the end',
     mutants: [
+      `scripts/lib/ssh/known-hosts.ts: .map(line => line.replace(/["'\`]/g, '').replace([/#.*$/ -> /#.*/], '').trim())`,
       String.raw`scripts/lib/protocol/asks.ts: [/^refs\/heads\/(.+)$/ -> /^refs\/heads\/(.+)/].exec(ref)?.[1] ?? /^refs\/deploy-ask\/(.+)\/[^/]+$/.exec(ref)?.[1]`,
       'scripts/lib/protocol/verdict.ts: const unchecked = live ? [/^(?:(.*?), )?not checked: (.*)$/ -> /^(?:(.*?), )?not checked: (.*)/].exec(explanation) : null',
     ],

@@ -108,12 +108,13 @@ function repairEntries(pasted: string, name: string): KnownHost[] {
     )
 }
 
+/** A hashed name has nothing to repair. */
 function repairHosts(hosts: string): string {
-  return hosts.startsWith('|') ? hosts : hosts.split(',').map(repairHost).filter(Boolean).join(',')
+  return hosts.split(',').map(repairHost).filter(Boolean).join(',')
 }
 
 function repairHost(pasted: string): string {
-  const host = pasted.replace(/^.*@/, '')
+  const host = pasted.replace(/.*@/, '')
   const [, bracketed, bracketedPort, name, port] = /^(?:\[([^\]]+)\](?::(\d+))?|([^:[\]]+):(\d+))$/.exec(host) ?? []
   const bare = bracketed ?? name
   return bare === undefined ? host : knownHostsName({ host: bare, port: Number(bracketedPort ?? port ?? 22) })
