@@ -10,7 +10,7 @@ release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3
 # The torture, the crashes, the CIs and the fleet have targets of their own.
 tests := $(filter-out test/torture/% test/crash/% test/ci/% test/fleet/%, $(wildcard test/*.test.ts test/*/*.test.ts test/*/*/*.test.ts))
 # These go through many instants, states, servers and shells, and take longer than all the others.
-sweeps := $(wildcard test/*.sweep.ts test/*/*.sweep.ts)
+sweeps := $(wildcard test/*.sweep.ts test/*/*.sweep.ts test/*/*/*.sweep.ts)
 # Enough to see that the sources do what the binaries do.
 essential_tests := test/hook/deployment.test.ts
 # npm puts the Node that is pinned in package-lock.json first on PATH.

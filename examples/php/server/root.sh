@@ -12,7 +12,7 @@ $install $packages || { apt-get update -q && $install $packages; }
 visudo -cqf sudoers
 install -m 440 sudoers /etc/sudoers.d/shop
 # The application reads .env: it is the one that setup-ssh set NAME=value changes.
-runuser -u seita -- sh -c 'mkdir -p /home/seita/shop.releases/shared && cd /home/seita/shop.releases/shared && { [ -e .env ] || ln -s /home/seita/shop.git/.env .env; }'
+runuser -u seita -- sh -c 'mkdir -p /home/seita/shop.releases/shared && cd /home/seita/shop.releases/shared && { [ -e .env ] || [ -L .env ] || ln -s /home/seita/shop.git/.env .env; }'
 # nginx's user passes through this folder, and can still not list it.
 chmod o+x /home/seita
 # The unit of the newest PHP that is installed, under a name that does not change with its version.

@@ -18,7 +18,7 @@ import { ecosystem, start } from '../../../scripts/lib/deploy/init/texts/pm2.ts'
 import { readHookEnvFile } from '../../../scripts/lib/hook/env-file.ts'
 import { environmentWith } from '../../../scripts/lib/hook/environment.ts'
 import { lookAtHookSettings } from '../../../scripts/lib/hook/settings.ts'
-import { applications, exampleOf, examples, makeProject, plan } from './trees.ts'
+import { applications, exampleOf, examples, makeProject, plan, planIn } from './trees.ts'
 
 const isInstalled = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 const run = (program: string, ...args: string[]) => {
@@ -299,8 +299,9 @@ describe("The CI's file", () => {
 
   it('is YAML for each kind, with each of its commands', async t => {
     for (const { files, given } of Object.values(applications)) {
+      const project = lookAtProject(makeProject(t, files))
       for (const ci of ['github', 'forgejo', 'gitlab', 'bitbucket', 'woodpecker'] as const) {
-        const made = Object.entries(await plan(t, files, { ...given, ci })).filter(([path]) => /\.ya?ml$/.test(path))
+        const made = Object.entries(await planIn(project, { ...given, ci })).filter(([path]) => /\.ya?ml$/.test(path))
         assert.ok(made.length > 0)
         for (const [, text] of made) assert.equal(typeof parse(text), 'object')
       }

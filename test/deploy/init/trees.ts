@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { questionsFor, readBefore } from '../../../scripts/lib/deploy/init/answers.ts'
 import { type Given, takeAnswers } from '../../../scripts/lib/deploy/init/ask.ts'
-import { lookAtProject } from '../../../scripts/lib/deploy/init/look.ts'
+import { lookAtProject, type Project } from '../../../scripts/lib/deploy/init/look.ts'
 import { makePlan } from '../../../scripts/lib/deploy/init/plan.ts'
 import { environmentOf } from '../../lib/site.ts'
 import type { CleansUp } from '../../lib/sshd.ts'
@@ -110,8 +110,10 @@ export function write(root: string, files: Files): void {
 }
 
 /** What `init --yes` with these options would write in such a project. */
-export async function plan(t: CleansUp, files: Files, given: Given, name?: string): Promise<Files> {
-  const project = lookAtProject(makeProject(t, files, name))
+export const plan = (t: CleansUp, files: Files, given: Given, name?: string) =>
+  planIn(lookAtProject(makeProject(t, files, name)), given)
+
+export async function planIn(project: Project, given: Given): Promise<Files> {
   const questions = questionsFor(
     project,
     readBefore(() => ''),

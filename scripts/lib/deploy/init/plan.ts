@@ -115,7 +115,7 @@ const linkEnvironment = ({ user, repository, workTree }: Place, shared: readonly
   shared.includes('.env')
     ? [
         '# The application reads .env: it is the one that setup-ssh set NAME=value changes.',
-        `runuser -u ${user} -- sh -c 'mkdir -p ${workTree}.releases/shared && cd ${workTree}.releases/shared && { [ -e .env ] || ln -s ${repository}/.env .env; }'`,
+        `runuser -u ${user} -- sh -c 'mkdir -p ${workTree}.releases/shared && cd ${workTree}.releases/shared && { [ -e .env ] || [ -L .env ] || ln -s ${repository}/.env .env; }'`,
       ]
     : []
 
