@@ -139,6 +139,19 @@ bench-fleet: build $(ansible)/.installed ## time fifty hosts, by batch size, bes
 	build/debian.sh openssh-server
 	PUSHLIVE_TEST=binaries $(node) bench/fleet.ts $(ARGS)
 
+site := dist/site
+$(site)/.installed: build/site/requirements.txt
+	build/debian.sh python3-venv
+	python3 -m venv $(@D)/venv
+	$(@D)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+site: $(site)/.installed ## make the documentation's site, with search, in dist/site/html; it fails where a link leads nowhere
+	rm -rf $(site)/pages
+	mkdir $(site)/pages
+	git ls-files -z | xargs -0 cp --parents --target-directory $(site)/pages
+	NO_MKDOCS_2_WARNING=1 $(site)/venv/bin/mkdocs build --strict --clean --config-file build/site/mkdocs.yml
+
 demo: build ## deploy a small application to a throw-away server on this machine
 	build/debian.sh git openssh-server python3 uwsgi-core uwsgi-plugin-python3
 	$(node) examples/demo.ts
@@ -156,4 +169,4 @@ install-hook: $(programs)/.built ## install or update the hook and its settings 
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-sweeps torture test-crash test-mutation test-flexmeasures test-ci test-fleet test-fleet-debians test-release bench bench-fleet demo pictures setup-ssh install-hook clean
+.PHONY: help install build release lint test test-sweeps torture test-crash test-mutation test-flexmeasures test-ci test-fleet test-fleet-debians test-release bench bench-fleet site demo pictures setup-ssh install-hook clean

@@ -325,7 +325,7 @@ async function main() {
   console.log(report)
   if (values.only !== '') return
   writeFileSync(join(import.meta.dirname, 'peers.md'), report)
-  const readme = join(import.meta.dirname, '../README.md')
+  const readme = join(import.meta.dirname, '../docs/comparison.md')
   const marked = /(?<=<!-- bench.peers\.md -->\n).*(?=<!-- end -->)/s
   writeFileSync(
     readme,

@@ -43,7 +43,7 @@ try {
   await site.deploy([], { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: summary })
   const chart = /```mermaid\n[\s\S]*?```/
   const [drawn = ''] = chart.exec(readFileSync(summary, 'utf8')) ?? []
-  const readme = join(import.meta.dirname, '../README.md')
+  const readme = join(import.meta.dirname, 'ci.md')
   writeFileSync(
     readme,
     readFileSync(readme, 'utf8').replace(chart, () => drawn),

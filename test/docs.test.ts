@@ -41,7 +41,7 @@ it('docs/architecture.md shows rooms and steps as they are; `node docs/architect
 
 const places = {
   '.env.example': (name: string) => new RegExp(`^#?${name}=`, 'm'),
-  'README.md': (name: string) => new RegExp(`^\\|[^|]*\`${name}\`[^|]*\\|`, 'm'),
+  'docs/settings.md': (name: string) => new RegExp(`^\\|[^|]*\`${name}\`[^|]*\\|`, 'm'),
 }
 for (const [file, place] of Object.entries(places)) {
   it(`${file} has every setting of deploy and of the hook`, () => {

@@ -145,7 +145,7 @@ const debianPackage = (binary: string, architecture: string, page: string): File
   'usr/share/doc/pushlive/copyright': { copyOf: join(root, 'LICENSE') },
   'usr/share/doc/pushlive/changelog.gz': gzipSync(readFileSync(join(root, 'CHANGELOG.md')), { level: 9 }),
   ...Object.fromEntries(
-    ['README.md', 'SECURITY.md', '.env.example', 'docs/operating.md', 'examples'].map(path => [
+    ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', '.env.example', 'docs', 'examples'].map(path => [
       `usr/share/doc/pushlive/${path}`,
       { copyOf: join(root, path) },
     ]),
