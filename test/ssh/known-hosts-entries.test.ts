@@ -148,7 +148,7 @@ describe('What was pasted is made an entry', () => {
     ['with blanks in what ssh-keyscan says', `#  a \t SSH-2.0-x ${entry}`, entry],
     ['with a comment right behind', `${name} ${ed25519}#x`, entry],
     ['with another behind it', `${entry.trim()} elsewhere ${other}`, `${entry}elsewhere ${other}\n`],
-    ['with a user of another', `  ada@elsewhere ${other}\n${entry}`, `elsewhere ${other}\n${entry}`],
+    ['with a user of another', `${entry}  ada@elsewhere ${other}`, `${entry}elsewhere ${other}\n`],
     ['beside a hashed one', `|1|eA==|eA+/ ${other}\n${entry}`, `|1|eA==|eA+/ ${other}\n${entry}`],
     ['with a comment', `${name} ${ed25519} # ${name} ${other}`, entry],
     ['with a marker', `@cert-authority *.example:2222 ${ed25519}`, `@cert-authority [*.example]:2222 ${ed25519}\n`],
