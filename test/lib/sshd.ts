@@ -57,7 +57,8 @@ export async function startSshd(t: CleansUp, options: SshdOptions = {}) {
 
   async function makeHostKeys() {
     for (const type of hostKeyTypes) {
-      if (!existsSync(hostKeyFile(type))) await generateKey(hostKeyFile(type), type, 'host key', '')
+      if (!existsSync(hostKeyFile(type)))
+        await generateKey(hostKeyFile(type), type, 'host key', '', type === 'rsa' ? ['-b', '2048'] : [])
     }
   }
 
@@ -208,11 +209,13 @@ export interface KeyOptions {
   passphrase?: string
   /** PEM is PKCS1 for rsa and SEC1 for ecdsa; ed25519 has no such form. */
   format?: 'OpenSSH' | 'PEM' | 'PKCS8'
+  /** Of an RSA key: 1024 are made in no time, and are enough where only ssh-keygen reads it. */
+  bits?: number
 }
 
 /** A freshly made key pair in files of its own, mode 600. */
 export async function newKeyPair(folder: string, type: KeyType = 'ed25519', options: KeyOptions = {}) {
-  const { comment = `test ${type}`, passphrase = '', format = 'OpenSSH' } = options
+  const { comment = `test ${type}`, passphrase = '', format = 'OpenSSH', bits = 2048 } = options
   const file = join(mkdtempSync(join(folder, 'key-')), `id_${type}`)
   if (type === 'ed25519' && format !== 'OpenSSH') {
     // ssh-keygen writes ed25519 keys in its own format, whatever -m says. openssl's users have PKCS8 ones.
@@ -223,7 +226,8 @@ export async function newKeyPair(folder: string, type: KeyType = 'ed25519', opti
     const blob = Buffer.concat(['ssh-ed25519', raw].map(part => sshString(Buffer.from(part))))
     writeFileSync(`${file}.pub`, `ssh-ed25519 ${blob.toString('base64')} ${comment}\n`)
   } else {
-    await generateKey(file, type, comment, passphrase, format === 'OpenSSH' ? [] : ['-m', format])
+    const more = [...(format === 'OpenSSH' ? [] : ['-m', format]), ...(type === 'rsa' ? ['-b', String(bits)] : [])]
+    await generateKey(file, type, comment, passphrase, more)
   }
   return { privateKey: readFileSync(file, 'utf8'), publicKey: readFileSync(`${file}.pub`, 'utf8').trim(), file }
 }
@@ -233,10 +237,9 @@ async function generateKey(
   type: KeyType,
   comment: string,
   passphrase: string,
-  format: readonly string[] = [],
+  more: readonly string[] = [],
 ) {
-  const bits = type === 'rsa' ? ['-b', '2048'] : []
-  await $`ssh-keygen -q -t ${type} ${bits} ${format} -N ${passphrase} -C ${comment} -f ${file}`
+  await $`ssh-keygen -q -t ${type} ${more} -N ${passphrase} -C ${comment} -f ${file}`
 }
 
 function sshString(bytes: Buffer): Buffer {

@@ -42,6 +42,8 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
   {
     reason: 'where no folder was made, there is none to remove by this name either',
     mutants: [
+      `scripts/lib/ssh/session.ts: let folder = ['' -> "Stryker was here!"]`,
+      'scripts/lib/ssh/session.ts: if ([folder -> true]) rmSync(folder, { recursive: true, force: true })',
       `scripts/lib/ssh/private-folder.ts: let folder = ['' -> "Stryker was here!"]`,
       'scripts/lib/ssh/private-folder.ts: if ([folder -> true]) rmSync(folder, { recursive: true, force: true })',
     ],
@@ -88,6 +90,7 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
   {
     reason: 'only another run that removes the same at the same instant would show it',
     mutants: [
+      'scripts/lib/ssh/session.ts: if (folder) rmSync(folder, { recursive: true, force: [true -> false] })',
       'scripts/lib/ssh/private-folder.ts: if (folder) rmSync(folder, { recursive: true, force: [true -> false] })',
       'scripts/lib/ssh/private-folder.ts: rmSync(folder, { recursive: true, force: [true -> false] })',
       'scripts/lib/shared/replace-file.ts: if (pid === process.pid || !isAlive(pid)) rmSync(join(dirname(file), name), { recursive: true, force: [true -> false] })',

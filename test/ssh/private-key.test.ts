@@ -29,7 +29,7 @@ type Format = (typeof keys)[number]['format']
 const pairs = new Map<string, ReturnType<typeof newKeyPair>>()
 /** The same one for each test: an RSA key takes its time. */
 function keyPair(type: KeyType, format: Format) {
-  const made = pairs.get(type + format) ?? newKeyPair(folder, type, { format })
+  const made = pairs.get(type + format) ?? newKeyPair(folder, type, { format, bits: 1024 })
   pairs.set(type + format, made)
   return made
 }
@@ -149,7 +149,7 @@ describe('normalizePrivateKey says which secret it is, what is wrong and what to
 
   for (const { name, type, format } of keys) {
     test(`a passphrase: ${name}`, async () => {
-      const { privateKey } = await newKeyPair(folder, type, { format, passphrase: 'correct horse' })
+      const { privateKey } = await newKeyPair(folder, type, { format, passphrase: 'correct horse', bits: 1024 })
       for (const mangle of ['as it is', 'with CRLF', 'all on one line', 'with literal \\n', 'as base64']) {
         refuses(manglings[mangle]?.(privateKey) as string, /has a passphrase/)
       }
@@ -199,6 +199,11 @@ describe('normalizePrivateKey says which secret it is, what is wrong and what to
 
   test("a file's name in its place", () => refuses('~/.ssh/id_ed25519', /has no BEGIN line/))
   test('a password in its place', () => refuses('correct horse battery staple', /has no BEGIN line/))
+
+  test('a key that was packed too often', async () => {
+    const { privateKey } = await keyPair('ed25519', 'OpenSSH')
+    refuses(base64(base64(base64(privateKey))), /has no BEGIN line/)
+  })
 
   test('a key that ssh cannot use', () => {
     const pem = { type: 'pkcs8', format: 'pem' } as const

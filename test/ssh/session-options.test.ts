@@ -73,8 +73,19 @@ describe('ssh', () => {
   it('is known to git as OpenSSH, and speaks English', async () => {
     const { GIT_SSH_VARIANT, LC_ALL } = await optionsOf({ key, knownHosts })
     assert.deepEqual([GIT_SSH_VARIANT, LC_ALL], ['ssh', 'C'])
-    const { env } = await withSshSession(undefined, async session => session)
-    assert.deepEqual(await env, { LC_ALL: 'C' })
+    const { env, takeSshMessages } = await withSshSession(undefined, async session => session)
+    assert.deepEqual([await env, takeSshMessages()], [{ LC_ALL: 'C' }, ''])
+  })
+
+  it('shows at the end what ssh said last', async t => {
+    const writing = t.mock.method(process.stderr, 'write', () => true)
+    await withSshSession({ key, knownHosts }, async ({ env }) => {
+      const { GIT_SSH_COMMAND = '' } = await env
+      await zx({ quiet: true, nothrow: true })`sh -c ${`${GIT_SSH_COMMAND} -o StrictHostKeyChecking=odd server`}`
+    })
+    const { calls } = writing.mock
+    writing.mock.restore()
+    assert.match(calls.map(({ arguments: [text] }) => String(text)).join(''), /^ {4}.*unsupported option "odd"\.\n$/)
   })
 
   it('leaves nothing of the secrets when git is through', async () => {
