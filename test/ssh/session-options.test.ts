@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { parseRemote, type Remote } from '../../scripts/lib/ssh/remote.ts'
@@ -87,6 +89,42 @@ describe('ssh', () => {
     writing.mock.restore()
     assert.match(calls.map(({ arguments: [text] }) => String(text)).join(''), /^ {4}.*unsupported option "odd"\.\n$/)
   })
+
+  for (const [what, access, files] of [
+    ['key and hosts', { key, knownHosts }, { key, known_hosts: knownHosts }],
+    ['hosts', { knownHosts }, { known_hosts: knownHosts }],
+    ['a jump', { jump }, {}],
+  ] as const) {
+    it(`has a file of each that is given: ${what}`, async () => {
+      await withSshSession(access, async ({ env }) => {
+        const folder = /'-F' '(.*?)\/config'/.exec((await env).GIT_SSH_COMMAND ?? '')?.[1] ?? ''
+        const names = readdirSync(folder).filter(name => ['key', 'known_hosts'].includes(name))
+        const there = names.map(name => [name, readFileSync(join(folder, name), 'utf8')])
+        assert.deepEqual(Object.fromEntries(there), files)
+        const config = readFileSync(join(folder, 'config'), 'utf8')
+        assert.equal(config.startsWith('IgnoreUnknown *\n'), 'known_hosts' in files)
+        assert.equal(config.includes(`\nInclude /etc/ssh/ssh_config\n`), !('key' in files))
+        if (!('key' in files)) assert.ok(config.includes(`Include "${userInfo().homedir}/.ssh/config"\n`))
+        if (!('known_hosts' in files)) assert.ok(config.startsWith('Include'))
+      })
+    })
+  }
+
+  const configured = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'core.sshCommand', GIT_CONFIG_VALUE_0: 'of git -x' }
+  for (const [what, env, command] of [
+    ['GIT_SSH_COMMAND', { GIT_SSH_COMMAND: 'mine -x', ...configured, GIT_SSH: '/other' }, /^mine -x 2>>'/],
+    ['core.sshCommand', { ...configured, GIT_SSH: '/other' }, /^of git -x 2>>'/],
+    ['GIT_SSH', { GIT_SSH: "/it's mine" }, /^'\/it'\\''s mine' 2>>'/],
+    ['nothing', {}, /^exec 'ssh' '-F' '/],
+  ] as const) {
+    it(`is the user's where neither hosts nor a jump are given: ${what}`, async t => {
+      t.mock.property(process, 'env', { PATH: process.env.PATH, HOME: '/nowhere', ...env })
+      const { env: given } = await withSshSession({}, async session => session)
+      const { GIT_SSH_COMMAND, GIT_SSH_VARIANT, LC_ALL } = await given
+      assert.match(GIT_SSH_COMMAND ?? '', command)
+      assert.deepEqual([GIT_SSH_VARIANT, LC_ALL], [what === 'nothing' ? 'ssh' : undefined, 'C'])
+    })
+  }
 
   it('leaves nothing of the secrets when git is through', async () => {
     const { folder = '' } = await optionsOf({ key, knownHosts })
