@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { exitCode, Failure } from '../../scripts/lib/shared/program.ts'
+import { sshString } from '../../scripts/lib/ssh/key-blob.ts'
 import { normalizePrivateKey } from '../../scripts/lib/ssh/private-key.ts'
 import { type KeyType, newKeyPair } from '../lib/sshd.ts'
 
@@ -61,6 +62,7 @@ const manglings: Record<string, (key: string) => string> = {
   'without any blank': key => key.replace(/\s+/g, ''),
   'wrapped at another width': key => key.replace(/.{40}/g, '$&\n'),
   'with zero-width spaces': key => `\u200b${key.replaceAll('\n', '\u200b\n')}`,
+  'with header lines': key => key.replace('\n', '\nComment: "a: b"\n \tX-Header: 4,NONE\n\n'),
   'with text before and after it': key => `my key:\n${key}that was my key`,
   'as base64': base64,
   'as base64 in lines': key => base64(key).replace(/.{76}/g, '$&\n'),
@@ -167,6 +169,8 @@ describe('normalizePrivateKey says which secret it is, what is wrong and what to
       refuses(lines.slice(1).join('\n'), /has no BEGIN line/)
       refuses(lines.slice(1, -1).join('\n'), /has no BEGIN line/)
       refuses(privateKey.replace(/\n(.{10})./, '\n$1*'), /is damaged or cut off/)
+      refuses(privateKey.replace('\n', '\n*'), /is damaged or cut off/)
+      refuses(privateKey.replace('\n-----END', '*\n-----END'), /is damaged or cut off/)
       if (/OPENSSH/.test(privateKey)) {
         const [first = '', ...rest] = privateKey.trimEnd().split('\n')
         const key = Buffer.from(rest.slice(0, -1).join(''), 'base64')
@@ -197,12 +201,22 @@ describe('normalizePrivateKey says which secret it is, what is wrong and what to
     refuses(base64(text), /is a PuTTY key/)
   })
 
+  test('words about PuTTY', () => refuses('my PuTTY-User-Key-File-3: x', /has no BEGIN line/))
   test("a file's name in its place", () => refuses('~/.ssh/id_ed25519', /has no BEGIN line/))
   test('a password in its place', () => refuses('correct horse battery staple', /has no BEGIN line/))
 
   test('a key that was packed too often', async () => {
     const { privateKey } = await keyPair('ed25519', 'OpenSSH')
     refuses(base64(base64(base64(privateKey))), /has no BEGIN line/)
+  })
+
+  test('a key of a security key', () => {
+    const type = sshString('sk-ssh-ed25519@openssh.com')
+    const [none, one] = [sshString('none'), Buffer.from([0, 0, 0, 1])]
+    const parts = [none, none, sshString(''), one, sshString(type), sshString(Buffer.concat([Buffer.alloc(8), type]))]
+    const key = Buffer.concat([Buffer.from('openssh-key-v1\0'), ...parts]).toString('base64')
+    const text = `-----BEGIN OPENSSH PRIVATE KEY-----\n${key}\n-----END OPENSSH PRIVATE KEY-----\n`
+    refuses(text, /^SSH_DEPLOYMENT_KEY belongs to a security key, which a CI does not have\.$/)
   })
 
   test('a key that ssh cannot use', () => {

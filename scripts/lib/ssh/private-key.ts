@@ -36,7 +36,7 @@ export function normalizePrivateKey(text: string, name = 'SSH_DEPLOYMENT_KEY'): 
   if (!marks.hasEnd) throw problem('is cut off: it has no END line.', wholeFile)
 
   // Header lines belong to the base64 below them, and no key that works without a passphrase needs them.
-  const base64 = marks.body.replace(/^[\t ]*[A-Za-z-]+:.*$/gm, '').replace(/[\s"'`\\,]+/g, '')
+  const base64 = marks.body.replace(/^[\t ]*[A-Za-z-]+:.*/gm, '').replace(/[\s"'`\\,]/g, '')
   const bytes = Buffer.from(base64, 'base64')
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) {
     throw base64 === '' ? problem('is cut off: there is nothing between BEGIN and END.', wholeFile) : damaged()
