@@ -210,6 +210,11 @@ describe('normalizePrivateKey says which secret it is, what is wrong and what to
     refuses(base64(base64(base64(privateKey))), /has no BEGIN line/)
   })
 
+  test('what looks like a public key, and only that', () => {
+    for (const text of ['ssh-ed25519  AAAAx', '---- BEGIN  SSH2  PUBLIC  KEY ----']) refuses(text, /is a public key/)
+    for (const text of ['key: ssh-rsa AAAAx', 'xssh-rsa AAAAx']) refuses(text, /has no BEGIN line/)
+  })
+
   test('a key of a security key', () => {
     const type = sshString('sk-ssh-ed25519@openssh.com')
     const [none, one] = [sshString('none'), Buffer.from([0, 0, 0, 1])]
