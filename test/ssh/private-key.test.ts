@@ -215,13 +215,23 @@ describe('normalizePrivateKey says which secret it is, what is wrong and what to
     for (const text of ['key: ssh-rsa AAAAx', 'xssh-rsa AAAAx']) refuses(text, /has no BEGIN line/)
   })
 
+  /** A key of no content, as OpenSSH writes it. */
+  function writeKey(type: string, secretType = type, magic = 'openssh-key-v1'): string {
+    const [none, one, zeros] = [sshString('none'), Buffer.from([0, 0, 0, 1]), Buffer.alloc(8)]
+    const parts = [sshString(sshString(type)), sshString(Buffer.concat([zeros, sshString(secretType)]))]
+    const key = Buffer.concat([Buffer.from(`${magic}\0`), none, none, sshString(''), one, ...parts]).toString('base64')
+    return `-----BEGIN OPENSSH PRIVATE KEY-----\n${key}\n-----END OPENSSH PRIVATE KEY-----\n`
+  }
+
   test('a key of a security key', () => {
-    const type = sshString('sk-ssh-ed25519@openssh.com')
-    const [none, one] = [sshString('none'), Buffer.from([0, 0, 0, 1])]
-    const parts = [none, none, sshString(''), one, sshString(type), sshString(Buffer.concat([Buffer.alloc(8), type]))]
-    const key = Buffer.concat([Buffer.from('openssh-key-v1\0'), ...parts]).toString('base64')
-    const text = `-----BEGIN OPENSSH PRIVATE KEY-----\n${key}\n-----END OPENSSH PRIVATE KEY-----\n`
+    const text = writeKey('sk-ssh-ed25519@openssh.com')
     refuses(text, /^SSH_DEPLOYMENT_KEY belongs to a security key, which a CI does not have\.$/)
+  })
+
+  test('a key of another form, or of two kinds', () => {
+    assert.doesNotThrow(() => normalizePrivateKey(writeKey('ssh-x')))
+    refuses(writeKey('ssh-x', 'ssh-y'), /is damaged or cut off/)
+    refuses(writeKey('ssh-x', 'ssh-x', 'openssh-key-v2'), /is damaged or cut off/)
   })
 
   test('a key that ssh cannot use', () => {
