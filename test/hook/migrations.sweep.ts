@@ -9,11 +9,11 @@ import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 const root = resolve(import.meta.dirname, '../..')
-const operating = readFileSync(join(root, 'docs/operating.md'), 'utf8')
+const page = readFileSync(join(root, 'docs/rollback.md'), 'utf8')
 
 /** The settings that the documentation gives after these words. */
 function documented(words: string) {
-  const [, block = ''] = /^```\n(.*?)^```/ms.exec(operating.slice(operating.indexOf(words))) ?? []
+  const [, block = ''] = /^```\n(.*?)^```/ms.exec(page.slice(page.indexOf(words))) ?? []
   const settings = Object.fromEntries([...block.matchAll(/^(\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]))
   assert.deepEqual(Object.keys(settings), ['DB_REVISION', 'DOWNGRADE_DB'])
   return settings
