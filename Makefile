@@ -126,6 +126,18 @@ test-fleet-debians: build $(ansible)/.installed ## the same role on Debian 11, 1
 	build/debian.sh openssh-server debootstrap
 	PUSHLIVE_TEST=binaries $(node) --test --test-timeout=480000 test/fleet/debians.test.ts
 
+first_hour := dist/first-hour
+$(first_hour)/.installed: test/first-hour/make-debian.sh test/first-hour/systemctl
+	build/debian.sh debootstrap
+	rm -rf $(first_hour)
+	mkdir -p $(first_hour)
+	$< $(first_hour)/bookworm
+	@touch $@
+
+test-first-hour: build $(first_hour)/.installed ## from a bare Debian to green, for each kind of application, by three commands (as root)
+	build/debian.sh openssh-server
+	PUSHLIVE_TEST=binaries unshare --mount --propagation private $(node) --test test/first-hour/test.ts
+
 test-release: release build ## build the release again elsewhere, start it on arm64, push with it on old and new Debians
 	build/debian.sh openssh-server debootstrap qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross man-db
 	PUSHLIVE_TEST=binaries $(node) --test test/release/test.ts
@@ -169,4 +181,4 @@ install-hook: $(programs)/.built ## install or update the hook and its settings 
 clean: ## remove what was built and installed
 	rm -rf dist node_modules
 
-.PHONY: help install build release lint test test-sweeps torture test-crash test-mutation test-flexmeasures test-ci test-fleet test-fleet-debians test-release bench bench-fleet site demo pictures setup-ssh install-hook clean
+.PHONY: help install build release lint test test-sweeps torture test-crash test-mutation test-flexmeasures test-ci test-fleet test-fleet-debians test-first-hour test-release bench bench-fleet site demo pictures setup-ssh install-hook clean
