@@ -1,21 +1,18 @@
 import { accessSync, constants, mkdirSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { exitCode, Failure } from '../shared/program.ts'
+import { findHome } from '../ssh/home.ts'
 import type { Hop } from './hops.ts'
 import { verifyFile } from './users-file.ts'
 
-/** As ssh finds it: in the passwd entry, not in $HOME. */
+/** @throws Failure (usage) for a user without a passwd entry */
 function homeFolder(): string {
-  try {
-    return userInfo().homedir
-  } catch (cause) {
-    const [user, group] = [process.getuid?.(), process.getgid?.()]
-    throw new Failure(exitCode.usage, 'ssh does not work for a user who is not in /etc/passwd.', {
-      fix: `run setup-ssh as a user who is; in a container, as root: echo "me:x:${user}:${group}::/tmp:/bin/sh" >> /etc/passwd`,
-      cause,
-    })
-  }
+  const home = findHome()
+  if (home !== undefined) return home
+  const [user, group] = [process.getuid?.(), process.getgid?.()]
+  throw new Failure(exitCode.usage, 'ssh does not work for a user who is not in /etc/passwd.', {
+    fix: `run setup-ssh as a user who is; in a container, as root: echo "me:x:${user}:${group}::/tmp:/bin/sh" >> /etc/passwd`,
+  })
 }
 
 /** A file's absolute path; `~/` is the home folder that ssh uses. */

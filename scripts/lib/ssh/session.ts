@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { quote, quoteForSh } from '../shared/foreign-text.ts'
 import { exitOnSignals } from '../shared/signals.ts'
+import { findHome } from './home.ts'
 import { makePrivateFolder } from './private-folder.ts'
 import type { Remote } from './remote.ts'
 import { SharedConnection } from './shared-connection.ts'
@@ -64,16 +64,11 @@ ConnectTimeout 15
 ForwardAgent no
 `
 
-/** What ssh reads without -F. After Include ~ is $HOME, where ssh itself takes the home in /etc/passwd: see glob(3). */
-const usersConfiguration = () => `Include "${findHome()}/.ssh/config"\nInclude /etc/ssh/ssh_config\n`
-
-function findHome(): string {
-  try {
-    return userInfo().homedir
-  } catch {
-    return '~' // no user of /etc/passwd: ssh says so itself
-  }
-}
+/**
+ * What ssh reads without -F. After Include ~ is $HOME: see glob(3). To a user without a passwd entry ssh itself says what
+ * is wrong.
+ */
+const usersConfiguration = () => `Include "${findHome() ?? '~'}/.ssh/config"\nInclude /etc/ssh/ssh_config\n`
 
 /** A connection that freezes ends within a minute. It comes last: what the user's configuration says wins. */
 const untilFrozen = `\
