@@ -153,7 +153,7 @@ bench-fleet: build $(ansible)/.installed ## time fifty hosts, by batch size, bes
 
 site := dist/site
 $(site)/.installed: build/site/requirements.txt
-	build/debian.sh python3-venv
+	build/debian.sh git python3-venv
 	python3 -m venv $(@D)/venv
 	$(@D)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
