@@ -14,6 +14,7 @@ import {
   type Session,
   setRemote,
 } from './lib/deploy/clone.ts'
+import { type CommandName, commandNames, help, helpOf } from './lib/deploy/help.ts'
 import { type Result, withJson } from './lib/deploy/json.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
@@ -22,43 +23,9 @@ import { readDeploySettings } from './lib/deploy/settings.ts'
 import { showHistory, showLog, showStatus, writeReport } from './lib/deploy/show.ts'
 import { StepClock } from './lib/deploy/step-clock.ts'
 import { isRollback } from './lib/protocol/asks.ts'
-import { readArguments } from './lib/shared/arguments.ts'
+import { givenArguments, misuse, readArguments } from './lib/shared/arguments.ts'
 import { exitCode, Failure, run } from './lib/shared/program.ts'
 import { withSshSession } from './lib/ssh/session.ts'
-
-const help = `Usage: deploy [--again | --dry-run] [--json]
-       deploy --force [COMMIT | BRANCH | TAG] [--again] [--json]
-       deploy init
-       deploy check
-       deploy status | history [--json]
-       deploy log [COMMIT] | report [FILE]
-       deploy rollback [COMMIT] [--database] [--json]
-
-Pushes BRANCH_NAME to STAGING_REMOTE_REPO, shows what the server does with it, and exits with
-  0  the commit is live, or a newer one that contains it is: the server's hook checked
-  1  it is not live; the message says what is
-  2  settings, usage or this clone are wrong; nothing was sent
-  3  the server could not be reached or would not let us in; nothing was sent
-  4  git refused the push; nothing was deployed
-  5  no verdict: the connection broke, or no hook of pushlive answered; run it again to find out
- 70  a bug in pushlive; 128 and more: a signal
-
-init asks five questions, and writes what a project needs for that; deploy init --help says more.
-check goes through all that a deployment needs, here and on the server, and deploys nothing.
-status and history say what is and was live, who deployed it, and how long each step took.
-log shows what the server's steps printed in the newest deployment, or the newest of COMMIT;
-report makes a web page of all of that, report.html or FILE.
-rollback goes back to what was live before, or to COMMIT; the next push goes forward again.
-With --database the database goes back first, by the server's DOWNGRADE_DB.
-
-  --force          for staging, if the server has ACCEPT=any: deploy what is checked out, or what is
-                   named, in place of what BRANCH_NAME is there, even if it does not contain that
-  --again          run all steps, even if the commit is already live
-  --dry-run        show what would be pushed, and push nothing
-  --json           for programs: JSON on standard output, and nothing else there
-  --env-file FILE  settings, in place of .env and deploy/deploy.env
-  --version
-  --help`
 
 interface Command {
   /** @param result is told what it finds out */
@@ -69,7 +36,7 @@ interface Command {
   readonly takesArgument?: (options: Options) => boolean
 }
 
-const commands: Readonly<Record<string, Command>> = {
+const commands: Readonly<Record<Exclude<CommandName, 'init'>, Command>> = {
   deploy: {
     run: deployCommit,
     hasVerdict: true,
@@ -89,8 +56,9 @@ run(main)
 async function main(): Promise<number> {
   const ci = recognizeCi()
   ci?.open?.()
-  if (process.argv[2] === 'init') return (await import('./lib/deploy/init/init.ts')).init(process.argv.slice(3))
-  const called = readCommand()
+  const args = givenArguments()
+  if (args[0] === 'init') return (await import('./lib/deploy/init/init.ts')).init(args.slice(1))
+  const called = readCommand(args)
   if (called === undefined) return exitCode.live
   const runCalled = (result: Result) => runCommand(called, ci, result)
   return called.options.json ? withJson(runCalled, called.command.hasVerdict === true) : runCalled({})
@@ -179,25 +147,34 @@ async function pushWithClock(session: Session, what: Push, listener: Listener): 
 
 type Called = NonNullable<ReturnType<typeof readCommand>>
 
+const string = { type: 'string' } as const
+
 /** Undefined where `--help` or `--version` is answered already. */
-function readCommand() {
-  const args = process.argv.slice(2)
+function readCommand(args: string[]) {
   // The name may stand behind an option; each command then takes its own options only.
-  const { positionals } = parseArgs({ args, strict: false, options: { 'env-file': { type: 'string' } } })
+  const { positionals } = parseArgs({ args, strict: false, options: { 'env-file': string } })
   // What --force names is no command.
   const isNamed = args.includes('--force') && !Object.hasOwn(commands, positionals[0] ?? '')
   const [name = 'deploy', argument, ...rest] = isNamed ? ['deploy', ...positionals] : positionals
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  const booleans = Object.fromEntries((command?.options ?? []).map(option => [option, { type: 'boolean' as const }]))
-  const given = readArguments('deploy', help, { 'env-file': { type: 'string' }, ...booleans }, args)
+  if (!isCommand(name)) throw misuse('deploy', `deploy has no command '${name}'`, name, commandNames)
+  const command = commands[name]
+  const own = Object.fromEntries(command.options.map(option => [option, { type: 'boolean' as const }]))
+  const isGeneral = name === 'deploy' && positionals[0] !== 'deploy'
+  const title = isGeneral ? 'deploy' : `deploy ${name}`
+  const given = readArguments(
+    title,
+    isGeneral ? help : helpOf(name, command.options),
+    { 'env-file': string, ...own },
+    args,
+  )
   if (given === undefined) return undefined
   const options: Options & { 'env-file'?: string } = given.options
-  const surplus = command === undefined ? name : command.takesArgument?.(options) ? rest[0] : argument
-  if (command === undefined || surplus !== undefined) throw usage(`Unexpected argument '${surplus}'`)
+  const surplus = command.takesArgument?.(options) ? rest[0] : argument
+  if (surplus !== undefined) throw misuse(title, `${title} takes no argument '${surplus}'`)
   for (const other of ['again', 'json', 'force'] as const) {
-    if (options['dry-run'] && options[other]) throw usage(`--${other} and --dry-run exclude each other`)
+    if (options['dry-run'] && options[other]) throw misuse(title, `--${other} and --dry-run exclude each other`)
   }
   return { command, options, argument }
 }
 
-const usage = (what: string) => new Failure(exitCode.usage, what, { fix: 'deploy --help lists what there is' })
+const isCommand = (name: string): name is keyof typeof commands => Object.hasOwn(commands, name)

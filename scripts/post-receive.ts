@@ -12,7 +12,7 @@ import type { Step } from './lib/hook/steps/step.ts'
 import { type Asked, waitForTurn } from './lib/hook/wait-for-turn.ts'
 import { formatAnnouncement, puttingBack } from './lib/protocol/steps.ts'
 import { explainDeployed, formatGreeting, formatVerdict, type Verdict } from './lib/protocol/verdict.ts'
-import { readArguments } from './lib/shared/arguments.ts'
+import { givenArguments, misuse, readArguments } from './lib/shared/arguments.ts'
 import { flatten } from './lib/shared/foreign-text.ts'
 import { describe, describeBriefly, exitCode, Failure, run, version } from './lib/shared/program.ts'
 
@@ -58,16 +58,17 @@ const steps: Steps<StepContext> = [
 run(main, process.argv.length > 2 ? undefined : () => [])
 
 async function main(): Promise<number> {
-  if (process.argv[2] === 'install') {
-    return (await import('./lib/hook/install/install.ts')).install(process.argv.slice(3))
-  }
-  if (process.argv[2] === 'settings') {
-    return (await import('./lib/hook/install/settings.ts')).changeSettings(process.argv.slice(3))
-  }
-  const given = readArguments('post-receive', help, {})
+  const args = givenArguments()
+  if (args[0] === 'install') return (await import('./lib/hook/install/install.ts')).install(args.slice(1))
+  if (args[0] === 'settings') return (await import('./lib/hook/install/settings.ts')).changeSettings(args.slice(1))
+  const given = readArguments('post-receive', help, {}, args)
   if (given === undefined) return 0
+  const [command] = given.positionals
+  if (command !== undefined) {
+    throw misuse('post-receive', `post-receive has no command '${command}'`, command, ['install', 'settings'])
+  }
   // Not process.stdin, which loads all of node:net for a push that deploys nothing.
-  if (fstatSync(0).isCharacterDevice() || given.positionals.length > 0) {
+  if (fstatSync(0).isCharacterDevice()) {
     throw new Failure(exitCode.usage, 'This is a git hook.', { fix: 'post-receive --help says what it is for' })
   }
   const input = readFileSync(0, 'utf8')

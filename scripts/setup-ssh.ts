@@ -1,7 +1,7 @@
 import './lib/shared/current-directory.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isSettingsVerb } from './lib/protocol/settings-change.ts'
+import { isSettingsVerb, settingsVerbs } from './lib/protocol/settings-change.ts'
 import { type Authorization, authorizeKey } from './lib/setup/authorized-key.ts'
 import { changeSettings } from './lib/setup/change-settings.ts'
 import {
@@ -24,7 +24,7 @@ import { readSetupSettings, type SetupSettings } from './lib/setup/settings.ts'
 import { entryFor, setSshConfigEntry } from './lib/setup/ssh-config.ts'
 import { findSshFolder } from './lib/setup/ssh-folder.ts'
 import { describeAuthorization, describeHandOut, formatTable, type Row } from './lib/setup/summary.ts'
-import { readArguments } from './lib/shared/arguments.ts'
+import { misuse, readArguments } from './lib/shared/arguments.ts'
 import { quote } from './lib/shared/foreign-text.ts'
 import { exitCode, Failure, run } from './lib/shared/program.ts'
 import { formatKnownHost } from './lib/ssh/known-hosts.ts'
@@ -70,7 +70,7 @@ own, and of those that are named. They are checked as at install, and the old on
   --ssh-dir DIR        in place of ~/.ssh; your own access then goes by DIR/config
   --env-file FILE      settings, in place of .env and deploy/deploy.env
   --version
-  --help`
+  -h, --help`
 
 run(main)
 
@@ -226,6 +226,10 @@ function readOptions() {
   const { hook, github } = options
   const others = [hook, github, options['print-secrets'], options['keep-settings']]
   const takesWords = isSettingsVerb(positionals[0]) && others.every(each => each === undefined)
+  if (positionals[0] !== undefined && others.every(each => each === undefined) && !takesWords) {
+    const command = positionals[0].replace(/=.*/s, '=...')
+    throw misuse('setup-ssh', `setup-ssh has no command '${command}'`, command, settingsVerbs)
+  }
   const problems = takesWords
     ? []
     : positionals.map(argument => `Unexpected argument: ${argument.replace(/=.*/s, '=...')}`)

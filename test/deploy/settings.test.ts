@@ -142,6 +142,17 @@ describe('deploy', async () => {
     const site = await newSite(t)
     for (const args of [['--version'], ['status', '--version']])
       assert.match((await site.deploy(args)).output, /^pushlive deploy /)
-    assert.match((await site.deploy(['--help'])).output, /^Usage: deploy/)
+    assert.match((await site.deploy(['--help'])).output, /^Usage: deploy \[--again/)
+    const ofRollback = (await site.deploy(['help', 'rollback'])).output
+    assert.match(ofRollback, /^Usage: deploy rollback .*\n\nIt goes back[\s\S]*^ {2}--database /m)
+    assert.equal((await site.deploy(['rollback', '-h'])).output, ofRollback)
+    assert.match(
+      assertExit(await site.deploy(['statsu']), 2).output,
+      /^deploy has no command 'statsu'\.\nTo do: did you mean status\?/,
+    )
+    assert.match(
+      assertExit(await site.deploy(['rollback', '--dry-run']), 2).output,
+      /^deploy rollback has no option --dry-run\./,
+    )
   })
 })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { readArguments } from '../../scripts/lib/shared/arguments.ts'
+import { findNearest, givenArguments, readArguments } from '../../scripts/lib/shared/arguments.ts'
 import { Failure } from '../../scripts/lib/shared/program.ts'
 
-const read = (...args: string[]) => readArguments('deploy', 'how to use it', { force: { type: 'boolean' } }, args)
+const read = (...args: string[]) =>
+  readArguments('deploy', 'how to use it', { force: { type: 'boolean' }, file: { type: 'string' } }, args)
 const printed = (t: TestContext) => {
   const { mock } = t.mock.method(console, 'log', () => {})
   return () => mock.calls.map(call => call.arguments[0])
@@ -25,7 +26,11 @@ describe('Arguments', () => {
     const words = printed(t)
     assert.equal(read('--help'), undefined)
     assert.equal(read('--help', '--version', '--force'), undefined)
-    assert.deepEqual(words(), ['how to use it', 'how to use it'])
+    assert.equal(read('-h'), undefined)
+    t.mock.property(process, 'argv', ['node', 'deploy.ts', 'help', 'status'])
+    assert.deepEqual(givenArguments(), ['status', '--help'])
+    assert.equal(readArguments('deploy', 'how to use it', {}), undefined)
+    assert.deepEqual(words(), Array(4).fill('how to use it'))
   })
 
   it('that ask for the version are answered with it', t => {
@@ -34,19 +39,36 @@ describe('Arguments', () => {
     assert.deepEqual(words(), ['pushlive deploy source'])
   })
 
-  for (const args of [['--forced'], ['--force=yes'], ['-x']]) {
+  for (const [args, said, fix = 'deploy --help lists what there is'] of [
+    [['--forced'], 'deploy has no option --forced.', 'did you mean --force? deploy --help lists what there is'],
+    [['--nothing-like-it'], 'deploy has no option --nothing-like-it.'],
+    [['-xh'], 'deploy has no option -x.'],
+    [['--force=secret'], '--force takes no value.'],
+    [['--file'], '--file needs a value.'],
+    [['--file', '--force'], '--file needs a value.'],
+  ] as const) {
     it(`that are none are refused: ${args.join(' ')}`, () => {
-      assert.throws(
-        () => read(...args),
-        error => {
-          assert.ok(error instanceof Failure)
-          assert.equal(error.exitCode, 2)
-          assert.ok(error.message.includes(args[0]?.split('=')[0] ?? ''), error.message)
-          assert.equal(error.fix, 'deploy --help lists what there is')
-          assert.ok(error.cause)
-          return true
-        },
-      )
+      const isExpected = (error: unknown) => {
+        assert.ok(error instanceof Failure)
+        assert.deepEqual([error.exitCode, error.message, error.fix], [2, said, fix])
+        return true
+      }
+      assert.throws(() => read(...args), isExpected)
     })
+  }
+})
+
+describe('A mistyped word', () => {
+  for (const [word, meant] of [
+    ['statsu', 'status'],
+    ['stat', 'status'],
+    ['histroy', 'history'],
+    ['rollbck', 'rollback'],
+    ['st', undefined],
+    ['deplyo', undefined],
+    ['', undefined],
+  ] as const) {
+    it(`such as '${word}' is taken for ${meant}`, () =>
+      assert.equal(findNearest(word, ['status', 'history', 'rollback']), meant))
   }
 })

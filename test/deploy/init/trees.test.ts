@@ -126,7 +126,7 @@ describe('deploy init refuses', { concurrency: 2 }, () => {
     ],
     'shared paths in one another': [/names a\/b, which lies in a\b/, t => makeProject(t, flask), '--shared=a a/b'],
     'a CI that there is not': [/--ci jenkins is none of github/, t => makeProject(t, flask), '--ci=jenkins'],
-    'an argument': [/^Unexpected argument 'now'/, t => makeProject(t, flask), 'now'],
+    'an argument': [/^deploy init takes no argument 'now'/, t => makeProject(t, flask), 'now'],
   }
   for (const [what, [message, make, ...args]] of Object.entries(cases)) {
     it(what, async t => void (await verifyRefused(make(t), ['--yes', ...server, ...args], message)))
@@ -272,7 +272,7 @@ Commit these files. Then:
   it('answers --help and --version', async t => {
     const root = makeProject(t, flask)
     assert.match(assertExit(await init(root, ['--help']), 0).output, /^Usage: deploy init/)
-    assert.match(assertExit(await init(root, ['--version']), 0).output, /^pushlive deploy init /)
+    assert.match(assertExit(await init(root, ['--version']), 0).output, /^pushlive deploy /)
   })
 
   it('is read by deploy: the settings that it wrote are those that deploy has', async t => {

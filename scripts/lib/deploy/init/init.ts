@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readArguments } from '../../shared/arguments.ts'
-import { flatten, harmless } from '../../shared/foreign-text.ts'
+import { misuse, readArguments } from '../../shared/arguments.ts'
+import { harmless } from '../../shared/foreign-text.ts'
 import { exitCode, Failure } from '../../shared/program.ts'
 import { isBranchName } from '../../shared/settings.ts'
 import { questionsFor, readBefore } from './answers.ts'
@@ -31,7 +31,7 @@ It writes over no file without asking. Run it again after changes: it shows what
   --ci CI          github, forgejo, gitlab, bitbucket, woodpecker or none
   --yes            ask nothing: take the guesses, and keep files that were edited
   --version
-  --help`
+  -h, --help`
 
 const string = { type: 'string' } as const
 
@@ -53,9 +53,7 @@ export async function init(args: string[]): Promise<number> {
     positionals,
   } = read
   if (positionals[0] !== undefined) {
-    throw new Failure(exitCode.usage, `Unexpected argument '${flatten(positionals[0])}'`, {
-      fix: 'deploy init --help lists what there is',
-    })
+    throw misuse('deploy init', `deploy init takes no argument '${positionals[0]}'`)
   }
 
   const project = lookAtProject()

@@ -56,7 +56,7 @@ anything, can run any number of times, and replaces the hook in one step, even w
   --files FOLDER    what belongs on the server beside the hook, such as units: copied to REPOSITORY/server, as a whole
   --branch NAME     the branch that will be pushed: refuses if the settings name another
   --version
-  --help`
+  -h, --help`
 
 /** Makes a repository on this machine one that deploys. Checks everything before it changes anything. */
 export async function install(args: readonly string[]): Promise<number> {

@@ -23,7 +23,7 @@ Settings are checked as at install, before anything is changed. The old ones are
   2  something is wrong: it names everything that is, and has changed nothing
 
   --version
-  --help`
+  -h, --help`
 
 /** Those of pushlive's own settings that may hold a password or a token all the same. */
 const mayBeSecret: ReadonlySet<string> = new Set(['NOTIFY', 'HEALTH_CHECK_URL'])
