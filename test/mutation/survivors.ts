@@ -12,6 +12,7 @@ export const survivors: readonly { readonly reason: string; readonly mutants: re
       'scripts/lib/hook/find-answer.ts: const problem = [last?.touched -> last.touched].database ? last.databaseProblem : undefined',
       /^scripts\/lib\/ssh\/known-hosts\.ts: const \[, marker, .*\['' -> "Stryker was here!"\].* = entry\.exec\(/,
       /\.exec\(.*\?\? \[\[\] -> \["Stryker was here"\]\]$/,
+      /^scripts\/lib\/ssh\/private-key\.ts: const \{ .*\b[dx] = \['' -> "Stryker was here!"\].* \} = key\.export\(/,
       /^scripts\/lib\/protocol\/.*const \[.* = \['' -> "Stryker was here!"\].*\] = .*\.exec\(/,
     ],
   },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -101,6 +101,24 @@ describe('normalizePrivateKey gives OpenSSH a key that it reads', () => {
     const file = join(folder, 'ecparam')
     writeFileSync(file, normalizePrivateKey(stdout), { mode: 0o600 })
     assert.match((await $`ssh-keygen -y -P '' -f ${file}`).stdout, /^ecdsa-sha2-nistp256 /)
+  })
+
+  test('of ed25519 in PKCS8 as the bytes that ssh-keygen writes, but for its random number', async () => {
+    const { privateKey, publicKey } = await newKeyPair(folder, 'ed25519', { comment: '' })
+    const body = (text: string) => Buffer.from(text.replace(/-----.*-----/g, ''), 'base64')
+    const withoutRandomNumber = (text: string) => {
+      const bytes = body(text)
+      return bytes.fill(0, bytes.lastIndexOf('\0\0\0\x0bssh-ed25519') - 8, bytes.lastIndexOf('\0\0\0\x0bssh-ed25519'))
+    }
+    const bytes = body(privateKey)
+    const point = body(publicKey.split(' ')[1] ?? '').subarray(-32)
+    const seed = bytes.subarray(bytes.lastIndexOf(point) - 32, bytes.lastIndexOf(point))
+    const jwk = { kty: 'OKP', crv: 'Ed25519', d: seed.toString('base64url'), x: point.toString('base64url') }
+    const pkcs8 = createPrivateKey({ key: jwk, format: 'jwk' }).export({ type: 'pkcs8', format: 'pem' }) as string
+    assert.equal(
+      withoutRandomNumber(normalizePrivateKey(pkcs8)).toString('hex'),
+      withoutRandomNumber(privateKey).toString('hex'),
+    )
   })
 
   test('of the other two curves', () => {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { inspect } from 'node:util'
 import { $ as zx } from 'zx/core'
 import { parseRemote, type Remote } from '../../scripts/lib/ssh/remote.ts'
 import { type SshAccess, withSshSession } from '../../scripts/lib/ssh/session.ts'
@@ -69,7 +72,36 @@ describe('ssh', () => {
   it('goes through the jump host that is given', async () => {
     assert.equal((await optionsOf({ key, knownHosts, jump })).of('proxyjump'), 'ada@gate:2222')
     assert.equal((await optionsOf({ knownHosts, jump })).of('proxyjump'), 'ada@gate:2222')
+    assert.equal((await optionsOf({ jump })).of('proxyjump'), 'ada@gate:2222')
     assert.equal((await optionsOf({ key, knownHosts })).of('proxyjump'), undefined)
+  })
+
+  it('of each git command connects by itself where no key is given', async () => {
+    const remote = parseRemote('ssh://ada@127.0.0.1:1/') as Remote
+    await withSshSession({ knownHosts, remote }, async ({ env, connected }) => {
+      assert.doesNotMatch((await env).GIT_SSH_COMMAND ?? '', /'-S'/)
+      await connected
+    })
+  })
+
+  it('ends by itself when the program was killed, except with a jump, whose words it would not show', async t => {
+    const silent = createServer().listen(0, '127.0.0.1')
+    t.after(() => silent.close())
+    await once(silent, 'listening')
+    const address = `ada@127.0.0.1:${(silent.address() as AddressInfo).port}`
+    for (const [access, persists] of [
+      [{ remote: parseRemote(`ssh://${address}/`) as Remote }, true],
+      [{ remote: parseRemote('ada@inner:app') as Remote, jump: parseRemote(address) as Remote }, false],
+    ] as const) {
+      const connecting = once(silent, 'connection')
+      await withSshSession({ key, knownHosts, ...access }, async () => {
+        await connecting
+        const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ')
+        const commands = children.map(pid => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'))
+        const ssh = commands.find(([program, ...options]) => program === 'ssh' && options.includes('-M'))
+        assert.equal(ssh?.includes('ControlPersist=60'), persists, inspect(commands))
+      })
+    }
   })
 
   it('is known to git as OpenSSH, and speaks English', async () => {

@@ -13,8 +13,8 @@ export function unmangle(text: string): string {
 
 /** The text behind base64, as `base64 < file` or `openssl base64` make it; undefined where there is none. */
 export function decodeBase64(text: string): string | undefined {
-  const packed = text.replace(/\s+/g, '')
-  if (packed === '' || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(packed)) return undefined
+  const packed = text.replace(/\s/g, '')
+  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(packed)) return undefined
   const decoded = Buffer.from(packed, 'base64').toString('utf8')
   return /[^\P{Cc}\s]|\ufffd/u.test(decoded) ? undefined : decoded
 }
