@@ -356,6 +356,10 @@ describe('Ways to start', () => {
       made['deploy/server/ecosystem.config.cjs'] ?? '',
       /script: '\/home\/ada\/shop\.git\/server\/start\.cjs'/,
     )
+    assert.match(
+      made['deploy/server/ecosystem.config.cjs'] ?? '',
+      /^ +env: { NODE_ENV: 'production', PORT: '8000' },$/m,
+    )
     assert.doesNotMatch(Object.values(made).join(''), /seita/)
   })
 
