@@ -5,15 +5,16 @@ import { join } from 'node:path'
 import { after, it } from 'node:test'
 import { quote, $ as zx } from 'zx/core'
 import { assertExit } from './lib/exit.ts'
+import { newPlace } from './lib/place.ts'
 import { program } from './lib/programs.ts'
 import { startSite } from './lib/setup-site.ts'
 import { environmentOf } from './lib/site.ts'
 import { ask } from './lib/web-server.ts'
 
-const page = readFileSync(join(import.meta.dirname, '../docs/getting-started.md'), 'utf8').replace(
-  /^## By hand$.*/ms,
-  '',
-)
+const read = (page: string) => readFileSync(join(import.meta.dirname, '../docs', page), 'utf8')
+/** What a text tells people to type. */
+const blocks = (text: string) => [...text.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = '']) => block)
+const page = read('getting-started.md').replace(/^## By hand$.*/ms, '')
 
 it('The commands of docs/getting-started.md, in their order, put a site live', async t => {
   const { sshd, repository, folder, sshFolder, hostFingerprint } = await startSite({ after }, { path: 'srv/shop.git' })
@@ -61,7 +62,7 @@ it('The commands of docs/getting-started.md, in their order, put a site live', a
     'seita@shop.our-server.com': `${sshd.user}@127.0.0.1:${sshd.port}:${repository}`,
     ' /health ': ` ${url} `,
   }
-  const lines = [...page.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, text = '']) => text.trimEnd().split('\n'))
+  const lines = blocks(page).flatMap(block => block.trimEnd().split('\n'))
   const commands = lines.map(line => line.replace(/\s+#.*/, ''))
   let last = ''
   for (const command of commands) {
@@ -83,4 +84,22 @@ it('The commands of docs/getting-started.md, in their order, put a site live', a
   assert.match(last, /IS LIVE \(in /)
   assert.equal((await ask(url))?.text, 'version 1\n')
   assert.match(await type('deploy status'), /\blive\b/)
+})
+
+it('The commands of docs/install.md make a repository one like any other again', async t => {
+  const { install, push, commit, git, serverGit, repository, workTree, folder } = await newPlace(t)
+  assertExit(await install(), 0)
+  assert.ok((await push('main')).isAccepted)
+  assert.ok(!(await push('main:other')).isAccepted)
+  const [uninstalling = ''] = blocks(read('install.md').replace(/.*^## Uninstall$/ms, ''))
+  const $ = zx({ cwd: repository, env: environmentOf(folder), quiet: true, nothrow: true })
+  assert.equal((await $`bash -c ${uninstalling}`).stderr, '')
+  await commit()
+  const pushed = await push('main', 'main:other')
+  assert.ok(pushed.isAccepted && !/pushlive/.test(pushed.output), pushed.output)
+  await git`git commit --quiet --amend --allow-empty --message ${'A rewritten one'}`
+  assert.ok((await push('+main', ':other')).isAccepted)
+  const left = await serverGit`git config --list --local && git for-each-ref && ls -A`
+  assert.doesNotMatch(left.stdout, /refs\/deploy|receive\.|core\.fsync|pushlive|\.before|^server$|^\.env/m)
+  assert.ok(!existsSync(join(workTree, '.git')) && existsSync(workTree))
 })
