@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
+import { parse } from 'yaml'
 import { $ as zx } from 'zx/core'
 import { page, remake } from '../docs/architecture.ts'
 import { settings } from '../scripts/lib/deploy/settings.ts'
@@ -36,6 +37,10 @@ describe('The links of', () => {
       assert.deepEqual(broken, [])
     })
   }
+})
+
+it('README.md has at most 900 words', () => {
+  assert.ok(readFileSync(join(root, 'README.md'), 'utf8').split(/\s+/).length <= 900)
 })
 
 it('docs/architecture.md shows rooms and steps as they are; `node docs/architecture.ts` brings it up to date', () => {
@@ -166,6 +171,34 @@ describe('What the pages tell people to type', () => {
     const links = (page: string) => readFileSync(join(root, page), 'utf8').includes('install.md#what-you-type')
     assert.deepEqual(
       typing.filter(page => page !== 'docs/install.md' && !links(page)),
+      [],
+    )
+  })
+
+  it('has playbooks and variables of the Ansible collection, and files of the versions of now', () => {
+    const text = readFileSync(join(root, 'docs/fleet.md'), 'utf8')
+    const collection = readAll('ansible/{playbooks,roles}/**/*.yml').map(file => readFileSync(join(root, file), 'utf8'))
+    const [inventory] = blocks('docs/fleet.md', 'yaml').map(block => parse(block))
+    assert.equal(Object.keys(inventory.pushlive.hosts).length, 3)
+    const names = text.match(/\b(server|pushlive)_\w+/g) ?? []
+    assert.ok(names.length > 10)
+    assert.deepEqual(
+      names.filter(name => !collection.join('\n').includes(name)),
+      [],
+    )
+    const called = [...text.matchAll(/\bpushlive\.pushlive\.(\w+)/g)].map(([, name]) => `ansible/playbooks/${name}.yml`)
+    assert.deepEqual(
+      called.filter(file => !existsSync(join(root, file))),
+      [],
+    )
+    const ofCollection = parse(readFileSync(join(root, 'ansible/galaxy.yml'), 'utf8')).version
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    const files = present.flatMap(
+      page => [read(page), ...blocks(page, 'sh')].join('').match(/\bpushlive[-_][\w-]*\d+\.\d+\.\d+/g) ?? [],
+    )
+    assert.ok(files.length > 5)
+    assert.deepEqual(
+      files.filter(file => !file.endsWith(file.startsWith('pushlive-pushlive-') ? ofCollection : version)),
       [],
     )
   })
