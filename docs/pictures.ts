@@ -1,4 +1,4 @@
-// Makes docs/report.png, the report of a history that is deployed for it, and README's chart, of a GitHub run's summary.
+// Makes docs/report.png, the report of a history that is deployed for it, and the chart of docs/ci.md, of a GitHub run's summary.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startBrowser } from '../test/lib/browser.ts'
