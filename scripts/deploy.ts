@@ -14,7 +14,9 @@ import {
   type Session,
   setRemote,
 } from './lib/deploy/clone.ts'
+import type { DeploymentScreen } from './lib/deploy/deployment-screen.ts'
 import { type CommandName, commandNames, help, helpOf } from './lib/deploy/help.ts'
+import { InterruptedPush } from './lib/deploy/interrupted.ts'
 import { type Result, withJson } from './lib/deploy/json.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
@@ -22,6 +24,7 @@ import { isNeverPushed } from './lib/deploy/server-refs.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
 import { showHistory, showLog, showStatus, writeReport } from './lib/deploy/show.ts'
 import { StepClock } from './lib/deploy/step-clock.ts'
+import { openVoice } from './lib/deploy/voice.ts'
 import { isRollback } from './lib/protocol/asks.ts'
 import { givenArguments, misuse, readArguments } from './lib/shared/arguments.ts'
 import { exitCode, Failure, run } from './lib/shared/program.ts'
@@ -40,7 +43,7 @@ const commands: Readonly<Record<Exclude<CommandName, 'init'>, Command>> = {
   deploy: {
     run: deployCommit,
     hasVerdict: true,
-    options: ['again', 'dry-run', 'force', 'json'],
+    options: ['again', 'dry-run', 'force', 'json', 'verbose'],
     takesArgument: ({ force }) => force === true,
   },
   check: { run: check, options: [] },
@@ -48,7 +51,7 @@ const commands: Readonly<Record<Exclude<CommandName, 'init'>, Command>> = {
   history: { run: showHistory, options: ['json'] },
   log: { run: showLog, options: [], takesArgument: () => true },
   report: { run: writeReport, options: [], takesArgument: () => true },
-  rollback: { run: rollBack, hasVerdict: true, options: ['database', 'json'], takesArgument: () => true },
+  rollback: { run: rollBack, hasVerdict: true, options: ['database', 'json', 'verbose'], takesArgument: () => true },
 }
 
 run(main)
@@ -77,20 +80,25 @@ async function runCommand({ command, options, argument }: Called, ci: Ci | undef
 /** DEPLOY.sh, and then what it could not know: whether the commit is live. */
 async function deployCommit(session: Session, result: Result): Promise<number> {
   const { STAGING_REMOTE_REPO, BRANCH_NAME, ACCEPT_NO_VERDICT } = session.settings
+  const { again, force: isForced, 'dry-run': isDry } = session.options
   const commit = await findCommit(session)
   result.commit = commit
+  const { screen, say, announceStep } = await openVoice(session)
 
-  console.log(`ADDING REMOTE staging (${STAGING_REMOTE_REPO.url}) ...`)
-  const [tags] = await Promise.all([findLightweightTags(session, commit), setRemote(session, 'staging')])
-  if (tags.length > 0)
-    console.log(`NOT PUSHING THE TAGS ${tags.join(', ')}: only annotated ones go along (git tag -a).`)
+  announceStep(`ADDING REMOTE staging (${STAGING_REMOTE_REPO.url}) ...`)
+  const [tags] = await Promise.all([
+    findLightweightTags(session, commit),
+    setRemote(session, 'staging'),
+    screen?.open(session, commit),
+  ])
+  if (tags.length > 0) say(`NOT PUSHING THE TAGS ${tags.join(', ')}: only annotated ones go along (git tag -a).`)
   await session.connected
 
-  const { again, force: isForced, 'dry-run': isDry } = session.options
-  console.log(`PUSHING ${commit} TO ${BRANCH_NAME}${isForced ? ', WHATEVER THAT IS' : ''} ...`)
+  announceStep(`PUSHING ${commit} TO ${BRANCH_NAME}${isForced ? ', WHATEVER THAT IS' : ''} ...`)
   if (isDry) return tryPush(session, commit)
   const verb = again ? 'again' : 'deploy'
-  return pushAndAnnounce(session, { commit, isForced, ask: { verb, commit } }, ACCEPT_NO_VERDICT, result)
+  const what = { commit, isForced, ask: { verb, commit } } as const
+  return pushAndAnnounce(session, what, ACCEPT_NO_VERDICT, result, screen)
 }
 
 async function rollBack(session: Session, result: Result): Promise<number> {
@@ -98,12 +106,14 @@ async function rollBack(session: Session, result: Result): Promise<number> {
   const verb = options.database ? 'downgrade' : 'rollback'
   const commit = await findNamedCommit(session, name)
   result.commit = commit
+  const { screen, announceStep } = await openVoice(session)
+  await screen?.open(session, commit, true)
   await connected
 
-  console.log(
+  announceStep(
     `ROLLING BACK ${settings.BRANCH_NAME} TO ${commit ?? 'WHAT WAS LIVE BEFORE'}${options.database ? ', WITH THE DATABASE' : ''} ...`,
   )
-  return pushAndAnnounce(session, { ask: { verb, commit } }, false, result)
+  return pushAndAnnounce(session, { ask: { verb, commit } }, false, result, screen)
 }
 
 /** Shows a push as it comes, at a terminal or in its CI, and then says whether the commit is live. */
@@ -112,14 +122,15 @@ async function pushAndAnnounce(
   what: Push,
   acceptsNoVerdict: boolean,
   result: Result,
+  screen: DeploymentScreen | undefined,
 ): Promise<number> {
   const { ci, settings } = session
   const report = ci && new CiReport(ci, settings.APP_URL)
   try {
-    const pushed = await pushWithClock(session, what, report ?? terminal)
+    const pushed = await pushWithClock(session, what, screen ?? new StepClock(report ?? terminal))
     result.verdict = pushed.verdict
     result.commit = pushed.verdict?.commit ?? result.commit
-    const code = announce(pushed, acceptsNoVerdict)
+    const code = screen ? await screen.announce(pushed, acceptsNoVerdict, session) : announce(pushed, acceptsNoVerdict)
     report?.conclude(result, code)
     return code
   } catch (cause) {
@@ -140,9 +151,10 @@ async function explainUnanswered(error: unknown, session: Session, { ask }: Push
   return new Failure(exitCode.failed, 'NOTHING WAS ROLLED BACK.', { why, fix: error.fix, cause: error })
 }
 
-async function pushWithClock(session: Session, what: Push, listener: Listener): Promise<Pushed> {
-  using clock = new StepClock(listener)
-  return await repeatLostRaces(() => push(session, what, clock))
+async function pushWithClock(session: Session, what: Push, listener: Listener & Disposable): Promise<Pushed> {
+  using clock = listener
+  using interrupted = new InterruptedPush(clock, what.ask?.verb, session.options)
+  return await repeatLostRaces(() => push(session, what, interrupted), interrupted)
 }
 
 type Called = NonNullable<ReturnType<typeof readCommand>>

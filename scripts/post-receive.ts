@@ -10,7 +10,7 @@ import { notify } from './lib/hook/notify.ts'
 import { branchIn, findAsk, removeAsks } from './lib/hook/pushed-refs.ts'
 import type { Step } from './lib/hook/steps/step.ts'
 import { type Asked, waitForTurn } from './lib/hook/wait-for-turn.ts'
-import { formatAnnouncement, puttingBack } from './lib/protocol/steps.ts'
+import { formatAnnouncement, formatFailedStep, puttingBack } from './lib/protocol/steps.ts'
 import { explainDeployed, formatGreeting, formatVerdict, type Verdict } from './lib/protocol/verdict.ts'
 import { givenArguments, misuse, readArguments } from './lib/shared/arguments.ts'
 import { flatten } from './lib/shared/foreign-text.ts'
@@ -156,8 +156,8 @@ async function walk<C extends DeploymentContext>(list: Steps<C>, context: C): Pr
 async function fail(error: unknown, context: DeploymentContext): Promise<void> {
   const { deployment } = context
   const { log, stepName } = deployment
-  log.say(`${stepName} failed: ${describe(error)}`)
-  deployment.explain(`${stepName} failed: ${describeBriefly(error)} ${await restore(context)}`)
+  log.say(formatFailedStep(stepName, describe(error)))
+  deployment.explain(`${formatFailedStep(stepName, describeBriefly(error))} ${await restore(context)}`)
   const { writeRecord } = await import('./lib/hook/steps/record.ts')
   await tryToRecord(log, () => writeRecord(false, context))
   await tryToRecord(log, () => deployment.end('failed'))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { columnsOf, formatLines } from '../../scripts/lib/deploy/history-lines.ts'
+import { columnsOf } from '../../scripts/lib/deploy/columns.ts'
+import { formatLines } from '../../scripts/lib/deploy/history-lines.ts'
 import { formatAge, formatDuration } from '../../scripts/lib/deploy/times.ts'
 import type { DeploymentRecord } from '../../scripts/lib/protocol/record.ts'
 

@@ -13,11 +13,11 @@ import { letGo, waitForStep, waitingMakefile } from '../lib/waiting-step.ts'
 describe('A step that takes long', async () => {
   const { newSite } = await startServer({ after })
 
-  it('shows at a terminal how long it has been running, and removes that line at its end', async t => {
+  it('shows at a terminal with --verbose how long it has been running, and removes that line at its end', async t => {
     const site = await newSite(t)
     await site.commit({ Makefile: waitingMakefile })
     // script(1) gives the command a terminal.
-    const command = program('deploy').join(' ')
+    const command = [...program('deploy'), '--verbose'].join(' ')
     const env = { ...site.deployEnvironment, TERM: 'xterm' }
     const terminal = spawn('script', ['--quiet', '--flush', '--return', '--command', command, '/dev/null'], {
       cwd: site.clone,

@@ -13,9 +13,12 @@ import {
 import { formatOrigin, longestOrigin, parseOrigin } from '../../scripts/lib/protocol/origin.ts'
 import {
   formatAnnouncement,
+  formatFailedStep,
   formatWaiting,
   nameInTitle,
   parseAnnouncement,
+  parseFailedStep,
+  parseUsual,
   puttingBack,
 } from '../../scripts/lib/protocol/steps.ts'
 import { alreadyLive } from '../../scripts/lib/protocol/verdict.ts'
@@ -188,4 +191,20 @@ describe("A step's announcement", () => {
   ] as const) {
     it(`${JSON.stringify(line)} names ${name ?? 'no step'}`, () => assert.equal(parseAnnouncement(line), name))
   }
+})
+
+describe('The announcement of a step', () => {
+  it('tells how long the step usually takes, and an older deploy reads its name all the same', () => {
+    const line = formatAnnouncement('CHECKING OUT CODE TO GIT WORK TREE (/srv/www)', 12)
+    assert.equal(line, 'CHECKING OUT CODE TO GIT WORK TREE (/srv/www) (usually 12 s) ...')
+    assert.deepEqual([parseAnnouncement(line), parseUsual(line)], ['CHECKING OUT CODE TO GIT WORK TREE', 12])
+    assert.equal(parseUsual(formatAnnouncement('BUILDING')), undefined)
+  })
+
+  it('is followed by the reason, where it fails', () => {
+    assert.deepEqual(parseFailedStep(formatFailedStep('BUILDING', 'no.')), { step: 'BUILDING', reason: 'no.' })
+    for (const line of ['    BUILDING failed: no.', 'Building failed: no.', 'BUILDING ...']) {
+      assert.equal(parseFailedStep(line), undefined)
+    }
+  })
 })

@@ -2,7 +2,7 @@
 const commands = {
   deploy: {
     usage: [
-      'Usage: deploy [--again | --dry-run] [--json]',
+      'Usage: deploy [--again | --dry-run] [--json] [--verbose]',
       'Usage: deploy --force [COMMIT | BRANCH | TAG] [--again] [--json]',
     ],
     about: ['pushes BRANCH_NAME to STAGING_REMOTE_REPO, and shows what the server does with it'],
@@ -26,7 +26,7 @@ const commands = {
   },
   report: { usage: ['Usage: deploy report [FILE]'], about: ['makes a web page of all of that, report.html or FILE'] },
   rollback: {
-    usage: ['Usage: deploy rollback [COMMIT] [--database] [--json]'],
+    usage: ['Usage: deploy rollback [COMMIT] [--database] [--json] [--verbose]'],
     about: [
       'goes back to what was live before, or to COMMIT; the next push goes forward again.',
       "With --database the database goes back first, by the server's DOWNGRADE_DB.",
@@ -49,6 +49,7 @@ const options = {
   ],
   database: ['--database', ['take the database back, too']],
   json: ['--json', ['for programs: JSON on standard output, and nothing else there']],
+  verbose: ['--verbose', ['at a terminal, too, all that git and the server print, as in a CI']],
   'env-file': ['--env-file FILE', ['settings, in place of .env and deploy/deploy.env']],
   version: ['--version', []],
   help: ['-h, --help', []],

@@ -1,8 +1,8 @@
 import { styleText } from 'node:util'
-import { eastAsianWidth } from 'get-east-asian-width'
 import { isRollback } from '../protocol/asks.ts'
 import type { DeploymentRecord } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
+import { columnsOf, cut, pad } from './columns.ts'
 import { formatAge, formatDuration } from './times.ts'
 
 /** How many columns there are, and what time it is: milliseconds since 1970. */
@@ -46,25 +46,3 @@ export function formatLines(
     })
     .join('\n')
 }
-
-const pad = (text: string, width: number) => text + ' '.repeat(Math.max(0, width - columnsOf(text)))
-
-function cut(text: string, width: number): string {
-  if (columnsOf(text) <= width) return text
-  let kept = ''
-  for (const character of charactersOf(text)) {
-    if (columnsOf(kept + character) >= width) break
-    kept += character
-  }
-  return `${kept}…`
-}
-
-/** How many columns a terminal takes for a text. */
-export const columnsOf = (text: string) =>
-  charactersOf(text).reduce((sum, character) => {
-    if (/^[\p{M}\p{Cf}]+$/u.test(character)) return sum
-    return sum + (/\p{Emoji_Presentation}|\ufe0f/u.test(character) ? 2 : eastAsianWidth(character.codePointAt(0) ?? 0))
-  }, 0)
-
-/** As a reader takes them: an emoji or an accent may be of several code points. */
-const charactersOf = (text: string) => Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment)

@@ -33,13 +33,13 @@ export interface Commits {
 const idsAtOnce = 1000
 
 /** Subjects and times of the commits that this clone has. */
-export async function readCommits(session: Session, records: readonly DeploymentRecord[]): Promise<Commits> {
+export async function readCommits({ $ }: Pick<Session, '$'>, commits: readonly string[]): Promise<Commits> {
   const [subjects, committed] = [new Map<string, string>(), new Map<string, number>()]
-  const ids = [...new Set(records.map(({ commit }) => commit))]
+  const ids = [...new Set(commits)]
   for (let from = 0; from < ids.length; from += idsAtOnce) {
     const some = ids.slice(from, from + idsAtOnce)
     const { stdout } =
-      await session.$`exec git log ${plainLog} --no-walk --ignore-missing --format=${'%H %ct %s'} ${some} --`.nothrow()
+      await $`exec git log ${plainLog} --no-walk --ignore-missing --format=${'%H %ct %s'} ${some} --`.nothrow()
     for (const [, id = '', time, subject = ''] of stdout.matchAll(/^(\S+) (\d+) (.*)$/gm)) {
       subjects.set(id, subject)
       committed.set(id, Number(time) * 1000)

@@ -10,15 +10,20 @@ import type { Pushed } from './push.ts'
  * nothing from what was pushed.
  *
  * @param acceptsNoVerdict whether a push that no hook of ours answered is good enough
+ * @param say how it is said that a commit is live
  * @returns the exit code
  * @throws Failure where it is not live, or not known to be
  */
-export function announce(pushed: Pushed, acceptsNoVerdict: boolean): number {
+export function announce(
+  pushed: Pushed,
+  acceptsNoVerdict: boolean,
+  say = (verdict: Verdict) => console.log(sayLive(verdict)),
+): number {
   const { push, askedAs, rejected, verdict, greeting } = pushed
   const goesBack = isRollback(push.ask?.verb)
   // The branch may have been refused because it was overtaken by what serves now.
   if (verdict?.live) {
-    console.log(sayLive(verdict))
+    say(verdict)
     return exitCode.live
   }
   // Of a clone that is behind, git refuses the branch, too; what the hook does and says is of the commit all the same.

@@ -121,14 +121,14 @@ export async function push(session: Session, what: Push, listener = terminal): P
 const mostRaces = 20
 
 /** Repeats a push for as long as git says that the ref has changed in the moment between looking and writing. */
-export async function repeatLostRaces(pushOnce: () => Promise<Pushed>): Promise<Pushed> {
+export async function repeatLostRaces(pushOnce: () => Promise<Pushed>, listener = terminal): Promise<Pushed> {
   for (let race = 1; ; race++) {
     const pushed = await pushOnce()
     const { branch = '', ask = '' } = pushed.rejected
     const isLost = !pushed.verdict?.live && (isLostRace(branch) || isLostRace(ask))
     if (!isLost || race === mostRaces) return pushed
     await sleep(50 + 200 * Math.random())
-    console.log('ANOTHER PUSH CAME FIRST, PUSHING AGAIN ...')
+    listener.clientPrinted('ANOTHER PUSH CAME FIRST, PUSHING AGAIN ...')
   }
 }
 

@@ -12,7 +12,10 @@ import { formatInstant } from './times.ts'
 /** Writes a page of all deployments. @throws Failure where the server cannot be asked, or the file cannot be written */
 export async function makeReport(session: Session, file: string): Promise<void> {
   const records = await readHistory(session)
-  const { subjects, committed } = await readCommits(session, records)
+  const { subjects, committed } = await readCommits(
+    session,
+    records.map(({ commit }) => commit),
+  )
   const logs = new Map((await readLogs(session)).map(({ commit, started, text }) => [`${commit} ${started}`, text]))
   const page = renderReport({
     branch: session.settings.BRANCH_NAME,

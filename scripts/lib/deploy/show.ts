@@ -36,7 +36,10 @@ async function formatForTerminal(
 ): Promise<string> {
   if (records.length === 0) return formatHistory(records)
   const { formatLines } = await import('./history-lines.ts')
-  const { subjects } = await readCommits(session, records)
+  const { subjects } = await readCommits(
+    session,
+    records.map(({ commit }) => commit),
+  )
   return formatLines(records, live, subjects, { columns: process.stdout.columns ?? 80, now: Date.now() })
 }
 

@@ -49,6 +49,7 @@ export async function beginDeployment(commit: string, context: Context): Promise
     settingsFile: identifySettings(),
     hook: identifyProcess(process.pid),
     steps: [],
+    usual: { ...last?.usual },
     known: last?.known,
     databaseProblem: last?.databaseProblem,
     touched: last ? { ...last.touched } : unknown,

@@ -9,6 +9,9 @@ import { abandon, go, identifyProcess, type Start } from './processes.ts'
 /** In characters: an environment variable for NOTIFY holds no more than 128 KiB, and nobody reads more. */
 const longestExplanation = 4000
 
+/** In seconds: from when on it helps to know how long a step usually takes. */
+const shortestWait = 5
+
 /** A deployment that runs. Each of its steps is announced, written down, and then done. */
 export class Deployment {
   readonly entry: JournalEntry
@@ -66,12 +69,17 @@ export class Deployment {
       }
       this.entry.steps.push(record)
     }
+    this.entry.stepBegan = Date.now()
     if (touches) this.markChanged(touches)
     this.stepName = nameInTitle(title)
-    this.log.say(formatAnnouncement(title))
+    const { stepName, entry } = this
+    // The journal may be damaged.
+    const usual = Number(entry.usual?.[stepName]) || 0
+    this.log.say(formatAnnouncement(title, usual < shortestWait ? undefined : Math.round(usual)))
     const began = process.uptime()
     return () => {
       record.seconds = secondsSince(began)
+      entry.usual = { ...entry.usual, [stepName]: usual > 0 ? (usual + record.seconds) / 2 : record.seconds }
     }
   }
 

@@ -76,6 +76,10 @@ export interface JournalEntry extends Origin {
   readonly hook: ProcessId | undefined
   command?: (ProcessId & { readonly text: string }) | undefined
   readonly steps: StepRecord[]
+  /** When the last of them began: milliseconds since 1970, for people. */
+  stepBegan?: number
+  /** How long each step takes on average, the newest counting most: seconds by its name. Carried like `known`. */
+  usual?: Record<string, number>
   /** Absent while the deployment runs, and for ever where it was killed. */
   outcome?: 'live' | 'failed'
   explanation?: string
