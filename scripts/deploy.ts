@@ -48,7 +48,7 @@ const commands: Readonly<Record<Exclude<CommandName, 'init'>, Command>> = {
   },
   check: { run: check, options: [] },
   status: { run: showStatus, options: ['json'] },
-  history: { run: showHistory, options: ['json'] },
+  history: { run: showHistory, options: ['number', 'all', 'json'] },
   log: { run: showLog, options: [], takesArgument: () => true },
   report: { run: writeReport, options: [], takesArgument: () => true },
   rollback: { run: rollBack, hasVerdict: true, options: ['database', 'json', 'verbose'], takesArgument: () => true },
@@ -160,17 +160,20 @@ async function pushWithClock(session: Session, what: Push, listener: Listener & 
 type Called = NonNullable<ReturnType<typeof readCommand>>
 
 const string = { type: 'string' } as const
+const number = { ...string, short: 'n' } as const
 
 /** Undefined where `--help` or `--version` is answered already. */
 function readCommand(args: string[]) {
   // The name may stand behind an option; each command then takes its own options only.
-  const { positionals } = parseArgs({ args, strict: false, options: { 'env-file': string } })
+  const { positionals } = parseArgs({ args, strict: false, options: { 'env-file': string, number } })
   // What --force names is no command.
   const isNamed = args.includes('--force') && !Object.hasOwn(commands, positionals[0] ?? '')
   const [name = 'deploy', argument, ...rest] = isNamed ? ['deploy', ...positionals] : positionals
   if (!isCommand(name)) throw misuse('deploy', `deploy has no command '${name}'`, name, commandNames)
   const command = commands[name]
-  const own = Object.fromEntries(command.options.map(option => [option, { type: 'boolean' as const }]))
+  const own = Object.fromEntries(
+    command.options.map(option => [option, option === 'number' ? number : { type: 'boolean' as const }]),
+  )
   const isGeneral = name === 'deploy' && positionals[0] !== 'deploy'
   const title = isGeneral ? 'deploy' : `deploy ${name}`
   const given = readArguments(

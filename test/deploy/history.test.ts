@@ -200,7 +200,12 @@ describe('At a terminal', async () => {
   async function show(site: Site, args: readonly string[], env: Record<string, string> = {}) {
     const command = [...program('deploy'), ...args].map(quoteForSh).join(' ')
     const terminal = ['--quiet', '--return', '--command', `stty cols 70; ${command}`, '/dev/null']
-    const $ = zx({ cwd: site.clone, env: { ...site.deployEnvironment, ...env }, quiet: true, nothrow: true })
+    const $ = zx({
+      cwd: site.clone,
+      env: { ...site.deployEnvironment, GIT_PAGER: 'cat', ...env },
+      quiet: true,
+      nothrow: true,
+    })
     const { stdout } = assertExit(await $`script ${terminal}`, 0)
     return stdout.replaceAll('\r', '').trimEnd().split('\n')
   }
@@ -220,16 +225,32 @@ describe('At a terminal', async () => {
       await commit('The third, which is far too long for a line of seventy columns', 'bad'),
     ]
     const lines = await show(site, ['history'], { TERM: 'xterm', NO_COLOR: '1' })
-    assert.match(lines[0] ?? '', new RegExp(`^✗ failed    \\d+ s ago +${ids[2]}  ada  \\d+\\.\\d s  The third.*…$`))
-    assert.match(lines[1] ?? '', new RegExp(`^● in place  \\d+ s ago +${ids[1]}  ada  \\d+\\.\\d s  Second`))
-    assert.match(lines[2] ?? '', new RegExp(`^○ was live  \\d+ s ago +${ids[0]}  ada  \\d+\\.\\d s  First$`))
-    assert.equal(lines.length, 3)
+    assert.match(lines[0] ?? '', /^ {12}WHEN +COMMIT {6}BY {3}TOOK {3}SUBJECT$/)
+    assert.match(lines[1] ?? '', new RegExp(`^✗ failed    \\d+ s ago +${ids[2]}  ada  \\d+\\.\\d s  The third.*…$`))
+    assert.match(lines[2] ?? '', new RegExp(`^● in place  \\d+ s ago +${ids[1]}  ada  \\d+\\.\\d s  Second`))
+    assert.match(lines[3] ?? '', new RegExp(`^○ was live  \\d+ s ago +${ids[0]}  ada  \\d+\\.\\d s  First$`))
+    assert.equal(lines.length, 4)
+    const newest = await show(site, ['history', '-n', '1'], { TERM: 'xterm', NO_COLOR: '1', GIT_PAGER: 'sed s/^/:/' })
+    assert.match(newest.join('\n'), /^: .*SUBJECT\n:✗ failed .*\n:2 older: deploy history --all$/)
+    assertExit(await site.deploy(['history', '-n', 'x']), 2)
+    assertExit(await site.deploy(['history', '-n', '1', '--all']), 2)
     assert.ok(lines.every(line => [...line].length <= 70))
     assert.doesNotMatch(lines.join('\n'), /[^\P{Cc}\n]/u)
     assert.doesNotMatch((await show(site, ['history'], { TERM: 'dumb' })).join('\n'), /[^\P{Cc}\n]/u)
     const [live = '', failed = ''] = await show(site, ['status'], { TERM: 'xterm' })
     assert.ok(live.startsWith('\u001b[32m● in place ') && live.endsWith('\u001b[39m'), JSON.stringify(live))
     assert.ok(failed.startsWith('\u001b[31m✗ failed '), JSON.stringify(failed))
+  })
+
+  it('history says what was rolled back, and the subject of a commit that this clone lacks', async t => {
+    const site = await newSite(t)
+    await deployCommits(site, 2)
+    assertExit(await site.deploy(['rollback']), 0)
+    const shallow = { ...site, clone: await site.cloneShallow() }
+    const lines = await show(shallow, ['history'], { TERM: 'xterm', NO_COLOR: '1' })
+    for (const [n, outcome] of ['↩ in place', '⊘ undone', '○ was live'].entries()) {
+      assert.ok(lines[n + 1]?.startsWith(`${outcome} `) && lines[n + 1]?.endsWith('  A change'), lines.join('\n'))
+    }
   })
 
   it('says that nothing was ever deployed', async t => {

@@ -31,6 +31,8 @@ export interface Options {
   readonly database?: boolean | undefined
   readonly 'dry-run'?: boolean | undefined
   readonly json?: boolean | undefined
+  readonly all?: boolean | undefined
+  readonly number?: string | undefined
   readonly verbose?: boolean | undefined
   readonly 'env-file'?: string | undefined
 }

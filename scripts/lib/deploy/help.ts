@@ -17,7 +17,7 @@ const commands = {
   },
   status: { usage: ['Usage: deploy status [--json]'], about: ['says what is live, and what failed since then'] },
   history: {
-    usage: ['Usage: deploy history [--json]'],
+    usage: ['Usage: deploy history [-n NUMBER | --all] [--json]'],
     about: ['lists the deployments, the newest first: outcome, time, who, how long, subject'],
   },
   log: {
@@ -48,6 +48,8 @@ const options = {
     ],
   ],
   database: ['--database', ['take the database back, too']],
+  number: ['-n NUMBER', ['only the newest NUMBER deployments; at a terminal 20']],
+  all: ['--all', ['all of them, also at a terminal']],
   json: ['--json', ['for programs: JSON on standard output, and nothing else there']],
   verbose: ['--verbose', ['at a terminal, too, all that git and the server print, as in a CI']],
   'env-file': ['--env-file FILE', ['settings, in place of .env and deploy/deploy.env']],

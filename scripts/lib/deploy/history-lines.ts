@@ -21,23 +21,25 @@ export function formatLines(
   live: DeploymentRecord | undefined,
   subjects: ReadonlyMap<string, string>,
   { columns, now }: Terminal,
+  { hasHead = false, undone = new Set() }: { hasHead?: boolean; undone?: ReadonlySet<DeploymentRecord> } = {},
 ): string {
   const rows = records.map(record => {
-    const { commit, ended, started, request, who, by } = record
-    const outcome =
-      record === live ? (record.notChecked ? '● in place' : '● live') : record.live ? '○ was live' : '✗ failed'
+    const { commit, ended, started, who, by } = record
     const cells = [
-      `${outcome}${isRollback(request) ? ', rolled back' : ''}`,
+      describeOutcome(record, record === live, undone.has(record)),
       formatAge(now - ended),
       commit.slice(0, 10),
       flatten(by ?? who),
       formatDuration(ended - started),
     ]
-    return { record, cells, subject: flatten(subjects.get(commit) ?? '') }
+    return { record, cells, subject: flatten(record.subject ?? subjects.get(commit) ?? '') }
   })
-  const widths = [0, 1, 2, 3, 4].map(column => Math.max(0, ...rows.map(({ cells }) => columnsOf(cells[column] ?? ''))))
+  const widths = heads.map((head, column) =>
+    Math.max(hasHead ? head.length : 0, ...rows.map(({ cells }) => columnsOf(cells[column] ?? ''))),
+  )
   const room = columns - widths.reduce((sum, width) => sum + width + 2, 0)
-  return rows
+  const head = heads.map((head, column) => pad(head, widths[column] ?? 0)).join('  ')
+  const lines = rows
     .map(({ record, cells, subject }) => {
       const line = cells.map((cell, column) => pad(cell, widths[column] ?? 0)).join('  ')
       const text = `${line}  ${room > 3 ? cut(subject, room) : ''}`.trimEnd()
@@ -45,4 +47,15 @@ export function formatLines(
       return record.live ? text : styleText('red', text)
     })
     .join('\n')
+  return hasHead ? `${cut(`${head}  SUBJECT`, columns)}\n${lines}` : lines
+}
+
+const heads = ['', 'WHEN', 'COMMIT', 'BY', 'TOOK']
+
+function describeOutcome({ live, request, notChecked }: DeploymentRecord, isLive: boolean, isUndone: boolean): string {
+  if (!live) return '✗ failed'
+  const sign = isRollback(request) ? '↩' : isLive ? '●' : isUndone ? '⊘' : '○'
+  if (isLive) return `${sign} ${notChecked ? 'in place' : 'live'}`
+  if (isUndone) return `${sign} undone`
+  return `${sign} ${isRollback(request) ? 'rollback' : 'was live'}`
 }

@@ -1,8 +1,11 @@
 import { resolve } from 'node:path'
-import type { DeploymentRecord } from '../protocol/record.ts'
+import { type DeploymentRecord, findUndone } from '../protocol/record.ts'
+import { misuse } from '../shared/arguments.ts'
 import { exitCode } from '../shared/program.ts'
+import { typed } from './called-as.ts'
 import { findNamedCommit, type Session } from './clone.ts'
 import { readCommits, readHistory, summarize } from './history.ts'
+import type { formatLines } from './history-lines.ts'
 import { formatBefore, formatHistory, formatKept, formatStatus } from './history-text.ts'
 import { printJson } from './json.ts'
 import { readLog } from './logs.ts'
@@ -20,19 +23,41 @@ export async function showStatus(session: Session): Promise<number> {
   return exitCode.live
 }
 
+/** How many deployments a terminal shows. */
+const shownAtOnce = 20
+
 export async function showHistory(session: Session): Promise<number> {
-  await session.connected
+  const { options, connected } = session
+  const isAtTerminal = process.stdout.isTTY === true && !options.json
+  const limit = readLimit(options, isAtTerminal ? shownAtOnce : undefined)
+  await connected
   const records = await readHistory(session)
-  if (session.options.json) printJson(records)
-  else if (process.stdout.isTTY) console.log(await formatForTerminal(session, records, summarize(records).live))
-  else console.log(formatHistory(records))
+  const shown = records.slice(0, limit)
+  const older = records.length - shown.length
+  if (options.json) printJson(shown)
+  else if (!isAtTerminal) console.log(formatHistory(shown))
+  else {
+    const { live } = summarize(records)
+    const lines = await formatForTerminal(session, shown, live, { hasHead: true, undone: findUndone(records) })
+    const { page } = await import('./pager.ts')
+    await page(session, older > 0 ? `${lines}\n${older} older: ${typed('history --all', options)}` : lines)
+  }
   return exitCode.live
+}
+
+/** Undefined for all. @throws Failure (usage) for what is no number of deployments */
+function readLimit({ number, all }: Session['options'], usual: number | undefined): number | undefined {
+  if (all && number !== undefined) throw misuse('deploy history', '--all and -n exclude each other')
+  if (all || number === undefined) return all ? undefined : usual
+  if (!/^[1-9]\d{0,8}$/.test(number)) throw misuse('deploy history', `-n ${number} is no number of deployments`)
+  return Number(number)
 }
 
 async function formatForTerminal(
   session: Session,
   records: readonly DeploymentRecord[],
   live: DeploymentRecord | undefined,
+  shape?: Parameters<typeof formatLines>[4],
 ): Promise<string> {
   if (records.length === 0) return formatHistory(records)
   const { formatLines } = await import('./history-lines.ts')
@@ -40,7 +65,7 @@ async function formatForTerminal(
     session,
     records.map(({ commit }) => commit),
   )
-  return formatLines(records, live, subjects, { columns: process.stdout.columns ?? 80, now: Date.now() })
+  return formatLines(records, live, subjects, { columns: process.stdout.columns ?? 80, now: Date.now() }, shape)
 }
 
 export async function showLog(session: Session): Promise<number> {

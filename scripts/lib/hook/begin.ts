@@ -19,7 +19,7 @@ export async function beginDeployment(commit: string, context: Context): Promise
   const { ask, object, branch, last, refs, tipAtArrival, repository, releases, journal, relay, settings } = context
   releases.separate()
   await repository.syncPushes()
-  const served = await findServed(context)
+  const [served, subject] = await Promise.all([findServed(context), repository.subject(commit)])
   const previous = served?.commit
   if (settings.ACCEPT === 'any' || refs.kept) await repository.keep([commit, previous], branch, refs)
   const origin = await repository.origin(object)
@@ -37,6 +37,7 @@ export async function beginDeployment(commit: string, context: Context): Promise
   const entry = {
     number: (last?.number ?? 0) + 1,
     commit,
+    subject,
     served,
     previous,
     verb: ask.verb,

@@ -115,10 +115,12 @@ export class Deployment {
   }
 
   toRecord(live: boolean): DeploymentRecord {
-    const { commit, previous, verb, who, by, run, started, steps, explanation, notChecked, database } = this.entry
+    const { commit, subject, previous, verb, who, by, run, started, steps } = this.entry
+    const { explanation, notChecked, database } = this.entry
     const request = verb === 'deploy' ? undefined : verb
     const ended = started + this.seconds * 1000
-    return { commit, previous, live, request, who, by, run, started, ended, steps, explanation, notChecked, database }
+    const asked = { request, who, by, run }
+    return { commit, subject, previous, live, ...asked, started, ended, steps, explanation, notChecked, database }
   }
 
   end(outcome: 'live' | 'failed'): void {

@@ -57,6 +57,7 @@ export interface JournalEntry extends Origin {
   /** One more than that of the deployment before. The order of deployments is told by it, and by no clock. */
   readonly number: number
   readonly commit: string
+  readonly subject?: string | undefined
   /** Changes only with the layout, where RELEASES makes a folder a link or a link a folder. */
   served?: Served | undefined
   /** The commit that was live before, if any was. */

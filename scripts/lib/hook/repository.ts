@@ -4,7 +4,15 @@ import { type ProcessPromise, type Shell, $ as zx } from 'zx/core'
 import { askFolder } from '../protocol/asks.ts'
 import { emptyTrees, isCommitId } from '../protocol/ids.ts'
 import { longestOrigin, type Origin, parseOrigin } from '../protocol/origin.ts'
-import { type DeploymentRecord, deployRefs, formatRecord, logOfRecords, parseRecords } from '../protocol/record.ts'
+import {
+  type DeploymentRecord,
+  deployRefs,
+  formatRecord,
+  logOfRecords,
+  parseRecords,
+  plainLog,
+} from '../protocol/record.ts'
+import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { changeConfiguration } from './configuration.ts'
 import { type GitPath, readPaths } from './git-paths.ts'
@@ -47,6 +55,9 @@ export interface Size {
   readonly files: number
 }
 
+/** In characters. */
+const longestSubject = 300
+
 /** Most file systems give a file whole blocks. */
 const blockSize = 4096
 
@@ -84,6 +95,12 @@ export class Repository {
     // What is cut is no JSON any more.
     const cut = await this.#git`git cat-file blob ${object} | head --bytes ${longestOrigin}`.nothrow()
     return parseOrigin(cut.stdout)
+  }
+
+  /** For people. Undefined where git cannot tell. */
+  async subject(commit: string): Promise<string | undefined> {
+    const { stdout } = await this.#git`git log -1 ${plainLog} --format=%s ${commit} --`.nothrow()
+    return flatten(stdout).slice(0, longestSubject) || undefined
   }
 
   /** The commit of this name, or whose id begins so. */

@@ -23,6 +23,8 @@ export interface StepRecord {
 /** One deployment, as the hook writes it into the message of a commit. Times are milliseconds since 1970, or NaN. */
 export interface DeploymentRecord extends Origin {
   readonly commit: string
+  /** The commit's. An older hook has not written it. */
+  readonly subject?: string | undefined
   readonly previous?: string | undefined
   readonly live: boolean
   /** `again`, `rollback` or `downgrade`, where it was one. */
@@ -77,6 +79,7 @@ function readRecord(value: unknown): DeploymentRecord | undefined {
   if (!isId(commit) || typeof live !== 'boolean' || !Array.isArray(steps)) return undefined
   return {
     commit,
+    subject: textOf(record.subject),
     previous: isId(record.previous) ? record.previous : undefined,
     live,
     request: textOf(record.request),
@@ -121,16 +124,34 @@ export const findRevision = (newestFirst: readonly DeploymentRecord[], commit: s
  *
  * @param newestFirst the branch's records
  */
-export function findPrevious(newestFirst: readonly DeploymentRecord[]): string | undefined {
+export const findPrevious = (newestFirst: readonly DeploymentRecord[]): string | undefined =>
+  followLive(newestFirst).line.at(-2)
+
+/** The deployments that were live until a rollback. */
+export const findUndone = (newestFirst: readonly DeploymentRecord[]): ReadonlySet<DeploymentRecord> =>
+  followLive(newestFirst).undone
+
+/** What was live, the oldest first, without what was rolled back. */
+function followLive(newestFirst: readonly DeploymentRecord[]) {
   const line: string[] = []
-  for (const { live, commit, previous, request } of newestFirst.toReversed()) {
+  const records = new Map<string, DeploymentRecord>()
+  const undone = new Set<DeploymentRecord>()
+  for (const record of newestFirst.toReversed()) {
+    const { live, commit, previous, request } = record
     if (!live) continue
     // Somebody else may have put it live, such as the bash hook.
     if (previous && line.at(-1) !== previous) line.push(previous)
     if (line.at(-1) === commit) continue
     const before = line.lastIndexOf(commit)
-    if (isRollback(request) && before !== -1) line.length = before + 1
-    else line.push(commit)
+    if (isRollback(request) && before !== -1) {
+      for (const left of line.splice(before + 1)) {
+        const leftBy = records.get(left)
+        if (leftBy) undone.add(leftBy)
+      }
+    } else {
+      line.push(commit)
+      records.set(commit, record)
+    }
   }
-  return line.at(-2)
+  return { line, undone }
 }
