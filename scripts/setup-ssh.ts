@@ -31,7 +31,7 @@ import { formatKnownHost } from './lib/ssh/known-hosts.ts'
 import { normalizePrivateKey } from './lib/ssh/private-key.ts'
 import { knownHostsName, portHint } from './lib/ssh/remote.ts'
 
-const help = `Usage: setup-ssh [--github OWNER/REPO] [--print-secrets DIR] [--ssh-dir DIR] [--env-file FILE]
+const help = `Usage: setup-ssh [--github OWNER/REPO] [--print-secrets DIR] [--as-root] [--ssh-dir DIR] [--env-file FILE]
        setup-ssh --hook SERVER_ENV [--keep-settings] [--ssh-dir DIR] [--env-file FILE]
        setup-ssh set NAME=VALUE ... | set NAME | unset NAME ... | get [NAME ...]
 
@@ -42,7 +42,7 @@ the jump host. It can run any number of times, and never overwrites or replaces 
 Where deploy/server.env is in the current directory, and without --env-file, it sets the whole server up: it also
 installs the hook with these settings, and keeps those that were set on the server; copies deploy/server/ to server/ in
 the repository; names the command that needs root, if server/root.sh is there, and at a terminal waits until you have
-run it; and runs deploy check. Exits with
+run it (with --as-root it runs it itself); and runs deploy check. Exits with
   0  the server accepts the key, and deploy check, where it ran, found nothing wrong
   1  something is left to do: the last lines say what, such as that the key may do more than push
   2  settings or usage are wrong, or the host keys have not been confirmed
@@ -67,6 +67,7 @@ own, and of those that are named. They are checked as at install, and the old on
   --keep-settings      keep those on the server, if it has some
   --github OWNER/REPO  store what the CI needs there, through gh: the key as a secret, the rest as variables
   --print-secrets DIR  write the same to files in a new folder of mode 700
+  --as-root            run deploy/server/root.sh on the server by sudo: read it first
   --ssh-dir DIR        in place of ~/.ssh; your own access then goes by DIR/config
   --env-file FILE      settings, in place of .env and deploy/deploy.env
   --version
@@ -89,9 +90,15 @@ async function main(): Promise<number> {
   if (options['print-secrets']) verifySecretsFolder(options['print-secrets'])
   const { STAGING_REMOTE_REPO: server, PROXY_JUMP: jump } = settings
   const project = options['env-file'] === undefined ? findProject() : undefined
+  const { 'as-root': asRoot = false } = options
+  if (asRoot && !project?.needsRoot) {
+    throw new Failure(exitCode.usage, '--as-root has nothing to run: deploy/server/root.sh is not here.', {
+      fix: 'run setup-ssh where deploy init has written deploy/, without --env-file',
+    })
+  }
   if (server.host === undefined) {
     console.log(`${server.url} is a path on this machine: no ssh is needed.`)
-    return project ? setUpHere(settings, project) : 0
+    return project ? setUpHere(settings, project, asRoot) : 0
   }
   const hint = portHint(server)
   if (hint) console.log(`Look again at STAGING_REMOTE_REPO: ${hint}`)
@@ -110,14 +117,15 @@ async function main(): Promise<number> {
     const pinned = await pinHostKeys(ssh.knownHosts, scanned, settings.HOST_FINGERPRINT ?? [])
     trusted.push(...pinned.trusted)
     const count = `${pinned.trusted.length} of ${scanned.length}`
-    table.push(['host keys', pinned.added.length > 0 ? 'created' : 'ok', `${count} for ${name} in ${ssh.knownHosts}`])
+    // With a project all is to fit a screen, and this has just been said.
+    if (!project)
+      table.push(['host keys', pinned.added.length > 0 ? 'created' : 'ok', `${count} for ${name} in ${ssh.knownHosts}`])
   }
 
   const keyFile = settings.SSH_KEY_FILE ?? join(ssh.folder, aliasOf(server))
   console.log(`CREATING DEPLOY KEY (${keyFile}) ...`)
   const comment = `pushlive ${server.url} ${new Date().toISOString().slice(0, 10)}`
   const key = await setDeployKey(keyFile, settings.SSH_KEY_TYPE, comment)
-  // With a project all is to fit a screen, and this has just been said.
   if (!project) table.push(['deploy key', key.isNew ? 'created' : 'ok', key.file])
 
   for (const hop of hops) {
@@ -147,11 +155,12 @@ async function main(): Promise<number> {
   const target = hops.at(-1) as Hop
   const hook =
     project &&
-    (await installProject(settings, project, sshFolder, {
-      ssh,
-      hop: target,
-      authorization: authorizations.get(target),
-    }))
+    (await installProject(
+      settings,
+      project,
+      { sshFolder, asRoot },
+      { ssh, hop: target, authorization: authorizations.get(target) },
+    ))
   if (hook) table.push(...hook.rows)
   if (hook && hook.exitCode !== 0) {
     console.log(`\n${formatTable(table)}`)
@@ -182,7 +191,7 @@ async function main(): Promise<number> {
   if (problem) console.log(quote(problem))
   if (!project) console.log(describeSecrets(secrets, key.file, options.github))
   const how = project
-    ? 'setup-ssh --github OWNER/REPO, or --print-secrets DIR'
+    ? 'setup-ssh --github OWNER/REPO or --print-secrets DIR'
     : 'store what is above: the key as a secret, the others as variables'
   table.push(...describeHandOut(options['print-secrets'], options.github, isTooMuch, problem, how))
 
@@ -196,8 +205,8 @@ async function main(): Promise<number> {
 }
 
 /** The same where the repository is a path on this machine: without keys. */
-async function setUpHere(settings: SetupSettings, project: Project): Promise<number> {
-  const hook = await installProject(settings, project, undefined)
+async function setUpHere(settings: SetupSettings, project: Project, asRoot: boolean): Promise<number> {
+  const hook = await installProject(settings, project, { sshFolder: undefined, asRoot })
   const table = [...hook.rows]
   const isReady = hook.isReady && (await checkDeployment({}, table))
   console.log(`\n${formatTable(table)}${isReady ? '\nNext: deploy' : ''}`)
@@ -216,6 +225,7 @@ function readOptions() {
   const given = readArguments('setup-ssh', help, {
     hook: { type: 'string' },
     'keep-settings': { type: 'boolean' },
+    'as-root': { type: 'boolean' },
     github: { type: 'string' },
     'print-secrets': { type: 'string' },
     'ssh-dir': { type: 'string' },
@@ -224,7 +234,7 @@ function readOptions() {
   if (given === undefined) return undefined
   const { options, positionals } = given
   const { hook, github } = options
-  const others = [hook, github, options['print-secrets'], options['keep-settings']]
+  const others = [hook, github, options['print-secrets'], options['keep-settings'], options['as-root']]
   const takesWords = isSettingsVerb(positionals[0]) && others.every(each => each === undefined)
   if (positionals[0] !== undefined && others.every(each => each === undefined) && !takesWords) {
     const command = positionals[0].replace(/=.*/s, '=...')
@@ -238,6 +248,7 @@ function readOptions() {
   if (hook !== undefined && (github ?? options['print-secrets']) !== undefined) {
     problems.push('--hook does nothing about keys: give --github and --print-secrets without it')
   }
+  if (hook !== undefined && options['as-root']) problems.push('--hook runs nothing as root: give --as-root without it')
   if (problems.length === 0) return { ...options, words: positionals }
   throw new Failure(exitCode.usage, problems.join('\n'), { fix: 'setup-ssh --help lists what there is' })
 }

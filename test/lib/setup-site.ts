@@ -66,11 +66,28 @@ export async function startSite(
       return { exitCode, stdout, stderr, table: stdout.split('\n\n').at(-1) ?? '' }
     },
 
-    /** The same at a terminal, with what a user types there. */
-    async setupSshAtTerminal(typed: string, { env, args = [] }: Changes = {}) {
+    /** The same at a terminal, with what a user types there: at once, or each answer once its question is there. */
+    async setupSshAtTerminal(
+      typed: string | readonly (readonly [question: string, answer: string])[],
+      { env, args = [] }: Changes = {},
+    ) {
       const command = [...program('setup-ssh'), '--ssh-dir', sshFolder, ...args].map(quote).join(' ')
       const $$ = zx({ quiet: true, nothrow: true, env: environment(env), cwd: folder })
-      const { exitCode, stdout } = await feed($$`script --quiet --return --command ${command} /dev/null`, typed)
+      const running = $$({ stdio: 'pipe' })`script --quiet --return --command ${command} /dev/null`
+      if (typeof typed === 'string') feed(running, typed)
+      else {
+        const answers = [...typed]
+        let shown = ''
+        running.stdout.on('data', chunk => {
+          shown += chunk
+          const [next] = answers
+          if (next === undefined || !shown.includes(next[0])) return
+          answers.shift()
+          shown = ''
+          running.stdin.write(next[1])
+        })
+      }
+      const { exitCode, stdout } = await running
       return { exitCode, stdout: stdout.replaceAll('\r', '') }
     },
 

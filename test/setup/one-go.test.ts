@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { stripVTControlCharacters } from 'node:util'
 import { $ as zx } from 'zx/core'
 import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
@@ -21,6 +22,7 @@ describe('setup-ssh, where deploy/server.env is in the current directory,', asyn
   const { repository, folder } = site
   const server = join(site.sshd.folder, 'srv')
   const local = join(server, 'local.git')
+  const bin = join(site.sshd.folder, 'bin')
   const HOOK_BINARY = join(folder, 'hook')
   const env = { HOOK_BINARY, BRANCH_NAME: 'main', GIT_CONFIG_NOSYSTEM: '1' }
   const write = (file: string, text: string) => writeFileSync(join(folder, file), text, { mode: 0o755 })
@@ -46,18 +48,63 @@ describe('setup-ssh, where deploy/server.env is in the current directory,', asyn
   })
 
   it('names the command for root also where the server still lacks what the hook needs', async () => {
-    const bin = join(site.sshd.folder, 'bin')
     mkdirSync(bin)
-    const programs = 'bash sh cat uname mktemp tar gzip chmod rm grep sed tail mkdir touch node'
-    for (const name of programs.split(' ')) symlinkSync((await $`command -v ${name}`).stdout.trim(), join(bin, name))
+    await $`ln -sf /usr/bin/* $(command -v node) ${bin} && rm -f ${bin}/git ${bin}/sudo`
     await site.sshd.restart({ setEnv: { PATH: bin } })
     const { table, stderr } = assertExit(await setUp(), 2)
-    await site.sshd.restart({ setEnv: {} })
     assert.match(stderr, /Nothing else was installed[\s\S]*There is no git on the PATH/)
     assert.match(table, /^hook +TO DO +see above$/m)
     assert.equal(modeOf(join(repository, 'server')), 0o700)
     await run(asRoot(table))
     assert.equal(readFileSync(join(server, 'as-root'), 'utf8'), 'done\n')
+  })
+
+  it('with --as-root needs one run, also where git comes by it', async () => {
+    write('bin-sudo', '#!/bin/sh\nshift\nexec "$@"\n')
+    await $`cp ${join(folder, 'bin-sudo')} ${bin}/sudo`
+    write('deploy/server/root.sh', `echo NOISE; ln -s "$(PATH=/usr/bin:/bin command -v git)" '${bin}/git'\n`)
+    const { stdout, stderr, table } = assertExit(await site.setupSsh({ env, args: ['--as-root'] }), 0)
+    assert.equal(stderr, '')
+    assert.doesNotMatch(stdout, /NOISE|no git/)
+    assert.match(table, /^deploy check +ok +\d\d checks\nNext: deploy$/m)
+
+    write('deploy/server/root.sh', 'echo no such package; exit 7\n')
+    const { stdout: said, table: left } = assertExit(await site.setupSsh({ env, args: ['--as-root'] }), 1)
+    assert.match(said, /^no such package$/m)
+    assert.match(left, /^as root +TO DO +see above; by hand:\n +ssh .*root\.sh\n +then run setup-ssh again$/m)
+    write('deploy/server/root.sh', 'true\n')
+    assertExit(await setUp(), 1)
+    await site.sshd.restart({ setEnv: {} })
+  })
+
+  it('the first time, at a terminal, fits a screen, and goes on when root is done', async t => {
+    const fresh = await startSite(t, { hostKeyTypes: ['ed25519', 'ecdsa', 'rsa'] })
+    cpSync(join(folder, 'deploy'), join(fresh.folder, 'deploy'), { recursive: true })
+    const git = $({ cwd: fresh.folder, env: environmentOf(fresh.folder) })
+    await git`git init --quiet --initial-branch=main && git commit --quiet --allow-empty --message ${'One'}`
+    rmSync(fresh.repository, { recursive: true })
+    const text = settings('www').replaceAll(server, join(fresh.sshd.folder, 'srv')).replace('media shop.db', 'media')
+    writeFileSync(join(fresh.folder, 'deploy/server.env'), text)
+    const { exitCode, stdout: shown } = await fresh.setupSshAtTerminal(
+      [
+        ['right server', 'yes\n'],
+        ['Press Enter', '\n'],
+      ],
+      { env: { ...env, HOST_FINGERPRINT: '' } },
+    )
+    const stdout = stripVTControlCharacters(shown)
+    assertExit({ exitCode, output: stdout }, 0)
+    assert.doesNotMatch(stdout, /fatal|restrict,command/)
+    assert.match(
+      stdout,
+      /ssh .* sh \S+root\.sh\nPress Enter when it is done: [\s\S]*deploy check +ok.*\nNext: deploy$/m,
+    )
+    const short = stdout
+      .replaceAll(/-F \S+ -o \S+ /g, '')
+      .replaceAll(fresh.folder, '/home/ada')
+      .replaceAll(fresh.sshd.folder, '/home/ada')
+    if (process.env.PUSHLIVE_SHOW) console.log(short)
+    assert.ok(rowsOf(short) <= 24, `${rowsOf(short)} rows:\n${short}`)
   })
 
   it("does all of the server's part, on one screen, without a word of failure", async () => {

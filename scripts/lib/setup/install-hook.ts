@@ -1,7 +1,7 @@
 import { existsSync, rmSync, symlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { $ as zx } from 'zx/core'
-import { quoteForSh } from '../shared/foreign-text.ts'
+import { harmless, quoteForSh } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { makePrivateFolder } from '../ssh/private-folder.ts'
 import { findHook, thisMachine } from './hook-binary.ts'
@@ -35,10 +35,11 @@ export interface Installation {
   readonly sshFolder: string | undefined
 }
 
-/** How it has ended; the output only where it was not shown. */
+/** How it has ended; what it said only where that was not shown. */
 export interface Installed {
   readonly exitCode: number
   readonly output: string
+  readonly errors: string
 }
 
 /**
@@ -81,12 +82,14 @@ export async function installHook(
     symlinkSync(hook, join(folder, 'post-receive'))
     if (settingsFile !== undefined) symlinkSync(settingsFile, join(folder, 'settings'))
     if (files !== undefined) symlinkSync(resolve(files), join(folder, 'files'))
-    const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', shows ? 'inherit' : 'pipe', 'inherit'] })
+    const output = shows ? 'inherit' : 'pipe'
+    const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', output, output] })
     if (ssh && shows) console.log(`COPYING TO THE SERVER (${hook}) ...`)
     const ended = ssh
       ? await $`tar -chf - -C ${folder} . | gzip --fast | ${ssh} ${unpackAndInstall}`
       : await $`sh ${folder}/install ${folder}`
-    return { exitCode: exitCodeOf(ended, hook), output: ended.stdout }
+    if (isOfSsh(ended)) process.stderr.write(harmless(ended.stderr))
+    return { exitCode: exitCodeOf(ended, hook), output: ended.stdout, errors: ended.stderr }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -107,6 +110,9 @@ export const cannotLogIn = () =>
   new Failure(exitCode.unreachable, 'The server cannot be reached, or runs no command for you: see above.', {
     fix: 'log in there by hand; if its host key is not known yet, run setup-ssh without --hook first',
   })
+
+/** Whether nothing was installed, because of ssh, or because the hook does not run there. */
+const isOfSsh = ({ exitCode: code }: { exitCode: number | null }) => [255, 126, 127].includes(code ?? 0)
 
 /** ssh exits with 255 if it does not reach the server, and otherwise as the installation does. */
 function exitCodeOf({ exitCode: code }: { exitCode: number | null }, hook: string): number {

@@ -15,6 +15,9 @@ export interface Project {
   readonly needsRoot: boolean
 }
 
+/** How a server is reached; undefined for a path on this machine. */
+export type Login = { readonly ssh: SshFolder; readonly hop: Hop } | undefined
+
 /** Undefined where the current directory has no settings for a hook. */
 export function findProject(): Project | undefined {
   const settingsFile = 'deploy/server.env'
@@ -27,19 +30,19 @@ export function findProject(): Project | undefined {
 /** Whether an installation has copied files with which root has done nothing yet. */
 export const hasNewFiles = (output: string) => new RegExp(`^${copyingServerFiles} `, 'm').test(output)
 
-/** What the operator pastes into a terminal, to run a project's commands for root on the server. */
-export function commandForRoot(
-  remote: Remote,
-  login: { readonly ssh: SshFolder; readonly hop: Hop } | undefined,
-): string {
+/** What runs a project's commands for root, in a shell on the server. @param sudo where the login is not root's */
+export function commandOnServer(remote: Remote, login: Login, sudo = 'sudo'): string {
   const script = `${remote.path.replace(/^~\//, '')}/${serverFolder}/${rootScript}`
   const isRoot = login ? login.hop.server.user === 'root' : process.getuid?.() === 0
-  const command = `${isRoot ? '' : 'sudo '}sh ${word(script)}`
+  return `${isRoot ? '' : `${sudo} `}sh ${word(script)}`
+}
+
+/** What the operator pastes into a terminal for that. */
+export function commandForRoot(remote: Remote, login: Login): string {
+  const command = commandOnServer(remote, login)
   if (login === undefined) return command
   // A shell here and one there read it.
-  return [...login.ssh.atTerminal(login.hop).map(word), word(script) === script ? command : quoteForSh(command)].join(
-    ' ',
-  )
+  return [...login.ssh.atTerminal(login.hop).map(word), command.includes("'") ? quoteForSh(command) : command].join(' ')
 }
 
 const word = (text: string) => (/^[\w./:@%+,=-]+$/.test(text) ? text : quoteForSh(text))
