@@ -156,6 +156,7 @@ async function walk<C extends DeploymentContext>(list: Steps<C>, context: C): Pr
 async function fail(error: unknown, context: DeploymentContext): Promise<void> {
   const { deployment } = context
   const { log, stepName } = deployment
+  deployment.failStep()
   log.say(formatFailedStep(stepName, describe(error)))
   deployment.explain(`${formatFailedStep(stepName, describeBriefly(error))} ${await restore(context)}`)
   const { writeRecord } = await import('./lib/hook/steps/record.ts')

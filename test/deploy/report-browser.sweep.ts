@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { computeFigures } from '../../scripts/lib/deploy/dora.ts'
-import { renderReport } from '../../scripts/lib/deploy/report-page.ts'
-import type { DeploymentRecord } from '../../scripts/lib/protocol/record.ts'
+import { type Report, renderReport } from '../../scripts/lib/deploy/report-page.ts'
 import { startBrowser } from '../lib/browser.ts'
 import { assertExit } from '../lib/exit.ts'
+import { makePlausibleReport } from '../lib/plausible-history.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('The report in a browser', async () => {
@@ -33,36 +32,26 @@ describe('The report in a browser', async () => {
     const outcomes = await page.evaluate<string>(
       `[...document.querySelectorAll('.outcome')].map(each => each.textContent).join()`,
     )
-    assert.equal(outcomes, '● live,○ was live,✗ failed,○ was live')
+    assert.equal(outcomes, '● live,⊘ undone,✗ failed,○ was live')
     const log = await page.evaluate<string>(`document.querySelector('li.failed pre').textContent`)
     assert.match(log, /^<b>installing<\/b>$/m)
     assert.deepEqual(page.complaints, [])
     assert.deepEqual(page.requests, [url])
   })
 
-  /** Deployments of half a year, each with a log. */
+  /** Deployments of half a year, with names and words of any length. */
   function writeMany(count: number): string {
-    const now = Date.now()
-    const records = Array.from({ length: count }, (_, index): DeploymentRecord => {
-      const ended = now - index * 8 * 3_600_000
-      return {
-        commit: `${index}`.padStart(40, 'a'),
-        live: index % 7 !== 3,
-        who: `${'a-long-name'.repeat(9)} from 10.0.0.${index % 255}`,
-        started: ended - 90_000 - (index % 13) * 5_000,
-        ended,
-        steps: ['CHECKING OUT CODE', 'INSTALLING DEPENDENCIES', 'UPGRADING DATABASE STRUCTURE'].map((name, at) => ({
-          name,
-          seconds: at * 20 + (index % 13),
-        })),
-        explanation: 'x'.repeat(500),
-      }
-    })
-    const figures = computeFigures(records, new Map(), now)
+    const report = makePlausibleReport({ count, days: 180, now: Date.now() })
+    const who = `${'a-long-name'.repeat(9)} from 10.0.0.1`
+    const records = report.records.map(record => ({ ...record, by: who, explanation: 'x'.repeat(500) }))
     const subjects = new Map(records.map(({ commit }, index) => [commit, `Subject ${index} ${'w'.repeat(80)}`]))
     const logOf = () => 'a line of the log\n'.repeat(50)
-    const file = join(folder, 'many.html')
-    writeFileSync(file, renderReport({ branch: 'main', records, live: records[0], subjects, figures, logOf }))
+    return write({ ...report, records, live: records.find(({ live }) => live), subjects, logOf })
+  }
+
+  function write(report: Report): string {
+    const file = join(mkdtempSync(join(folder, 'page-')), 'report.html')
+    writeFileSync(file, renderReport(report))
     return `file://${file}`
   }
 
@@ -84,8 +73,11 @@ describe('The report in a browser', async () => {
         return seen + ', ' + elements.count.value
       })()`)
     assert.equal(await count(''), '500, 500 of 500')
-    assert.equal(await count(`elements.outcome.value = 'failed'`), '71, 71 of 500')
-    assert.equal(await count(`elements.text.value = 'subject 499'`), '1, 1 of 500')
+    const failed = await page.evaluate<number>(`document.querySelectorAll('li.failed').length`)
+    assert.ok(failed > 20, `${failed}`)
+    const commit = `document.querySelector('li.failed code').textContent`
+    assert.equal(await count(`elements.outcome.value = 'failed'`), `${failed}, ${failed} of 500`)
+    assert.equal(await count(`elements.text.value = 'subject ' + ${commit}`), '1, 1 of 500')
     assert.equal(await count(`elements.text.value = 'no such'`), '0, 0 of 500')
     assert.deepEqual(page.complaints, [])
   })
@@ -109,7 +101,53 @@ describe('The report in a browser', async () => {
       (await page.call<{ nodeIds: number[] }>('DOM.querySelectorAll', { nodeId: root.nodeId, selector })).nodeIds.length
     assert.equal(await count('#deployments > li'), 5)
     assert.equal(await count('.figures strong'), 4)
-    assert.equal(await count('svg line.live'), 4)
+    assert.equal(await count('svg.times title'), 5)
     assert.equal(await count('#filter[hidden]'), 1)
   })
+
+  it('shows the figures two by two on a phone', async () => {
+    const page = await openPage()
+    await page.show(390, 'light')
+    await page.open(write(makePlausibleReport({ count: 300, days: 180, now: Date.now() })))
+    const rows = await page.evaluate<number[]>(
+      `[...document.querySelectorAll('.figures > div')].map(each => each.getBoundingClientRect().top)`,
+    )
+    assert.equal(new Set(rows).size, 2, `${rows}`)
+    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 390)
+  })
+
+  it("shows the reader's own time", async () => {
+    const page = await openPage()
+    await page.call('Emulation.setTimezoneOverride', { timezoneId: 'Asia/Tokyo' })
+    const now = Date.UTC(2026, 10, 28, 20)
+    await page.open(write(makePlausibleReport({ count: 5, days: 90, now })))
+    const shown = await page.evaluate(
+      `[document.querySelector('time').textContent, document.querySelector('time').title]`,
+    )
+    assert.deepEqual(shown, ['2026-11-29 05:00', '2026-11-28 20:00 UTC'])
+  })
+
+  it('is printed on four pages at most, for 300 deployments', async () => {
+    const page = await openPage()
+    await page.open(write(makePlausibleReport({ count: 300, days: 180, now: Date.now() })))
+    const { data } = await page.call<{ data: string }>('Page.printToPDF', { paperWidth: 8.27, paperHeight: 11.69 })
+    const pdf = Buffer.from(data, 'base64').toString('latin1')
+    const pages = pdf.match(/\/Type\s*\/Page\b/g)?.length ?? 0
+    assert.ok(pages >= 2 && pages <= 4, `${pages} pages`)
+  })
+
+  for (const scheme of ['light', 'dark'] as const) {
+    it(`has no fault that axe finds: ${scheme}`, async () => {
+      const page = await openPage()
+      await page.show(1000, scheme)
+      await page.open(write(makePlausibleReport({ count: 30, days: 180, now: Date.now() })))
+      await page.evaluate(`document.querySelectorAll('details').forEach(each => each.open = true)`)
+      await page.evaluate(`${readFileSync('node_modules/axe-core/axe.min.js', 'utf8')}; undefined`)
+      const found = await page.evaluate(
+        `axe.run().then(({ violations }) => violations.map(({ id, help, nodes }) => ({ id, help, where: nodes[0].html })))`,
+      )
+      assert.deepEqual(found, [])
+      assert.deepEqual(page.complaints, [])
+    })
+  }
 })

@@ -173,4 +173,12 @@ describe('ssh', () => {
     await assert.rejects(failing, /^Error: git failed$/)
     assert.ok(!existsSync(file))
   })
+
+  it('leaves nobody behind who waits for the end of the program', async () => {
+    const events = ['exit', 'SIGINT', 'SIGTERM', 'SIGHUP'] as const
+    const countThem = () => events.map(event => process.listenerCount(event))
+    const before = countThem()
+    await withSshSession({ key, knownHosts }, async ({ env }) => void (await env))
+    assert.deepEqual(countThem(), before)
+  })
 })

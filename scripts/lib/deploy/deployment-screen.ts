@@ -5,7 +5,7 @@ import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import { typed } from './called-as.ts'
 import type { Session } from './clone.ts'
-import { readCommits } from './history.ts'
+import { readSubjects } from './history.ts'
 import { announce } from './outcome.ts'
 import type { Pushed } from './push.ts'
 import { nameCommit, pushing, Screen, shortenIds } from './screen.ts'
@@ -18,7 +18,7 @@ export class DeploymentScreen extends Screen {
     const { settings, options } = session
     const { user, host, url } = settings.STAGING_REMOTE_REPO
     const place = `${host === undefined ? url : user ? `${user}@${host}` : host} (${settings.BRANCH_NAME})`
-    const name = commit && nameCommit(commit, (await readCommits(session, [commit])).subjects.get(commit))
+    const name = commit && nameCommit(commit, (await readSubjects(session, [commit])).get(commit))
     if (!goesBack) this.say(`Deploying ${name} to ${place}`, 'bold')
     else this.say(`Going back to ${name ?? 'what was live before'} on ${place}${withDatabase(options)}`, 'bold')
     this.wait(pushing)
@@ -34,7 +34,7 @@ export class DeploymentScreen extends Screen {
     const { verdict } = pushed
     if (verdict === undefined) this.showKept()
     const ids = `${verdict?.commit} ${verdict?.explanation}`.match(/\b[0-9a-f]{40,64}\b/g) ?? []
-    const { subjects } = await readCommits(session, ids)
+    const subjects = await readSubjects(session, ids)
     try {
       return announce(pushed, acceptsNoVerdict, live => this.#sayLive(live, subjects, session))
     } catch (error) {

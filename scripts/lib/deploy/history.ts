@@ -1,6 +1,7 @@
 import { type DeploymentRecord, deployRefs, logOfRecords, parseRecords, plainLog } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Session } from './clone.ts'
+import type { Change } from './dora.ts'
 import { fetchCommit, readRefs } from './server-refs.ts'
 
 /**
@@ -22,30 +23,36 @@ export async function readHistory(session: Session): Promise<DeploymentRecord[]>
   })
 }
 
-/** What a clone says about commits. */
-export interface Commits {
-  readonly subjects: ReadonlyMap<string, string>
-  /** When each was made: milliseconds since 1970. */
-  readonly committed: ReadonlyMap<string, number>
+/** Subjects of those commits that this clone has. */
+export async function readSubjects(
+  { $ }: Pick<Session, '$'>,
+  commits: readonly string[],
+): Promise<Map<string, string>> {
+  const lines = await logCommits($, ['--no-walk', '--format=%H %s'], [...new Set(commits)])
+  return new Map([...lines.matchAll(/^(\S+) (.*)$/gm)].map(([, id = '', subject = '']) => [id, subject]))
 }
 
-/** An argument list holds about 3,000 ids: Linux takes 128 kB for the command that bash gets. */
-const idsAtOnce = 1000
+/** The commits that were deployed after the first, as far as this clone has them. */
+export async function readChanges(
+  session: Session,
+  records: readonly DeploymentRecord[],
+): Promise<Map<string, Change>> {
+  const [first, ...later] = records.filter(({ live }) => live).toReversed()
+  if (first === undefined) return new Map()
+  const ids = new Set(later.map(({ commit }) => commit))
+  const lines = await logCommits(session.$, ['--format=%H %ct %P'], [...ids, `^${first.commit}`])
+  return new Map(
+    [...lines.matchAll(/^(\S+) (\d+) (.*)$/gm)].map(([, id = '', time, parents = '']) => {
+      return [id, { committed: Number(time) * 1000, parents: parents.split(' ').filter(Boolean) }]
+    }),
+  )
+}
 
-/** Subjects and times of the commits that this clone has. */
-export async function readCommits({ $ }: Pick<Session, '$'>, commits: readonly string[]): Promise<Commits> {
-  const [subjects, committed] = [new Map<string, string>(), new Map<string, number>()]
-  const ids = [...new Set(commits)]
-  for (let from = 0; from < ids.length; from += idsAtOnce) {
-    const some = ids.slice(from, from + idsAtOnce)
-    const { stdout } =
-      await $`exec git log ${plainLog} --no-walk --ignore-missing --format=${'%H %ct %s'} ${some} --`.nothrow()
-    for (const [, id = '', time, subject = ''] of stdout.matchAll(/^(\S+) (\d+) (.*)$/gm)) {
-      subjects.set(id, subject)
-      committed.set(id, Number(time) * 1000)
-    }
-  }
-  return { subjects, committed }
+/** The commits are named on standard input: an argument list holds about 3,000 ids. */
+async function logCommits($: Session['$'], options: readonly string[], commits: readonly string[]): Promise<string> {
+  if (commits.length === 0) return ''
+  const named = $({ stdio: 'pipe', input: commits.map(id => `${id}\n`).join('') })
+  return (await named`exec git log ${plainLog} --ignore-missing ${options} --stdin`.nothrow()).stdout
 }
 
 /** The deployment that is live, and the last one if it failed. */

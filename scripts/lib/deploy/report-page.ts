@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { isRollback } from '../protocol/asks.ts'
-import type { DeploymentRecord } from '../protocol/record.ts'
+import { type DeploymentRecord, findUndone } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { drawSteps, drawTimeLine, kindOfStep } from './charts.ts'
 import type { Figures } from './dora.ts'
+import { findForge } from './forge.ts'
 import { type Html, html, Html as Markup } from './html.ts'
 import { script, style } from './report-style.ts'
-import { formatDuration, formatMinute } from './times.ts'
+import { formatDuration, formatInstant } from './times.ts'
 
 /** What a report is made of. */
 export interface Report {
@@ -16,13 +17,18 @@ export interface Report {
   readonly live: DeploymentRecord | undefined
   readonly subjects: ReadonlyMap<string, string>
   readonly figures: Figures
+  /** Of the 90 days before those; undefined where there were no deployments yet. */
+  readonly before: Figures | undefined
+  /** Where the application is. */
+  readonly url: string | undefined
   /** What is kept of the deployments' logs. */
   readonly logOf: (record: DeploymentRecord) => string | undefined
 }
 
 /** A page that needs no other file: its own policy lets it load nothing. */
 export function renderReport(report: Report): string {
-  const { branch, records, live, figures } = report
+  const { branch, records, live, figures, before } = report
+  const undone = findUndone(records)
   const oldestFirst = records.filter(({ ended }) => Number.isFinite(ended)).toReversed()
   const page = html`<!doctype html>
 <html lang="en">
@@ -35,19 +41,19 @@ export function renderReport(report: Report): string {
 <style>${new Markup(style)}</style>
 </head>
 <body>
-<header><h1>Deployments of ${flatten(branch)}</h1><p>As of ${formatMinute(figures.to)} UTC</p></header>
+<header><h1>Deployments of ${flatten(branch)}</h1><p>As of ${timeOf(figures.to)}</p></header>
 <main>
 ${describeLive(report, live)}
-<section><h2>Four figures</h2>${describeFigures(figures)}</section>
+<section><h2>Four figures of the last 90 days</h2>${describeFigures(figures, before)}</section>
 <section><h2>Time line</h2>${drawTimeLine(oldestFirst, figures.to)}</section>
 <section><h2>How long the steps took</h2>${drawSteps(oldestFirst)}</section>
-<section><h2>All ${records.length} deployments</h2>
+<section class="all"><h2>All ${records.length} deployments</h2>
 <form id="filter" hidden>
 <label>Show <select name="outcome"><option value="">all</option><option value="live">live</option><option value="failed">failed</option></select></label>
 <label>with <input name="text" type="search" placeholder="commit, subject, name"></label>
 <output name="count"></output>
 </form>
-<ol id="deployments">${records.map(record => describeDeployment(report, record))}</ol>
+<ol id="deployments">${records.map(record => describeDeployment({ ...report, undone }, record))}</ol>
 </section>
 </main>
 <script>${new Markup(script)}</script>
@@ -59,57 +65,117 @@ ${describeLive(report, live)}
 
 const hash = (text: string) => new Markup(`sha256-${createHash('sha256').update(text).digest('base64')}`)
 
-function describeLive({ subjects }: Report, live: DeploymentRecord | undefined): Html {
+function describeLive({ subjects, url }: Report, live: DeploymentRecord | undefined): Html {
   if (live === undefined) return html`<section class="now"><h2>Nothing is live</h2></section>`
   return html`<section class="now"><h2>Live</h2><p><code>${live.commit.slice(0, 10)}</code> ${subjectOf(subjects, live)}</p>
-<p class="quiet">since ${formatMinute(live.ended)}, by ${whoOf(live)}${linkTo(live)}</p></section>`
+<p class="quiet">since ${timeOf(live.ended)}, by ${whoOf(live)}${linksOf(live)}${url !== undefined && html` · <a href="${url}" rel="noreferrer">the application</a>`}</p></section>`
 }
 
-function describeFigures({ from, to, deployments, frequency, leadTime, failureRate, timeToRestore }: Figures): Html {
-  const days = Math.max(1, Math.round((to - from) / 86_400_000))
-  const percent = failureRate === undefined ? undefined : `${Math.round(failureRate * 100)} %`
-  const figures = [
-    [
-      'Deployment frequency',
-      `${frequency < 10 ? frequency.toFixed(1) : Math.round(frequency)} a week`,
-      'How many deployments went live, rollbacks aside.',
-    ],
-    ['Lead time', ifKnown(leadTime), 'From the commit to where it was live: the median.'],
-    ['Change failure rate', percent, 'Of all deployments, those that failed or were rolled back.'],
-    ['Time to restore', ifKnown(timeToRestore), 'From a failure to the next deployment that went live: the median.'],
-  ] as const
-  return html`<dl class="figures">${figures.map(
-    ([name, value, meaning]) =>
-      html`<div><dt>${name}</dt><dd><strong>${value ?? '–'}</strong><br>${meaning}</dd></div>`,
+interface Figure {
+  readonly name: string
+  readonly meaning: string
+  readonly valueIn: (figures: Figures) => string | undefined
+}
+
+/** Of DORA's names those of 2024. */
+const fourFigures: readonly Figure[] = [
+  {
+    name: 'Deployment frequency',
+    meaning: 'How often a deployment went live, rollbacks aside.',
+    valueIn: ({ frequency }) =>
+      frequency === undefined ? undefined : `${frequency < 10 ? frequency.toFixed(1) : Math.round(frequency)} a week`,
+  },
+  {
+    name: 'Change lead time',
+    meaning: 'From when a commit was made to when it was live: the median of all commits but merges.',
+    valueIn: ({ leadTime }) => ifKnown(leadTime),
+  },
+  {
+    name: 'Change fail rate',
+    meaning: 'Of the deployments that served somebody, those that were rolled back or failed then.',
+    valueIn: ({ failureRate }) => ifPercent(failureRate),
+  },
+  {
+    name: 'Failed deployment recovery time',
+    meaning: 'From such a failure to where a good commit was live again: the median.',
+    valueIn: ({ recoveryTime }) => ifKnown(recoveryTime),
+  },
+]
+/** Of how many each is: in the order of the figures. */
+const countsOf = ({ live, commits, reached, recoveries, from, to }: Figures) => [
+  `${count(live, 'deployment')} in ${count(Math.max(1, Math.round((to - from) / day)), 'day')}`,
+  count(commits, 'commit'),
+  count(reached, 'deployment'),
+  count(recoveries, 'recovery', 'recoveries'),
+]
+
+function describeFigures(figures: Figures, before: Figures | undefined): Html {
+  const { deployments, stoppedBefore } = figures
+  const counts = countsOf(figures)
+  const stopped = `${stoppedBefore} of ${count(deployments, 'deployment')} failed before they served anybody, which DORA does not count.`
+  return html`<dl class="figures">${fourFigures.map(
+    ({ name, meaning, valueIn }, index) =>
+      html`<div><dt>${name}</dt><dd><strong>${valueIn(figures) ?? '–'}</strong><br>${counts[index]}${
+        before && html`<br>the 90 days before: ${valueIn(before) ?? '–'}`
+      }<br>${meaning}</dd></div>`,
   )}</dl>
-<p class="quiet">Over ${days === 1 ? 'a day' : `${days} days`} and ${deployments} deployments, as DORA defines them.</p>`
+<p class="quiet">${stopped} <a href="https://dora.dev/guides/dora-metrics-four-keys/" rel="noreferrer">DORA’s definitions</a></p>`
 }
 
-function describeDeployment({ subjects, live, logOf }: Report, record: DeploymentRecord): Html {
-  const { commit, started, ended, steps, explanation, request } = record
-  const outcome = record === live ? '● live' : record.live ? '○ was live' : '✗ failed'
+function describeDeployment(
+  { subjects, live, logOf, undone }: Report & { undone: ReadonlySet<DeploymentRecord> },
+  record: DeploymentRecord,
+): Html {
+  const { ended, started, commit, steps, explanation, request } = record
+  const was = undone.has(record) ? '⊘ undone' : isRollback(request) ? '↩ rollback' : '○ was live'
+  const outcome = record === live ? '● live' : record.live ? was : '✗ failed'
   const log = logOf(record)
-  const rows = steps.map(({ name, seconds }) => {
+  const reason = !record.live && shorten(explanation ?? '')
+  const rows = steps.map(({ name, seconds, failed }) => {
     const time = seconds === undefined ? 'not finished' : formatDuration(seconds * 1000)
-    return html`<tr><th scope="row">${kindOfStep(name)}</th><td>${time}</td></tr>`
+    return html`<tr><th scope="row">${kindOfStep(name)}</th><td>${time}${failed && ', failed'}</td></tr>`
   })
   return html`<li class="${record.live ? 'live' : 'failed'}"><details><summary>
 <span class="outcome">${outcome}</span> <code>${commit.slice(0, 10)}</code> <span class="subject">${subjectOf(subjects, record)}</span>
-<span class="quiet">${formatMinute(ended)}, ${formatDuration(ended - started)}, ${whoOf(record)}${isRollback(request) && ', rolled back'}</span>
+${reason && html`<span class="reason">${reason}</span>`}
+<span class="quiet">${timeOf(ended)}, ${formatDuration(ended - started)}, ${whoOf(record)}${record === live && isRollback(request) && ', rolled back'}</span>
 </summary>
+<p>${commit}${linksOf(record)}</p>
 ${!record.live && html`<p>${flatten(explanation ?? '')}</p>`}
 <table>${rows}</table>
-${linkTo(record)}
 ${log !== undefined && html`<pre tabindex="0">${log}</pre>`}
 </details></li>
 `
 }
 
-const subjectOf = (subjects: ReadonlyMap<string, string>, { commit }: DeploymentRecord) =>
-  flatten(subjects.get(commit) ?? '')
+/** The first sentence, with short ids: the whole is one click away. */
+const shorten = (explanation: string) =>
+  flatten(explanation)
+    .replace(/\b([0-9a-f]{10})[0-9a-f]{30}\b/g, '$1')
+    .replace(/^(.{20,160}?\.)\s.*$|^(.{160}).+$/, (_, sentence, part) => sentence ?? `${part} …`)
+
+const day = 86_400_000
+const count = (number: number, one: string, many = `${one}s`) => `${number} ${number === 1 ? one : many}`
+const subjectOf = (subjects: ReadonlyMap<string, string>, { commit, subject }: DeploymentRecord) =>
+  flatten(subjects.get(commit) ?? subject ?? '')
 const whoOf = ({ by, who }: DeploymentRecord) => flatten(by ?? who)
 const ifKnown = (milliseconds: number | undefined) =>
   milliseconds === undefined ? undefined : formatDuration(milliseconds)
+const ifPercent = (share: number | undefined) => (share === undefined ? undefined : `${Math.round(share * 100)} %`)
 
-const linkTo = ({ run }: DeploymentRecord): Html | undefined =>
-  run === undefined ? undefined : html` <a href="${run}" rel="noreferrer">the run in the CI</a>`
+/** In UTC, which the page's script makes the reader's own. */
+function timeOf(time: number): Html | string {
+  const instant = formatInstant(time)
+  if (instant === undefined) return 'at an unknown time'
+  return html`<time datetime="${instant}">${instant.slice(0, 16).replace('T', ' ')} UTC</time>`
+}
+
+function linksOf({ run, commit, previous }: DeploymentRecord): Html {
+  const forge = findForge(run)
+  const links = [
+    [forge?.commit(commit), 'the commit'],
+    [previous && previous !== commit ? forge?.compare(previous, commit) : undefined, 'what it changes'],
+    [run, 'the run in the CI'],
+  ] as const
+  return html`${links.map(([url, name]) => url !== undefined && html` · <a href="${url}" rel="noreferrer">${name}</a>`)}`
+}

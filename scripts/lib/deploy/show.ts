@@ -4,7 +4,7 @@ import { misuse } from '../shared/arguments.ts'
 import { exitCode } from '../shared/program.ts'
 import { typed } from './called-as.ts'
 import { findNamedCommit, type Session } from './clone.ts'
-import { readCommits, readHistory, summarize } from './history.ts'
+import { readHistory, readSubjects, summarize } from './history.ts'
 import type { formatLines } from './history-lines.ts'
 import { formatBefore, formatHistory, formatKept, formatStatus } from './history-text.ts'
 import { printJson } from './json.ts'
@@ -61,7 +61,7 @@ async function formatForTerminal(
 ): Promise<string> {
   if (records.length === 0) return formatHistory(records)
   const { formatLines } = await import('./history-lines.ts')
-  const { subjects } = await readCommits(
+  const subjects = await readSubjects(
     session,
     records.map(({ commit }) => commit),
   )

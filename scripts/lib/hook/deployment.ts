@@ -2,7 +2,7 @@ import type { DeploymentRecord, StepRecord } from '../protocol/record.ts'
 import { formatAnnouncement, nameInTitle } from '../protocol/steps.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
-import type { Journal, JournalEntry, Part } from './journal.ts'
+import { isConsistent, type Journal, type JournalEntry, type Part } from './journal.ts'
 import type { DeploymentLog } from './log.ts'
 import { abandon, go, identifyProcess, type Start } from './processes.ts'
 
@@ -28,6 +28,8 @@ export class Deployment {
   wentBackFrom: string | undefined
   /** Whether DB_REVISION was asked since a command has last moved the database. */
   hasAskedDatabase = false
+  /** Undefined before the first step, and where the last one has ended well. */
+  #running: { record: StepRecord; began: number } | undefined
   readonly #began = process.uptime()
 
   /**
@@ -76,11 +78,21 @@ export class Deployment {
     // The journal may be damaged.
     const usual = Number(entry.usual?.[stepName]) || 0
     this.log.say(formatAnnouncement(title, usual < shortestWait ? undefined : Math.round(usual)))
-    const began = process.uptime()
+    const running = { record, began: process.uptime() }
+    this.#running = running
     return () => {
-      record.seconds = secondsSince(began)
+      record.seconds = secondsSince(running.began)
+      this.#running = undefined
       entry.usual = { ...entry.usual, [stepName]: usual > 0 ? (usual + record.seconds) / 2 : record.seconds }
     }
+  }
+
+  /** The step that runs has failed: what follows puts the previous code back. */
+  failStep(): void {
+    if (this.#running === undefined) return
+    const { record, began } = this.#running
+    Object.assign(record, { seconds: secondsSince(began), failed: true } satisfies Partial<StepRecord>)
+    this.#running = undefined
   }
 
   markChanged(...parts: Part[]): void {
@@ -120,7 +132,9 @@ export class Deployment {
     const request = verb === 'deploy' ? undefined : verb
     const ended = started + this.seconds * 1000
     const asked = { request, who, by, run }
-    return { commit, subject, previous, live, ...asked, started, ended, steps, explanation, notChecked, database }
+    const restored = live ? undefined : isConsistent(this.entry.touched)
+    const end = { started, ended, steps, explanation, restored, notChecked, database }
+    return { commit, subject, previous, live, ...asked, ...end }
   }
 
   end(outcome: 'live' | 'failed'): void {

@@ -16,8 +16,10 @@ export const deployRefs = (branch: string) => ({
 /** One step of a deployment. */
 export interface StepRecord {
   readonly name: string
-  /** Absent for a step that failed, or that was running when the deployment was killed. */
+  /** Absent for a step that was running when the deployment was killed; before 0.3.0 also for one that failed. */
   seconds?: number
+  /** Whether it is what failed. Absent before 0.3.0. */
+  failed?: true
 }
 
 /** One deployment, as the hook writes it into the message of a commit. Times are milliseconds since 1970, or NaN. */
@@ -34,6 +36,8 @@ export interface DeploymentRecord extends Origin {
   readonly ended: number
   readonly steps: readonly StepRecord[]
   readonly explanation?: string | undefined
+  /** Whether a failed deployment has left all but the database as it was before. Absent before 0.3.0. */
+  readonly restored?: boolean | undefined
   /** Why nobody has asked whether the application answers, where it is live and nobody has. */
   readonly notChecked?: string | undefined
   /** Where DB_REVISION said that the database was once it was live; empty where it had no revision yet. */
@@ -89,6 +93,7 @@ function readRecord(value: unknown): DeploymentRecord | undefined {
     ended: timeOf(record.ended),
     steps: steps.flatMap(step => readStep(step) ?? []),
     explanation: textOf(record.explanation),
+    restored: typeof record.restored === 'boolean' ? record.restored : undefined,
     notChecked: textOf(record.notChecked),
     database: textOf(record.database),
     kept: Array.isArray(record.kept) ? record.kept.flatMap(kept => readKept(kept) ?? []) : undefined,
@@ -96,9 +101,13 @@ function readRecord(value: unknown): DeploymentRecord | undefined {
 }
 
 function readStep(value: unknown): StepRecord | undefined {
-  const { name, seconds }: Unchecked<StepRecord> = value ?? {}
+  const { name, seconds, failed }: Unchecked<StepRecord> = value ?? {}
   if (typeof name !== 'string') return undefined
-  return isNumber(seconds) ? { name, seconds: Math.max(0, seconds) } : { name }
+  return {
+    name,
+    ...(isNumber(seconds) && { seconds: Math.max(0, seconds) }),
+    ...(failed === true && { failed }),
+  }
 }
 
 function readKept(value: unknown): KeptRelease | undefined {
