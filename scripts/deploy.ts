@@ -169,7 +169,7 @@ function readCommand(args: string[]) {
   // What --force names is no command.
   const isNamed = args.includes('--force') && !Object.hasOwn(commands, positionals[0] ?? '')
   const [name = 'deploy', argument, ...rest] = isNamed ? ['deploy', ...positionals] : positionals
-  if (!isCommand(name)) throw misuse('deploy', `deploy has no command '${name}'`, name, commandNames)
+  if (!isCommand(name)) throw misuse('deploy', `deploy has no command '${name}'`, { word: name, known: commandNames })
   const command = commands[name]
   const own = Object.fromEntries(
     command.options.map(option => [option, option === 'number' ? number : { type: 'boolean' as const }]),

@@ -65,7 +65,10 @@ async function main(): Promise<number> {
   if (given === undefined) return 0
   const [command] = given.positionals
   if (command !== undefined) {
-    throw misuse('post-receive', `post-receive has no command '${command}'`, command, ['install', 'settings'])
+    throw misuse('post-receive', `post-receive has no command '${command}'`, {
+      word: command,
+      known: ['install', 'settings'],
+    })
   }
   // Not process.stdin, which loads all of node:net for a push that deploys nothing.
   if (fstatSync(0).isCharacterDevice()) {

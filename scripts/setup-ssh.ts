@@ -238,7 +238,7 @@ function readOptions() {
   const takesWords = isSettingsVerb(positionals[0]) && others.every(each => each === undefined)
   if (positionals[0] !== undefined && others.every(each => each === undefined) && !takesWords) {
     const command = positionals[0].replace(/=.*/s, '=...')
-    throw misuse('setup-ssh', `setup-ssh has no command '${command}'`, command, settingsVerbs)
+    throw misuse('setup-ssh', `setup-ssh has no command '${command}'`, { word: command, known: settingsVerbs })
   }
   const problems = takesWords
     ? []

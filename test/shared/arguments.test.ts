@@ -15,6 +15,8 @@ describe('Arguments', () => {
     assert.deepEqual({ ...read('--force', 'one', '--', '--two')?.options }, { force: true })
     assert.deepEqual(read('--force', 'one', '--', '--two')?.positionals, ['one', '--two'])
     assert.deepEqual({ ...read()?.options }, {})
+    assert.deepEqual({ ...read('--file', 'one')?.options }, { file: 'one' })
+    assert.deepEqual({ ...read('--file=-1')?.options }, { file: '-1' })
   })
 
   it('are those of the process where no others are given', t => {

@@ -158,6 +158,13 @@ describe('ssh', () => {
     })
   }
 
+  it("is not the user's where a jump is given", async t => {
+    t.mock.property(process, 'env', { PATH: process.env.PATH, HOME: '/nowhere', GIT_SSH_COMMAND: 'mine' })
+    await withSshSession({ jump }, async ({ env }) => {
+      assert.match((await env).GIT_SSH_COMMAND ?? '', /^exec 'ssh' .* '-J' 'ada@gate:2222'/)
+    })
+  })
+
   it('leaves nothing of the secrets when git is through', async () => {
     const { folder = '' } = await optionsOf({ key, knownHosts })
     assert.ok(!existsSync(folder))

@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import leven from 'leven'
 import { exitCode, Failure, version } from './program.ts'
 
 const common = { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } } as const
@@ -37,12 +38,12 @@ export function readArguments<const T extends OptionTypes>(
 
 /** What Node would refuse, in our words. @throws Failure (usage) */
 function verifyOptions(name: string, options: OptionTypes, args: string[]): void {
-  const known = Object.entries(options).flatMap(([long, { short }]) => [`--${long}`, ...(short ? [`-${short}`] : [])])
+  const known = Object.keys(options).map(long => `--${long}`)
   for (const token of parseArgs({ args, options, strict: false, tokens: true }).tokens) {
     if (token.kind !== 'option') continue
     const { rawName, value, inlineValue } = token
-    const type = Object.hasOwn(options, token.name) ? options[token.name]?.type : undefined
-    if (type === undefined) throw misuse(name, `${name} has no option ${rawName}`, rawName, known)
+    const type = (Object.hasOwn(options, token.name) ? options[token.name] : undefined)?.type
+    if (type === undefined) throw misuse(name, `${name} has no option ${rawName}`, { word: rawName, known })
     if (type === 'boolean' && value !== undefined) throw misuse(name, `${rawName} takes no value`)
     // What begins with a dash is taken for a forgotten value's successor.
     const isMissing = value === undefined || (!inlineValue && value.startsWith('-'))
@@ -53,11 +54,10 @@ function verifyOptions(name: string, options: OptionTypes, args: string[]): void
 /**
  * A program that is called in a wrong way.
  *
- * @param word what there is not
- * @param known what there is in its place
+ * @param mistyped what there is not, and what there is in its place
  */
-export function misuse(name: string, what: string, word = '', known: readonly string[] = []): Failure {
-  const meant = findNearest(word, known)
+export function misuse(name: string, what: string, mistyped?: { word: string; known: readonly string[] }): Failure {
+  const meant = mistyped && findNearest(mistyped.word, mistyped.known)
   const fix = `${meant ? `did you mean ${meant}? ` : ''}${name} --help lists what there is`
   return new Failure(exitCode.usage, `${what}.`, { fix })
 }
@@ -66,21 +66,7 @@ export function misuse(name: string, what: string, word = '', known: readonly st
 export function findNearest(word: string, known: readonly string[]): string | undefined {
   const isBeginning = (name: string) => word.length > 2 && name.startsWith(word)
   const found = known
-    .map(name => ({ name, distance: isBeginning(name) ? 0 : countEdits(word, name) }))
+    .map(name => ({ name, distance: isBeginning(name) ? 0 : leven(word, name) }))
     .sort((one, other) => one.distance - other.distance)[0]
   return found && found.distance <= word.length / 3 ? found.name : undefined
-}
-
-/** How many letters to add, leave out or replace make one word the other (Levenshtein's distance). */
-function countEdits(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, column) => column)
-  for (const [index, letter] of Array.from(one).entries()) {
-    const above = row
-    row = [index + 1]
-    for (let column = 1; column <= other.length; column++) {
-      const replaced = (above[column - 1] ?? 0) + (letter === other[column - 1] ? 0 : 1)
-      row.push(Math.min(replaced, (above[column] ?? 0) + 1, (row[column - 1] ?? 0) + 1))
-    }
-  }
-  return row.at(-1) ?? 0
 }
