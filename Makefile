@@ -66,7 +66,7 @@ $(hook_tools)/.installed: $(wildcard test/hook/hook-tools/*)
 	@touch $@
 
 test-sweeps: build $(pm2)/.installed $(hook_tools)/.installed ## run the tests that go through many instants, states, servers and shells
-	build/debian.sh $(test_packages) php-fpm puma chromium
+	build/debian.sh $(test_packages) php-fpm puma chromium systemd
 	PUSHLIVE_TEST=binaries PUSHLIVE_FAULTS=30 $(run_tests) $(sweeps)
 
 # Only root can mount the full and the read-only disks. They are gone when the namespace is.
