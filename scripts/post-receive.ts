@@ -100,6 +100,9 @@ async function main(): Promise<number> {
     const { showLogs } = await import('./lib/hook/show-logs.ts')
     showLogs(gitDir, ask.verb, ask.commit, relay)
     isLive = true
+  } else if (ask?.verb === 'status') {
+    ;(await import('./lib/hook/show-running.ts')).showRunning(gitDir, relay)
+    isLive = true
   } else if (ask) {
     const answering = problem ? Promise.reject(problem) : answer({ ask, object, branch: BRANCH_NAME, gitDir, relay })
     const verdict = await answering.catch(error => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { readdirSync, renameSync } from 'node:fs'
+import { readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { $ as zx } from 'zx/core'
 import { quoteForSh } from '../../scripts/lib/shared/foreign-text.ts'
+import { waitForOutput } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
 import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
@@ -103,6 +104,29 @@ describe('deploy status and history', async () => {
       history.map(({ commit }: { commit: string }) => commit),
       [failed, live],
     )
+  })
+
+  it('show which deployment runs, and what it does, without waiting for its end', async t => {
+    const site = await newSite(t)
+    const [live] = await deployCommits(site, 1)
+    const gate = join(site.folder, 'gate')
+    site.configure({ INSTALL_DEPS: `echo at the gate; until test -e ${quoteForSh(gate)}; do sleep 0.05; done` })
+    const commit = await site.commit()
+    const deploying = site.startDeploy([], { GITLAB_CI: 'true', GITLAB_USER_LOGIN: 'ada' })
+    await waitForOutput(deploying.stderr, 'at the gate')
+    const { output } = assertExit(await site.deploy(['status']), 0)
+    const { running, ...summary } = JSON.parse((await site.startDeploy(['status', '--json'])).stdout)
+    writeFileSync(gate, '')
+    assertExit(await deploying, 0)
+    assert.match(
+      output,
+      new RegExp(
+        `^live {4}${live}.*\n( {10}.*\n)*running ${commit}  for \\d+ s  by ada\n {10}INSTALLING DEPENDENCIES for \\d+ s$`,
+        'm',
+      ),
+    )
+    assert.deepEqual([running.commit, running.step, summary.live.commit], [commit, 'INSTALLING DEPENDENCIES', live])
+    assert.equal(JSON.parse((await site.startDeploy(['status', '--json'])).stdout).running, null)
   })
 
   it('let no control character of a record through', async t => {
@@ -237,9 +261,17 @@ describe('At a terminal', async () => {
     assert.ok(lines.every(line => [...line].length <= 70))
     assert.doesNotMatch(lines.join('\n'), /[^\P{Cc}\n]/u)
     assert.doesNotMatch((await show(site, ['history'], { TERM: 'dumb' })).join('\n'), /[^\P{Cc}\n]/u)
-    const [live = '', failed = ''] = await show(site, ['status'], { TERM: 'xterm' })
-    assert.ok(live.startsWith('\u001b[32m● in place ') && live.endsWith('\u001b[39m'), JSON.stringify(live))
-    assert.ok(failed.startsWith('\u001b[31m✗ failed '), JSON.stringify(failed))
+    const [place, live = '', failed = '', ahead] = await show(site, ['status'], { TERM: 'xterm' })
+    assert.match(place ?? '', /^main on /)
+    assert.match(
+      live,
+      new RegExp(`^\u001b\\[32m  ● in place  ${ids[1]}  Second.* \\d+ s ago, ada, took \\d+\\.\\d s\u001b\\[39m$`),
+    )
+    assert.match(
+      failed,
+      new RegExp(`^\u001b\\[31m  ✗ failed    ${ids[2]}  The.*…  \\d+ s ago, ada: deploy log *\u001b\\[39m$`),
+    )
+    assert.equal(ahead, 'main here is 1 commit ahead of what is live: deploy')
   })
 
   it('history says what was rolled back, and the subject of a commit that this clone lacks', async t => {

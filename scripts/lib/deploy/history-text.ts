@@ -1,27 +1,34 @@
 import { isRollback } from '../protocol/asks.ts'
 import type { DeploymentRecord } from '../protocol/record.ts'
 import { describeRevision } from '../protocol/revision.ts'
+import type { Running } from '../protocol/running.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { summarize } from './history.ts'
 import { formatInstant } from './times.ts'
 
-export function formatStatus(history: readonly DeploymentRecord[]): string {
+export function formatStatus(history: readonly DeploymentRecord[], running?: Running): string {
   const { live, failed } = summarize(history)
   const before = formatBefore(history)
   const lines = live ? [`live    ${formatDeployment(live)}`] : before
   if (lines.length === 0) lines.push('Nothing was ever live.')
+  if (running) lines.push(formatRunning(running))
   if (failed) lines.push(`failed  ${formatDeployment(failed)}`)
   return [...lines, ...formatKept(history)].join('\n')
 }
 
 /** What serves while no deployment has succeeded yet: the hook has found it there. */
-export function formatBefore(history: readonly DeploymentRecord[]): string[] {
+function formatBefore(history: readonly DeploymentRecord[]): string[] {
   const previous = history.some(({ live }) => live) ? undefined : history[0]?.previous
   return previous === undefined ? [] : [`live    ${previous}  as before the first deployment`]
 }
 
+function formatRunning({ commit, seconds, by, who, step, stepSeconds }: Running): string {
+  const begun = `running ${commit}  for ${seconds} s  by ${flatten(by ?? who)}`
+  return step === undefined ? begun : `${begun}\n          ${flatten(step)} for ${stepSeconds} s`
+}
+
 /** The releases that a rollback can switch to, a line each. */
-export function formatKept([newest]: readonly DeploymentRecord[]): string[] {
+function formatKept([newest]: readonly DeploymentRecord[]): string[] {
   return (newest?.kept ?? []).map(({ release, commit, database }) => {
     const revision = database === undefined ? '' : `, database at ${describeRevision(database)}`
     return `kept    ${commit}  release ${release}${revision}`

@@ -1,26 +1,57 @@
 import { resolve } from 'node:path'
 import { type DeploymentRecord, findUndone } from '../protocol/record.ts'
+import type { Running } from '../protocol/running.ts'
 import { misuse } from '../shared/arguments.ts'
 import { exitCode } from '../shared/program.ts'
 import { typed } from './called-as.ts'
 import { findNamedCommit, type Session } from './clone.ts'
 import { readHistory, readSubjects, summarize } from './history.ts'
 import type { formatLines } from './history-lines.ts'
-import { formatBefore, formatHistory, formatKept, formatStatus } from './history-text.ts'
+import { formatHistory, formatStatus } from './history-text.ts'
 import { printJson } from './json.ts'
 import { readLog } from './logs.ts'
+import { readRunning } from './running.ts'
 
 export async function showStatus(session: Session): Promise<number> {
   await session.connected
-  const records = await readHistory(session)
+  const [records, running] = await Promise.all([readHistory(session), readRunning(session)])
   const summary = summarize(records)
-  if (session.options.json) printJson(summary)
-  else if (process.stdout.isTTY) {
-    const shown = [summary.live, summary.failed].filter(record => record !== undefined)
-    const deployments = await formatForTerminal(session, shown, summary.live)
-    console.log([...formatBefore(records), deployments, ...formatKept(records)].join('\n'))
-  } else console.log(formatStatus(records))
+  if (session.options.json) printJson({ ...summary, running: running ?? null })
+  else if (process.stdout.isTTY) await showStatusLines(session, records, running)
+  else console.log(formatStatus(records, running))
   return exitCode.live
+}
+
+async function showStatusLines(session: Session, records: readonly DeploymentRecord[], running: Running | undefined) {
+  const { settings, options, $ } = session
+  const { formatStatusLines } = await import('./status-lines.ts')
+  const { BRANCH_NAME: branch, STAGING_REMOTE_REPO: remote, APP_URL: url } = settings
+  const { live, failed } = summarize(records)
+  const ids = [
+    ...records.slice(0, 1).flatMap(({ kept = [] }) => kept),
+    live,
+    failed,
+    running,
+    { commit: records[0]?.previous },
+  ]
+  const commits = ids.flatMap(each => each?.commit ?? [])
+  const [subjects, counted] = await Promise.all([
+    readSubjects(session, commits),
+    $`exec git rev-list --count ${`${live?.commit}..refs/heads/${branch}`} --`.nothrow(),
+  ])
+  const status = {
+    place: `${branch} on ${remote.url}`,
+    url,
+    records,
+    live,
+    failed,
+    running,
+    subjects,
+    ahead: counted.ok ? Number(counted.stdout) : undefined,
+    branch,
+    type: (command: string) => typed(command, options),
+  }
+  console.log(formatStatusLines(status, { columns: process.stdout.columns ?? 80, now: Date.now() }))
 }
 
 /** How many deployments a terminal shows. */

@@ -27,6 +27,8 @@ const verbs = {
   log: {},
   /** Show the ends of all logs. */
   logs: {},
+  /** Tell what is deployed at this moment. */
+  status: {},
 } as const satisfies Record<string, Rules>
 
 export type Verb = keyof typeof verbs

@@ -1,0 +1,86 @@
+import { styleText } from 'node:util'
+import { type DeploymentRecord, findPrevious } from '../protocol/record.ts'
+import type { Running } from '../protocol/running.ts'
+import { flatten } from '../shared/foreign-text.ts'
+import { columnsOf, cut, pad } from './columns.ts'
+import type { Terminal } from './history-lines.ts'
+import { formatAge, formatDuration } from './times.ts'
+
+/** What `deploy status` shows. */
+export interface Status {
+  /** Which branch, and where. */
+  readonly place: string
+  readonly url: string | undefined
+  /** Newest first. */
+  readonly records: readonly DeploymentRecord[]
+  readonly live: DeploymentRecord | undefined
+  readonly failed: DeploymentRecord | undefined
+  readonly running: Running | undefined
+  readonly subjects: ReadonlyMap<string, string>
+  /** How many commits the branch here has that are not live. Undefined where this clone cannot tell. */
+  readonly ahead: number | undefined
+  readonly branch: string
+  /** A command as its user types it. */
+  readonly type: (command: string) => string
+}
+
+type Row = readonly [what: string, commit: string, subject: string, more: string, style?: 'green' | 'red' | 'bold']
+
+/** For people at a terminal: what is live, what runs, what failed, where a rollback can go, a line each. */
+export function formatStatusLines(status: Status, { columns, now }: Terminal): string {
+  const { place, url, records, live, failed, running, subjects, type } = status
+  const nameOf = (commit: string, subject?: string) => flatten(subject ?? subjects.get(commit) ?? '')
+  const rows: Row[] = []
+  const before = records.some(record => record.live) ? undefined : records[0]?.previous
+  if (before !== undefined) rows.push(['● live', before, nameOf(before), 'as before the first deployment', 'green'])
+  if (live) {
+    const took = `${formatAge(now - live.ended)}, ${flatten(live.by ?? live.who)}, took ${formatDuration(live.ended - live.started)}`
+    rows.push([
+      `● ${live.notChecked ? 'in place' : 'live'}`,
+      live.commit,
+      nameOf(live.commit, live.subject),
+      took,
+      'green',
+    ])
+  }
+  if (running) {
+    const { commit, subject, step, stepSeconds, seconds, by, who } = running
+    const doing = step ? `${toSentence(flatten(step))}, ${formatSeconds(stepSeconds)}` : formatSeconds(seconds)
+    rows.push(['▶ deploying', commit, nameOf(commit, subject), `${doing}, ${flatten(by ?? who)}`, 'bold'])
+  }
+  if (failed) {
+    const how = `${formatAge(now - failed.ended)}, ${flatten(failed.by ?? failed.who)}: ${type('log')}`
+    rows.push(['✗ failed', failed.commit, nameOf(failed.commit, failed.subject), how, 'red'])
+  }
+  const previous = findPrevious(records)
+  const kept = new Set(records[0]?.kept?.map(({ commit }) => commit).filter(commit => commit !== live?.commit))
+  for (const commit of kept) {
+    rows.push([
+      '↺ kept',
+      commit,
+      nameOf(commit),
+      type(commit === previous ? 'rollback' : `rollback ${commit.slice(0, 10)}`),
+    ])
+  }
+  const widest = (texts: readonly string[]) => Math.max(0, ...texts.map(columnsOf))
+  const [first, last] = [widest(rows.map(([what]) => what)), widest(rows.map(([, , , more]) => more))]
+  const wanted = widest(rows.map(([, , subject]) => subject))
+  const room = Math.max(0, Math.min(wanted, columns - 2 - first - 2 - 10 - 2 - 2 - last))
+  const lines = rows.map(([what, commit, subject, more, style]) => {
+    const text = `  ${pad(what, first)}  ${commit.slice(0, 10)}  ${room > 3 ? `${pad(cut(subject, room), room)}  ` : ''}${more}`
+    return style ? styleText(style, cut(text, columns)) : cut(text, columns)
+  })
+  const blank = columns - columnsOf(place) - columnsOf(url ?? '')
+  const title = url === undefined ? [place] : blank > 1 ? [place + ' '.repeat(blank) + url] : [place, url]
+  if (rows.length === 0) lines.push('  Nothing was ever live.')
+  return [...title, ...lines, ...describeAhead(status)].join('\n')
+}
+
+function describeAhead({ ahead, branch, live, type }: Status): string[] {
+  if (live === undefined || ahead === undefined) return []
+  if (ahead === 0) return [`${branch} here has nothing that is not live.`]
+  return [`${branch} here is ${ahead} ${ahead === 1 ? 'commit' : 'commits'} ahead of what is live: ${type('').trim()}`]
+}
+
+const formatSeconds = (seconds: number | undefined) => formatDuration((Number(seconds) || 0) * 1000)
+const toSentence = (step: string) => step.charAt(0) + step.slice(1).toLowerCase()
