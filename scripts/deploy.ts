@@ -84,6 +84,8 @@ async function deployCommit(session: Session, result: Result): Promise<number> {
   const commit = await findCommit(session)
   result.commit = commit
   const { screen, say, announceStep } = await openVoice(session)
+  // Also where the connection fails: what it waits for is not the last word.
+  using _shown = screen
 
   announceStep(`ADDING REMOTE staging (${STAGING_REMOTE_REPO.url}) ...`)
   const [tags] = await Promise.all([
@@ -107,6 +109,7 @@ async function rollBack(session: Session, result: Result): Promise<number> {
   const commit = await findNamedCommit(session, name)
   result.commit = commit
   const { screen, announceStep } = await openVoice(session)
+  using _shown = screen
   await screen?.open(session, commit, true)
   await connected
 

@@ -15,7 +15,10 @@ const commands = {
     usage: ['Usage: deploy check'],
     about: ['goes through all that a deployment needs, here and on the server, and deploys nothing'],
   },
-  status: { usage: ['Usage: deploy status [--json]'], about: ['says what is live, and what failed since then'] },
+  status: {
+    usage: ['Usage: deploy status [--json]'],
+    about: ['says what is live, what runs, and what failed since then'],
+  },
   history: {
     usage: ['Usage: deploy history [-n NUMBER | --all] [--json]'],
     about: ['lists the deployments, the newest first: outcome, time, who, how long, subject'],

@@ -3,7 +3,7 @@ import { askHook } from './ask-hook.ts'
 import type { Session } from './clone.ts'
 import { readRefs, showOurHook } from './server-refs.ts'
 
-/** The deployment that runs on the server. Undefined also where its hook is of before 0.3.0, which does not tell. */
+/** The deployment that runs on the server. Undefined also where its hook is older and does not tell. */
 export async function readRunning(session: Session): Promise<Running | undefined> {
   try {
     // Another hook would take the question for a push.

@@ -34,7 +34,7 @@ export function formatStatusLines(status: Status, { columns, now }: Terminal): s
   const before = records.some(record => record.live) ? undefined : records[0]?.previous
   if (before !== undefined) rows.push(['● live', before, nameOf(before), 'as before the first deployment', 'green'])
   if (live) {
-    const took = `${formatAge(now - live.ended)}, ${flatten(live.by ?? live.who)}, took ${formatDuration(live.ended - live.started)}`
+    const took = `${formatAge(now - live.ended)}, ${nameOfPusher(live)}, took ${formatDuration(live.ended - live.started)}`
     rows.push([
       `● ${live.notChecked ? 'in place' : 'live'}`,
       live.commit,
@@ -44,12 +44,12 @@ export function formatStatusLines(status: Status, { columns, now }: Terminal): s
     ])
   }
   if (running) {
-    const { commit, subject, step, stepSeconds, seconds, by, who } = running
+    const { commit, subject, step, stepSeconds, seconds } = running
     const doing = step ? `${toSentence(flatten(step))}, ${formatSeconds(stepSeconds)}` : formatSeconds(seconds)
-    rows.push(['▶ deploying', commit, nameOf(commit, subject), `${doing}, ${flatten(by ?? who)}`, 'bold'])
+    rows.push(['▶ deploying', commit, nameOf(commit, subject), `${doing}, ${nameOfPusher(running)}`, 'bold'])
   }
   if (failed) {
-    const how = `${formatAge(now - failed.ended)}, ${flatten(failed.by ?? failed.who)}: ${type('log')}`
+    const how = `${formatAge(now - failed.ended)}, ${nameOfPusher(failed)}: ${type('log')}`
     rows.push(['✗ failed', failed.commit, nameOf(failed.commit, failed.subject), how, 'red'])
   }
   const previous = findPrevious(records)
@@ -82,5 +82,8 @@ function describeAhead({ ahead, branch, live, type }: Status): string[] {
   return [`${branch} here is ${ahead} ${ahead === 1 ? 'commit' : 'commits'} ahead of what is live: ${type('').trim()}`]
 }
 
+/** Without the address, which takes the room of what is wanted. */
+const nameOfPusher = ({ by, who }: { readonly by?: string | undefined; readonly who: string }) =>
+  flatten(by ?? who.replace(/ from \S+$/, ''))
 const formatSeconds = (seconds: number | undefined) => formatDuration((Number(seconds) || 0) * 1000)
 const toSentence = (step: string) => step.charAt(0) + step.slice(1).toLowerCase()

@@ -16,9 +16,9 @@ export const deployRefs = (branch: string) => ({
 /** One step of a deployment. */
 export interface StepRecord {
   readonly name: string
-  /** Absent for a step that was running when the deployment was killed; before 0.3.0 also for one that failed. */
+  /** Absent for a step that was running when the deployment was killed; in older records also for one that failed. */
   seconds?: number
-  /** Whether it is what failed. Absent before 0.3.0. */
+  /** Whether it is what failed. Absent in older records. */
   failed?: true
 }
 
@@ -36,7 +36,7 @@ export interface DeploymentRecord extends Origin {
   readonly ended: number
   readonly steps: readonly StepRecord[]
   readonly explanation?: string | undefined
-  /** Whether a failed deployment has left all but the database as it was before. Absent before 0.3.0. */
+  /** Whether a failed deployment has left all but the database as it was before. Absent in older records. */
   readonly restored?: boolean | undefined
   /** Why nobody has asked whether the application answers, where it is live and nobody has. */
   readonly notChecked?: string | undefined
