@@ -16,6 +16,7 @@ import {
 } from './lib/deploy/clone.ts'
 import type { DeploymentScreen } from './lib/deploy/deployment-screen.ts'
 import { type CommandName, commandNames, help, helpOf } from './lib/deploy/help.ts'
+import { readSubjects } from './lib/deploy/history.ts'
 import { InterruptedPush } from './lib/deploy/interrupted.ts'
 import { type Result, withJson } from './lib/deploy/json.ts'
 import { announce } from './lib/deploy/outcome.ts'
@@ -31,8 +32,11 @@ import { exitCode, Failure, run } from './lib/shared/program.ts'
 import { withSshSession } from './lib/ssh/session.ts'
 
 interface Command {
-  /** @param result is told what it finds out */
-  readonly run: (session: Session, result: Result) => Promise<number>
+  /**
+   * @param result is told what it finds out
+   * @param report shows it in a CI
+   */
+  readonly run: (session: Session, result: Result, report: CiReport | undefined) => Promise<number>
   /** Whether the hook gives a verdict. */
   readonly hasVerdict?: boolean
   readonly options: readonly (keyof Options)[]
@@ -61,24 +65,45 @@ async function main(): Promise<number> {
   ci?.open?.()
   const args = givenArguments()
   if (args[0] === 'init') return (await import('./lib/deploy/init/init.ts')).init(args.slice(1))
-  const called = readCommand(args)
+  const report = ci && new CiReport(ci)
+  const called = await inReport(report, {}, async () => readCommand(args), false)
   if (called === undefined) return exitCode.live
-  const runCalled = (result: Result) => runCommand(called, ci, result)
-  return called.options.json ? withJson(runCalled, called.command.hasVerdict === true) : runCalled({})
+  const hasVerdict = called.command.hasVerdict === true
+  const own = hasVerdict && !called.options['dry-run'] ? report : undefined
+  const runCalled = (result: Result) => inReport(own, result, () => runCommand(called, ci, own, result))
+  return called.options.json ? withJson(runCalled, hasVerdict) : runCalled({})
 }
 
-async function runCommand({ command, options, argument }: Called, ci: Ci | undefined, result: Result) {
+/** Whatever a deployment in a CI ends with, the CI shows. */
+async function inReport<T>(report: CiReport | undefined, result: Result, action: () => Promise<T>, endsWell = true) {
+  try {
+    const outcome = await action()
+    if (endsWell) report?.conclude(result, outcome)
+    return outcome
+  } catch (error) {
+    report?.conclude(result, error)
+    throw error
+  }
+}
+
+async function runCommand(
+  { command, options, argument }: Called,
+  ci: Ci | undefined,
+  report: CiReport | undefined,
+  result: Result,
+) {
   const settings = readDeploySettings(options['env-file'], isInCi())
   const { STAGING_REMOTE_REPO: remote, SSH_DEPLOYMENT_KEY: key, KNOWN_DEPLOYMENT_HOSTS: knownHosts } = settings
+  result.url = settings.APP_URL
   const access = remote.host === undefined ? undefined : { key, knownHosts, jump: settings.PROXY_JUMP, remote }
   return withSshSession(access, async ({ env, ...ssh }) => {
     const clone = await openClone(remote.url, env)
-    return command.run({ settings, options, ci, argument, ...ssh, ...clone }, result)
+    return command.run({ settings, options, ci, argument, ...ssh, ...clone }, result, report)
   })
 }
 
 /** DEPLOY.sh, and then what it could not know: whether the commit is live. */
-async function deployCommit(session: Session, result: Result): Promise<number> {
+async function deployCommit(session: Session, result: Result, report: CiReport | undefined): Promise<number> {
   const { STAGING_REMOTE_REPO, BRANCH_NAME, ACCEPT_NO_VERDICT } = session.settings
   const { again, force: isForced, 'dry-run': isDry } = session.options
   const commit = await findCommit(session)
@@ -100,10 +125,10 @@ async function deployCommit(session: Session, result: Result): Promise<number> {
   if (isDry) return tryPush(session, commit)
   const verb = again ? 'again' : 'deploy'
   const what = { commit, isForced, ask: { verb, commit } } as const
-  return pushAndAnnounce(session, what, ACCEPT_NO_VERDICT, result, screen)
+  return pushAndAnnounce(session, what, ACCEPT_NO_VERDICT, result, { screen, report })
 }
 
-async function rollBack(session: Session, result: Result): Promise<number> {
+async function rollBack(session: Session, result: Result, report: CiReport | undefined): Promise<number> {
   const { argument: name, settings, connected, options } = session
   const verb = options.database ? 'downgrade' : 'rollback'
   const commit = await findNamedCommit(session, name)
@@ -116,7 +141,7 @@ async function rollBack(session: Session, result: Result): Promise<number> {
   announceStep(
     `ROLLING BACK ${settings.BRANCH_NAME} TO ${commit ?? 'WHAT WAS LIVE BEFORE'}${options.database ? ', WITH THE DATABASE' : ''} ...`,
   )
-  return pushAndAnnounce(session, { ask: { verb, commit } }, false, result, screen)
+  return pushAndAnnounce(session, { ask: { verb, commit } }, false, result, { screen, report })
 }
 
 /** Shows a push as it comes, at a terminal or in its CI, and then says whether the commit is live. */
@@ -125,20 +150,18 @@ async function pushAndAnnounce(
   what: Push,
   acceptsNoVerdict: boolean,
   result: Result,
-  screen: DeploymentScreen | undefined,
+  { screen, report }: { screen: DeploymentScreen | undefined; report: CiReport | undefined },
 ): Promise<number> {
-  const { ci, settings } = session
-  const report = ci && new CiReport(ci, settings.APP_URL)
+  const { ci } = session
+  if (report && result.commit) result.subject = (await readSubjects(session, [result.commit])).get(result.commit)
   try {
     const pushed = await pushWithClock(session, what, screen ?? new StepClock(report ?? terminal))
     result.verdict = pushed.verdict
+    result.movedFrom = pushed.movedFrom
     result.commit = pushed.verdict?.commit ?? result.commit
-    const code = screen ? await screen.announce(pushed, acceptsNoVerdict, session) : announce(pushed, acceptsNoVerdict)
-    report?.conclude(result, code)
-    return code
+    return screen ? await screen.announce(pushed, acceptsNoVerdict, session) : announce(pushed, acceptsNoVerdict)
   } catch (cause) {
     const error = await explainUnanswered(cause, session, what)
-    report?.conclude(result, error)
     const isRefused = error instanceof Failure && error.exitCode === exitCode.refused
     if (!isRefused || ci === undefined || !(await isShallow(session))) throw error
     const fix = `give this clone its whole history: ${ci.fullHistory}`

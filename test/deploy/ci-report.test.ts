@@ -18,7 +18,7 @@ it('What a CI is told of a deployment holds nothing that it would take for its o
   const explanation = 'the <step> `x` *failed*\nlive=true 100%'
   const conclude = (report: CiReport) =>
     report.conclude({ commit: 'a'.repeat(40) }, new Failure(exitCode.failed, 'IT IS NOT LIVE.', { why: explanation }))
-  const report = new CiReport(recognizeCi(env) as Ci, undefined)
+  const report = new CiReport(recognizeCi(env) as Ci)
   report.serverPrinted('```')
   report.serverPrinted('# a heading')
   conclude(report)
@@ -26,11 +26,11 @@ it('What a CI is told of a deployment holds nothing that it would take for its o
   recognizeCi(env)?.writeOutputs?.({ ...others, verdict: 'it failed\nlive=true' })
   mkdirSync(join(folder, 'no file'))
   const unwritable = { ...env, GITHUB_OUTPUT: join(folder, 'no file'), GITHUB_STEP_SUMMARY: join(folder, 'none/x') }
-  conclude(new CiReport(recognizeCi(unwritable) as Ci, undefined))
+  conclude(new CiReport(recognizeCi(unwritable) as Ci))
   writing.mock.restore()
 
   const said = readFileSync(summary, 'utf8')
-  assert.match(said, /^### 🔴 IT IS NOT LIVE\. the \\<step\\> \\`x\\` \\\*failed\\\*/)
+  assert.match(said, /^### 🔴 Not live: `a{10}`\n\nIT IS NOT LIVE\. the \\<step\\> \\`x\\` \\\*failed\\\*/)
   assert.match(said, /\n```text\n'''\n# a heading\n```\n/)
   const lines = readFileSync(outputs, 'utf8').split('\n')
   assert.deepEqual(

@@ -47,6 +47,10 @@ describe('The CI is recognised', () => {
   }
 })
 
+/** How a summary shows a commit: a part of a pattern. */
+const linked = (commit: string) =>
+  `\\[\`${commit.slice(0, 10)}\`\\]\\(https://github\\.example/ada/app/commit/${commit}\\)`
+
 describe('In a CI deploy', async () => {
   const { newSite } = await startServer({ after })
 
@@ -71,16 +75,18 @@ describe('In a CI deploy', async () => {
     assert.match(
       deployed.output,
       new RegExp(
-        `^::${token}::\\n::notice title=Live::${commit} IS IN PLACE \\(not checked: HEALTH_CHECK_URL is empty\\)\\.$`,
+        `^::${token}::\\n::notice title=In place::${commit} IS IN PLACE \\(not checked: HEALTH_CHECK_URL is empty\\)\\.$`,
         'm',
       ),
     )
     assert.match(
       deployed.summary,
-      new RegExp(`^### 🟢 ${commit} IS IN PLACE \\\\\\(not checked: HEALTH\\\\_CHECK\\\\_URL is empty\\\\\\)\\.`),
+      new RegExp(
+        `^### 🟢 In place: A change ${linked(commit)} https://app\\.example\n\n${commit} IS IN PLACE \\\\\\(not`,
+      ),
     )
     assert.match(deployed.summary, /^\| INSTALLING DEPENDENCIES \| \d+\.\d s \|$/m)
-    assert.match(deployed.summary, /^```mermaid\ngantt\n[\s\S]*^ {2}INSTALLING DEPENDENCIES : \d+, \d+$/m)
+    assert.match(deployed.summary, /^\d+\.\d s in all · by ada( ·|$)/m)
     assert.match(
       deployed.outputs,
       new RegExp(
@@ -98,8 +104,9 @@ describe('In a CI deploy', async () => {
       output,
       new RegExp(`^::error title=Not live::${commit} IS NOT LIVE\\. INSTALLING DEPENDENCIES failed`, 'm'),
     )
-    assert.match(summary, /^### 🔴 /)
+    assert.match(summary, new RegExp(`^### 🔴 Not live: A change ${linked(commit)}\n`))
     assert.match(summary, /^ {4}it is the disk$/m)
+    assert.match(summary, /^\| ✓ CHECKING OUT CODE TO GIT WORK TREE .*\n\| ✗ INSTALLING DEPENDENCIES /m)
     assert.match(outputs, /^live=false$/m)
     assert.match(outputs, /^verdict=.*INSTALLING DEPENDENCIES failed/m)
   })
@@ -127,6 +134,42 @@ describe('In a CI deploy', async () => {
     assert.doesNotMatch(output + summary + outputs, /IS (LIVE|IN PLACE)/)
   })
 
+  it('shows what has kept it from deploying, too, and names each end', async t => {
+    const site = await newSite(t)
+    const commit = await site.commit()
+    const hosts = site.deployEnvironment.KNOWN_DEPLOYMENT_HOSTS.replace(/\]:\d+/g, ']:1')
+    const nobody = { STAGING_REMOTE_REPO: 'ssh://127.0.0.1:1/x.git', KNOWN_DEPLOYMENT_HOSTS: hosts }
+    for (const [code, title, env, args] of [
+      [2, 'Nothing was sent', { BRANCH_NAME: '' }, []],
+      [2, 'Nothing was sent', {}, ['--agian']],
+      [3, 'Server not reached', nobody, []],
+      [5, 'No verdict', {}, []],
+    ] as const) {
+      if (code === 5) await site.serverGit`rm hooks/post-receive`
+      const { output, summary, outputs } = assertExit(await deployInJob(site, { ...gitHub, ...env }, [...args]), code)
+      assert.match(output, new RegExp(`^::error title=${title}::`, 'm'))
+      const of = code > 2 ? `: ${code > 3 ? 'A change ' : ''}${linked(commit)}` : ''
+      assert.match(summary, new RegExp(`^### 🔴 ${title}${of}\n`))
+      assert.match(outputs, /^live=false$/m)
+    }
+  })
+
+  it('links the commit and what it changes, and draws the steps where that says something', async t => {
+    const site = await newSite(t)
+    const before = await site.commit()
+    await site.deploy()
+    site.configure({ INSTALL_DEPS: 'sleep 0.7', UPGRADE_DB: 'sleep 0.7' })
+    const commit = await site.commit()
+    const { summary } = assertExit(await deployInJob(site, gitHub), 0)
+    assert.match(
+      summary,
+      new RegExp(
+        `\\[what it changes\\]\\(https://github\\.example/ada/app/compare/${before.slice(0, 7)}[0-9a-f]*\\.\\.\\.${commit}\\)`,
+      ),
+    )
+    assert.match(summary, /^```mermaid\ngantt\n[\s\S]*^ {2}INSTALLING DEPENDENCIES : \d+, \d+$/m)
+  })
+
   it('never treats what a recipe prints as a command of the CI', async t => {
     const site = await newSite(t)
     const forged = [
@@ -149,12 +192,16 @@ describe('In a CI deploy', async () => {
       for (const line of lines) {
         if (/^::stop-commands::/.test(line)) isStopped = true
         else if (/^::[0-9a-f]{32}::$/.test(line)) isStopped = false
-        else if (/set-output|add-mask|forged/.test(line) && !line.startsWith('::error title=Not live::'))
+        else if (/set-output|add-mask|forged/.test(line) && !line.startsWith('::error title='))
           assert.ok(isStopped || !('GITHUB_ACTIONS' in env), line)
       }
       assert.equal(isStopped, false, output)
       assert.equal(output.includes('\u001b[0Ksection_end:1:'), false)
-      assert.equal(summary.match(/^```/gm)?.length ?? 0, 'GITHUB_ACTIONS' in env ? 4 : 0, summary)
+      assert.equal(
+        summary.replace(/```mermaid[^`]*```/, '').match(/^```/gm)?.length ?? 0,
+        'GITHUB_ACTIONS' in env ? 2 : 0,
+        summary,
+      )
     }
   })
 

@@ -1,8 +1,9 @@
 import { parseAnnouncement, puttingBack } from '../protocol/steps.ts'
-import { parseVerdict } from '../protocol/verdict.ts'
+import { isDeployed, parseVerdict } from '../protocol/verdict.ts'
 import { flatten, harmless } from '../shared/foreign-text.ts'
-import { Failure } from '../shared/program.ts'
+import { exitCode, Failure } from '../shared/program.ts'
 import type { Ci } from './ci/ci.ts'
+import { findForge } from './forge.ts'
 import type { Result } from './json.ts'
 import { formatLive } from './outcome.ts'
 import { type Listener, terminal } from './push.ts'
@@ -22,17 +23,15 @@ interface SeenStep {
 /** Shows a deployment in its CI: steps that fold, a summary, an annotation, outputs for later jobs. */
 export class CiReport implements Listener {
   readonly #ci: Ci
-  readonly #url: string | undefined
   readonly #steps: SeenStep[] = []
   /** Of the current step, or of the one that failed. */
   #lastLines: string[] = []
+  #lastStep: string | undefined
   #hasFailed = false
   #openStep: string | undefined
 
-  /** @param url where the application is */
-  constructor(ci: Ci, url: string | undefined) {
+  constructor(ci: Ci) {
     this.#ci = ci
-    this.#url = url
   }
 
   serverPrinted(line: string): void {
@@ -52,26 +51,34 @@ export class CiReport implements Listener {
   }
 
   /** @param outcome the exit code, or what was thrown in its place */
-  conclude({ commit = '', verdict: found }: Result, outcome: unknown): void {
+  conclude(result: Result, outcome: unknown): void {
     this.#endStep()
+    const { commit = '', verdict: found, url = '' } = result
     const isLive = found?.live === true
+    const code = typeof outcome === 'number' ? outcome : outcome instanceof Failure ? outcome.exitCode : exitCode.bug
     const failure = outcome instanceof Failure ? outcome : undefined
     const said = isLive
-      ? `${formatLive(found)}.`
+      ? `${formatLive(found)}${isDeployed(found) ? '' : `, ${flatten(found.explanation)}`}.`
       : outcome === 0
         ? `${commit} was pushed. Whether it is live is not known.`
         : flatten(failure ? `${failure.message} ${failure.why}` : String(outcome))
     const verdict = cut(said, longestVerdict)
+    const title = isLive ? (found.notChecked === undefined ? 'Live' : 'In place') : (titles[code] ?? 'Ended early')
     const began = this.#steps[0]?.began ?? Date.now()
     const seconds = ((this.#steps.at(-1)?.ended ?? began) - began) / 1000
-    this.#ci.annotate?.(isLive ? 'notice' : outcome === 0 ? 'warning' : 'error', verdict)
-    this.#ci.writeOutputs?.({ live: `${isLive}`, commit, verdict, url: this.#url ?? '', seconds: `${seconds}` })
-    this.#ci.writeSummary?.(this.#summary(verdict, isLive, outcome))
+    this.#ci.annotate?.(isLive ? 'notice' : outcome === 0 ? 'warning' : 'error', title, verdict)
+    this.#ci.writeOutputs?.({ live: `${isLive}`, commit, verdict, url, seconds: `${seconds}` })
+    this.#ci.writeSummary?.(this.#summary(result, { title, verdict, isLive, seconds, outcome }))
+    // In the CI's log the step is folded.
+    if (!isLive && !this.#ci.writeSummary) for (const line of this.#lastLines) terminal.clientPrinted(`    ${line}`)
   }
 
   #beginStep(name: string) {
     this.#steps.push({ name, began: Date.now() })
-    if (!this.#hasFailed) this.#lastLines = []
+    if (!this.#hasFailed) {
+      this.#lastLines = []
+      this.#lastStep = name
+    }
     this.#openStep = `step_${this.#steps.length}`
     this.#ci.beginStep?.(name, this.#openStep)
   }
@@ -83,23 +90,65 @@ export class CiReport implements Listener {
     this.#openStep = undefined
   }
 
-  #summary(verdict: string, isLive: boolean, outcome: unknown): string {
-    const steps = this.#steps.map(({ name, began, ended = began }) => ({ name, began, ended }))
-    const rows = steps.map(({ name, began, ended }) => `| ${name} | ${formatDuration(ended - began)} |`)
-    // Mermaid takes no task of no length.
-    const tasks = steps.map(({ name, began, ended }) => `  ${name} : ${began}, ${Math.max(ended, began + 1)}`)
+  #summary(
+    { commit, subject, url, movedFrom }: Result,
+    { title, verdict, isLive, seconds, outcome }: Conclusion,
+  ): string {
+    const failed = isLive || outcome === 0 ? -1 : this.#steps.findLastIndex(({ name }) => name === this.#lastStep)
+    const rows = this.#steps.map(({ name, began, ended = began }, index) => {
+      const mark = failed < 0 ? '' : index < failed ? '✓ ' : index === failed ? '✗ ' : ''
+      return `| ${mark}${name} | ${formatDuration(ended - began)} |`
+    })
+    const forge = findForge(this.#ci.run)
+    const shown =
+      commit && (forge ? `[\`${commit.slice(0, 10)}\`](${forge.commit(commit)})` : `\`${commit.slice(0, 10)}\``)
+    const about = [
+      this.#steps.length > 0 && `${formatDuration(seconds * 1000)} in all`,
+      this.#ci.by && `by ${escapeMarkdown(flatten(this.#ci.by))}`,
+      forge && commit && movedFrom && `[what it changes](${forge.compare(movedFrom, commit)})`,
+      this.#ci.run && `[the run](${this.#ci.run})`,
+    ].filter(Boolean)
     const last = isLive || this.#lastLines.length === 0 ? [] : ['', '```text', ...this.#lastLines.map(unfence), '```']
+    const heading = [`${title}:`, subject && escapeMarkdown(flatten(subject)), shown, url].filter(Boolean)
     return [
-      `### ${isLive ? '🟢' : outcome === 0 ? '🟡' : '🔴'} ${escapeMarkdown(verdict)}`,
-      ...(this.#url && isLive ? ['', this.#url] : []),
+      `### ${isLive ? '🟢' : outcome === 0 ? '🟡' : '🔴'} ${heading.join(' ').replace(/:$/, '')}`,
+      '',
+      escapeMarkdown(verdict),
+      ...(about.length > 0 ? ['', about.join(' · ')] : []),
       ...last,
-      ...(steps.length === 0 ? [] : ['', '| step | took |', '|---|---|', ...rows]),
-      ...(steps.length === 0
-        ? []
-        : ['', '```mermaid', 'gantt', '  dateFormat x', '  axisFormat %H:%M:%S', ...tasks, '```']),
+      ...(rows.length > 0 ? ['', '| step | took |', '|---|---|', ...rows] : []),
+      ...this.#chart(seconds),
       '',
     ].join('\n')
   }
+
+  /** The steps that took long enough to be seen. Fewer than two, or of one second, say no more than the table. */
+  #chart(seconds: number): string[] {
+    const tasks = this.#steps
+      .filter(({ began, ended = began }) => ended - began >= 10 * seconds && ended > began)
+      .map(({ name, began, ended }) => `  ${name} : ${began}, ${ended}`)
+    if (tasks.length < 2 || seconds < 1) return []
+    return ['', '```mermaid', 'gantt', '  dateFormat x', '  axisFormat %H:%M:%S', ...tasks, '```']
+  }
+}
+
+interface Conclusion {
+  readonly title: string
+  readonly verdict: string
+  readonly isLive: boolean
+  readonly seconds: number
+  readonly outcome: unknown
+}
+
+/** By exit code. */
+const titles: Readonly<Record<number, string>> = {
+  0: 'Not verified',
+  [exitCode.failed]: 'Not live',
+  [exitCode.usage]: 'Nothing was sent',
+  [exitCode.unreachable]: 'Server not reached',
+  [exitCode.refused]: 'Push refused',
+  [exitCode.unknown]: 'No verdict',
+  [exitCode.bug]: 'A bug in pushlive',
 }
 
 const escapeMarkdown = (text: string) => text.replace(/[\\`*_{}[\]<>()#|~]/g, '\\$&')

@@ -8,6 +8,11 @@ export interface Result {
   /** The commit that is asked for, and then the one that the hook's verdict is about. */
   commit?: string | undefined
   verdict?: Verdict | undefined
+  /** Where the application is. */
+  url?: string | undefined
+  subject?: string | undefined
+  /** What the branch was on the server before: a part of an id. */
+  movedFrom?: string | undefined
 }
 
 /** @param outcome the exit code, or what was thrown in its place */

@@ -27,6 +27,8 @@ export interface Pushed {
   readonly isComplete: boolean
   /** Whether the server has something now that it did not have. */
   readonly hasMoved: boolean
+  /** Where the branch was before, where it has moved: a part of an id. */
+  readonly movedFrom: string | undefined
   /** Why the branch, or the ask, was not taken. */
   readonly rejected: { readonly branch?: string | undefined; readonly ask?: string | undefined }
   /** What git and ssh print here. The lines of the server's programs are not among them. */
@@ -109,6 +111,7 @@ export async function push(session: Session, what: Push, listener = terminal): P
     askedAs,
     isComplete: ours.every(ref => answers.has(ref)),
     hasMoved: ours.some(ref => ref !== askedAs && answerTo(ref)?.isTaken),
+    movedFrom: answerTo(branchRef)?.movedFrom,
     rejected: { branch: answerTo(branchRef)?.rejection, ask: answerTo(askedAs)?.rejection },
     messages: sshMessages + gitMessages.join('\n'),
     // What the server takes, it runs its hook for. Anything else that looks like the hook's lines is something else.
@@ -150,6 +153,7 @@ interface RefStatus {
   /** Whether the server has something now that it did not have. */
   readonly isTaken: boolean
   readonly rejection: string | undefined
+  readonly movedFrom: string | undefined
 }
 
 /** What git says of each ref (git-push(1), OUTPUT), less those of which it says that it does not know. */
@@ -163,6 +167,7 @@ function parsePorcelain(stdout: string): Map<string, RefStatus> {
         {
           isTaken: flag !== '!' && flag !== '=',
           rejection: flag === '!' && !isBecauseOfAnother(summary) ? summary : undefined,
+          movedFrom: /^([0-9a-f]+)\.{2,3}[0-9a-f]+/.exec(summary ?? '')?.[1],
         },
       ]),
   )

@@ -11,7 +11,7 @@ export interface Ci extends Origin {
   /** The lines that follow belong to a step. @param id a word that no other step has */
   beginStep?(name: string, id: string): void
   endStep?(id: string): void
-  annotate?(kind: 'notice' | 'warning' | 'error', verdict: string): void
+  annotate?(kind: 'notice' | 'warning' | 'error', title: string, verdict: string): void
   /** Gives later jobs the values. */
   writeOutputs?(values: Outputs): void
   writeSummary?(markdown: string): void

@@ -23,7 +23,7 @@ export const github: RecognizeCi = env => {
     },
     beginStep: name => command(`::group::${name}`),
     endStep: () => command('::endgroup::'),
-    annotate: (kind, verdict) => command(`::${kind} title=${titles[kind]}::${escapeCommand(verdict)}`),
+    annotate: (kind, title, verdict) => command(`::${kind} title=${title}::${escapeCommand(verdict)}`),
     writeOutputs: values => append(GITHUB_OUTPUT, formatOutputs(values)),
     writeSummary: markdown => append(GITHUB_STEP_SUMMARY, markdown),
   }
@@ -39,7 +39,10 @@ function disarm(output: NodeJS.WriteStream) {
     write(typeof text === 'string' ? text.replace(/^[^!-~]*:(?=:)|#(?=#\[)/gm, '$& ') : text, ...rest)
 }
 
-const titles = { notice: 'Live', warning: 'Not verified', error: 'Not live' }
-
 /** GitHub's own escapes for the text of a command. */
-const escapeCommand = (text: string) => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
+const escapeCommand = (text: string) =>
+  text
+    .replace(/#(?=#\[)/g, '# ')
+    .replaceAll('%', '%25')
+    .replaceAll('\r', '%0D')
+    .replaceAll('\n', '%0A')
