@@ -17,7 +17,10 @@ it('What a CI is told of a deployment holds nothing that it would take for its o
   const env = { GITHUB_ACTIONS: 'true', GITHUB_OUTPUT: outputs, GITHUB_STEP_SUMMARY: summary }
   const explanation = 'the <step> `x` *failed*\nlive=true 100%'
   const conclude = (report: CiReport) =>
-    report.conclude({ commit: 'a'.repeat(40) }, new Failure(exitCode.failed, 'IT IS NOT LIVE.', { why: explanation }))
+    report.conclude(
+      { commit: 'a'.repeat(40), subject: 'a *subject*' },
+      new Failure(exitCode.failed, 'IT IS NOT LIVE.', { why: explanation }),
+    )
   const report = new CiReport(recognizeCi(env) as Ci)
   report.serverPrinted('```')
   report.serverPrinted('# a heading')
@@ -30,7 +33,10 @@ it('What a CI is told of a deployment holds nothing that it would take for its o
   writing.mock.restore()
 
   const said = readFileSync(summary, 'utf8')
-  assert.match(said, /^### 🔴 Not live: `a{10}`\n\nIT IS NOT LIVE\. the \\<step\\> \\`x\\` \\\*failed\\\*/)
+  assert.match(
+    said,
+    /^### 🔴 Not live: a \\\*subject\\\* `a{10}`\n\nIT IS NOT LIVE\. the \\<step\\> \\`x\\` \\\*failed\\\*/,
+  )
   assert.match(said, /\n```text\n'''\n# a heading\n```\n/)
   const lines = readFileSync(outputs, 'utf8').split('\n')
   assert.deepEqual(

@@ -19,8 +19,22 @@ export const mutantsOfClient: readonly MutantByHand[] = [
   {
     breaks: 'The verdict is Markdown in the summary',
     file: 'scripts/lib/deploy/ci-report.ts',
-    from: 'escapeMarkdown(verdict)}',
-    to: 'verdict}',
+    from: 'escapeMarkdown(verdict),',
+    to: 'verdict,',
+    tests: ['test/deploy/ci-report.test.ts'],
+  },
+  {
+    breaks: 'What has kept deploy from sending anything is not shown in the CI',
+    file: 'scripts/deploy.ts',
+    from: '    report?.conclude(result, error)\n',
+    to: '',
+    tests: ['test/deploy/ci.test.ts'],
+  },
+  {
+    breaks: 'A subject is Markdown in the summary',
+    file: 'scripts/lib/deploy/ci-report.ts',
+    from: 'escapeMarkdown(flatten(subject))',
+    to: 'subject',
     tests: ['test/deploy/ci-report.test.ts'],
   },
   {
