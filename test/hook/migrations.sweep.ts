@@ -13,7 +13,7 @@ const page = readFileSync(join(root, 'docs/rollback.md'), 'utf8')
 
 /** The settings that the documentation gives after these words. */
 function documented(words: string) {
-  const [, block = ''] = /^```\n(.*?)^```/ms.exec(page.slice(page.indexOf(words))) ?? []
+  const [, block = ''] = /^```ini\n(.*?)^```/ms.exec(page.slice(page.indexOf(words))) ?? []
   const settings = Object.fromEntries([...block.matchAll(/^(\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]))
   assert.deepEqual(Object.keys(settings), ['DB_REVISION', 'DOWNGRADE_DB'])
   return settings

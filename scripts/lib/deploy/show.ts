@@ -14,7 +14,9 @@ import { readRunning } from './running.ts'
 
 export async function showStatus(session: Session): Promise<number> {
   await session.connected
-  const [records, running] = await Promise.all([readHistory(session), readRunning(session)])
+  // One after the other: what ssh says is for the first that fails, and the second keeps it to itself.
+  const records = await readHistory(session)
+  const running = await readRunning(session)
   const summary = summarize(records)
   if (session.options.json) printJson({ ...summary, running: running ?? null })
   else if (process.stdout.isTTY) await showStatusLines(session, records, running)
