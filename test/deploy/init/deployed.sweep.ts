@@ -120,16 +120,19 @@ def application(environ, start_response):
       .replace(/^PATH_TO_VENV=.*$/m, '')
       .replace('python -c', 'python3 -c')
     writeFileSync(join(repository, '.env'), settings, { mode: 0o600 })
-    t.after(async () => {
-      if (!existsSync(join(repository, 'gunicorn.pid'))) return
-      process.kill(Number(read('gunicorn.pid')), 'SIGTERM')
-      await waitFor('gunicorn ends', () => !existsSync(join(repository, 'gunicorn.pid')))
-    })
-    await deploy({})
-    for (const version of [2]) {
-      const asked = await askAllTheTime([url, `${url}slow`], () => deploy(answering(version)))
-      verifyVersions(asked, new Set([version - 1, version]), `deployment ${version}`)
-      verifyVersions([await ask(url)], new Set([version]), `after deployment ${version}`)
+    try {
+      await deploy({})
+      for (const version of [2]) {
+        const asked = await askAllTheTime([url, `${url}slow`], () => deploy(answering(version)))
+        verifyVersions(asked, new Set([version - 1, version]), `deployment ${version}`)
+        verifyVersions([await ask(url)], new Set([version]), `after deployment ${version}`)
+      }
+    } finally {
+      // Not after the test: then the folder is gone, and with it gunicorn's id.
+      if (existsSync(join(repository, 'gunicorn.pid'))) {
+        process.kill(Number(read('gunicorn.pid')), 'SIGTERM')
+        await waitFor('gunicorn ends', () => !existsSync(join(repository, 'gunicorn.pid')))
+      }
     }
   })
 
