@@ -526,7 +526,7 @@ describe('An ask that has its turn', () => {
       processes: () => (isServedElsewhere ? [elsewhere] : []),
     } as unknown as Releases
     const settings = {
-      ...{ ACCEPT: accept ?? 'forward', HEALTH_CHECK_TIMEOUT: 0.1 },
+      ...{ ACCEPT: accept ?? 'forward', HEALTH_CHECK_TIMEOUT: 60 },
       HEALTH_CHECK_URL: isSilent ? 'http://127.0.0.1:1/' : undefined,
     } as unknown as HookSettings
     return {
