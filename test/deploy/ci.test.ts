@@ -120,6 +120,8 @@ describe('In a CI deploy', async () => {
     const { output, summary } = assertExit(await deployInJob(site, gitHub), 1)
     assert.match(output, /^remote: PUTTING BACK[\s\S]*^remote: INSTALLING/m)
     assert.match(summary, /^ {4}it is the disk\n {4}x{496} \.\.\.$/m)
+    assert.match(summary, /^\| ✗ INSTALLING DEPENDENCIES .*\n\| PUTTING BACK THE PREVIOUS CODE /m)
+    assert.equal(summary.match(/✗/g)?.length, 1, summary)
     assert.ok(summary.length < 10_000, `${summary.length}`)
   })
 

@@ -2,7 +2,7 @@ import { isRollback } from '../protocol/asks.ts'
 import type { DeploymentRecord } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { type Html, html } from './html.ts'
-import { formatDuration, formatInstant } from './times.ts'
+import { formatDuration, formatMinute } from './times.ts'
 
 const mostBars = 60
 /** How many the page's style has. Further steps share the last. */
@@ -26,7 +26,7 @@ export function drawTimeLine(oldestFirst: readonly DeploymentRecord[], now: numb
     const kind = kindOf(record)
     const [from, to] = kind === 'failed' ? ['43%', '78%'] : ['2%', '37%']
     const x = percent(partOf(ended))
-    const what = `${words[kind]}, ${commit.slice(0, 10)}, ${formatInstant(ended)?.slice(0, 16).replace('T', ' ')} UTC`
+    const what = `${words[kind]}, ${commit.slice(0, 10)}, ${formatMinute(ended)} UTC`
     return html`<line class="${kind}" x1="${x}" x2="${x}" y1="${from}" y2="${to}"><title>${what}</title></line>`
   })
   const months = monthsBetween(first, now).map(({ name, time }) => {

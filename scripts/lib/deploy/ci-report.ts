@@ -26,8 +26,8 @@ export class CiReport implements Listener {
   readonly #steps: SeenStep[] = []
   /** Of the current step, or of the one that failed. */
   #lastLines: string[] = []
-  #lastStep: string | undefined
-  #hasFailed = false
+  /** How many steps there were when the previous code began to be put back: the last of them has failed. */
+  #puttingBackAt: number | undefined
   #openStep: string | undefined
 
   constructor(ci: Ci) {
@@ -38,9 +38,9 @@ export class CiReport implements Listener {
     const name = parseAnnouncement(line)
     const isVerdict = parseVerdict(line) !== undefined
     if (name || isVerdict) this.#endStep()
-    if (name === puttingBack) this.#hasFailed = true
+    if (name === puttingBack) this.#puttingBackAt ??= this.#steps.length
     if (name) this.#beginStep(name)
-    else if (!isVerdict && !this.#hasFailed) {
+    else if (!isVerdict && this.#puttingBackAt === undefined) {
       this.#lastLines = [...this.#lastLines, cut(harmless(line), longestLine)].slice(-keptLines)
     }
     terminal.serverPrinted(line)
@@ -75,10 +75,7 @@ export class CiReport implements Listener {
 
   #beginStep(name: string) {
     this.#steps.push({ name, began: Date.now() })
-    if (!this.#hasFailed) {
-      this.#lastLines = []
-      this.#lastStep = name
-    }
+    if (this.#puttingBackAt === undefined) this.#lastLines = []
     this.#openStep = `step_${this.#steps.length}`
     this.#ci.beginStep?.(name, this.#openStep)
   }
@@ -94,7 +91,10 @@ export class CiReport implements Listener {
     { commit, subject, url, movedFrom }: Result,
     { title, verdict, isLive, seconds, outcome }: Conclusion,
   ): string {
-    const failed = isLive || outcome === 0 ? -1 : this.#steps.findLastIndex(({ name }) => name === this.#lastStep)
+    const failed =
+      outcome instanceof Failure && outcome.exitCode === exitCode.failed
+        ? (this.#puttingBackAt ?? this.#steps.length) - 1
+        : -1
     const rows = this.#steps.map(({ name, began, ended = began }, index) => {
       const mark = failed < 0 ? '' : index < failed ? '✓ ' : index === failed ? '✗ ' : ''
       return `| ${mark}${name} | ${formatDuration(ended - began)} |`

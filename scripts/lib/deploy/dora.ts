@@ -1,9 +1,10 @@
 import { isRollback } from '../protocol/asks.ts'
 import type { DeploymentRecord } from '../protocol/record.ts'
 
-const day = 86_400_000
-/** Milliseconds: what figures are about. */
-export const span = 90 * day
+/** Milliseconds. */
+export const day = 86_400_000
+/** What figures are about. */
+const span = 90 * day
 /** A rate of fewer days says nothing. */
 const shortestSpan = 7 * day
 

@@ -3,7 +3,7 @@ import type { DeploymentRecord } from '../protocol/record.ts'
 import { describeRevision } from '../protocol/revision.ts'
 import type { Running } from '../protocol/running.ts'
 import { flatten } from '../shared/foreign-text.ts'
-import { summarize } from './history.ts'
+import { findBefore, summarize } from './history.ts'
 import { formatInstant } from './times.ts'
 
 export function formatStatus(history: readonly DeploymentRecord[], running?: Running): string {
@@ -16,9 +16,8 @@ export function formatStatus(history: readonly DeploymentRecord[], running?: Run
   return [...lines, ...formatKept(history)].join('\n')
 }
 
-/** What serves while no deployment has succeeded yet: the hook has found it there. */
 function formatBefore(history: readonly DeploymentRecord[]): string[] {
-  const previous = history.some(({ live }) => live) ? undefined : history[0]?.previous
+  const previous = findBefore(history)
   return previous === undefined ? [] : [`live    ${previous}  as before the first deployment`]
 }
 

@@ -55,6 +55,10 @@ async function logCommits($: Session['$'], options: readonly string[], commits: 
   return (await named`exec git log ${plainLog} --ignore-missing ${options} --stdin`.nothrow()).stdout
 }
 
+/** What serves while no deployment has succeeded yet: the hook has found it there. */
+export const findBefore = (records: readonly DeploymentRecord[]): string | undefined =>
+  records.some(({ live }) => live) ? undefined : records[0]?.previous
+
 /** The deployment that is live, and the last one if it failed. */
 export function summarize([newest, ...older]: readonly DeploymentRecord[]) {
   return {

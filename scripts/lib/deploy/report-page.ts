@@ -3,11 +3,12 @@ import { isRollback } from '../protocol/asks.ts'
 import { type DeploymentRecord, findUndone } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { drawSteps, drawTimeLine, kindOfStep } from './charts.ts'
-import type { Figures } from './dora.ts'
+import { day, type Figures } from './dora.ts'
 import { findForge } from './forge.ts'
 import { type Html, html, Html as Markup } from './html.ts'
 import { script, style } from './report-style.ts'
-import { formatDuration, formatInstant } from './times.ts'
+import { shortenIds } from './screen.ts'
+import { formatDuration, formatInstant, formatMinute } from './times.ts'
 
 /** What a report is made of. */
 export interface Report {
@@ -150,11 +151,11 @@ ${log !== undefined && html`<pre tabindex="0">${log}</pre>`}
 
 /** The first sentence, with short ids: the whole is one click away. */
 const shorten = (explanation: string) =>
-  flatten(explanation)
-    .replace(/\b([0-9a-f]{10})[0-9a-f]{30}\b/g, '$1')
-    .replace(/^(.{20,160}?\.)\s.*$|^(.{160}).+$/, (_, sentence, part) => sentence ?? `${part} …`)
+  shortenIds(flatten(explanation)).replace(
+    /^(.{20,160}?\.)\s.*$|^(.{160}).+$/,
+    (_, sentence, part) => sentence ?? `${part} …`,
+  )
 
-const day = 86_400_000
 const count = (number: number, one: string, many = `${one}s`) => `${number} ${number === 1 ? one : many}`
 const subjectOf = (subjects: ReadonlyMap<string, string>, { commit, subject }: DeploymentRecord) =>
   flatten(subjects.get(commit) ?? subject ?? '')
@@ -167,7 +168,7 @@ const ifPercent = (share: number | undefined) => (share === undefined ? undefine
 function timeOf(time: number): Html | string {
   const instant = formatInstant(time)
   if (instant === undefined) return 'at an unknown time'
-  return html`<time datetime="${instant}">${instant.slice(0, 16).replace('T', ' ')} UTC</time>`
+  return html`<time datetime="${instant}">${formatMinute(time)} UTC</time>`
 }
 
 function linksOf({ run, commit, previous }: DeploymentRecord): Html {

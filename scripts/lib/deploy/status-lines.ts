@@ -3,6 +3,7 @@ import { type DeploymentRecord, findPrevious } from '../protocol/record.ts'
 import type { Running } from '../protocol/running.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { columnsOf, cut, pad } from './columns.ts'
+import { findBefore } from './history.ts'
 import type { Terminal } from './history-lines.ts'
 import { formatAge, formatDuration } from './times.ts'
 
@@ -31,7 +32,7 @@ export function formatStatusLines(status: Status, { columns, now }: Terminal): s
   const { place, url, records, live, failed, running, subjects, type } = status
   const nameOf = (commit: string, subject?: string) => flatten(subject ?? subjects.get(commit) ?? '')
   const rows: Row[] = []
-  const before = records.some(record => record.live) ? undefined : records[0]?.previous
+  const before = findBefore(records)
   if (before !== undefined) rows.push(['● live', before, nameOf(before), 'as before the first deployment', 'green'])
   if (live) {
     const took = `${formatAge(now - live.ended)}, ${nameOfPusher(live)}, took ${formatDuration(live.ended - live.started)}`

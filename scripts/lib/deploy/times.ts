@@ -31,3 +31,6 @@ export function formatAge(milliseconds: number): string {
 /** ISO 8601. A record is what someone pushed, and may have no time: undefined then. @param time milliseconds since 1970 */
 export const formatInstant = (time: number) =>
   Number.isNaN(new Date(time).getTime()) ? undefined : new Date(time).toISOString()
+
+/** To the minute, in UTC. */
+export const formatMinute = (time: number) => formatInstant(time)?.slice(0, 16).replace('T', ' ') ?? 'unknown'
