@@ -123,9 +123,9 @@ export async function newServer(t: CleansUp) {
       writeFileSync(join(workTree, upload), 'mine')
     },
 
-    /** Makes the repository, whose hook is one that can be traced. */
+    /** Makes the repository, whose hook is one that can be traced. Not by the binary: each copy of the server would have it. */
     async setUp() {
-      await must`${program('post-receive')} install ${repository} --settings ${settingsFile}`
+      await must`${source} install ${repository} --settings ${settingsFile}`
       await must`rm -r ${join(repository, 'hooks')} && mkdir ${join(repository, 'hooks')}`
       await must`git --git-dir=${repository} config gc.auto 0`
       writeFileSync(join(repository, 'hooks/post-receive'), `#!/bin/sh\nexec '${hook}' "$@"\n`, { mode: 0o755 })
@@ -156,7 +156,7 @@ export async function newServer(t: CleansUp) {
       else await must`rm -rf ${server} && cp -a --reflink=auto ${join(points, String(instant))} ${server}`
     },
 
-    /** Runs `post-receive install`, from its source: the copies of a binary would take a hundred megabytes each. */
+    /** Runs `post-receive install`, from its source, as `setUp` does. */
     async install(tracing?: Tracing) {
       setHook(source, tracing)
       const { exitCode, stdout, stderr } = await $`${hook} install ${repository} --settings ${settingsFile}`
