@@ -23,7 +23,7 @@ import { announce } from './lib/deploy/outcome.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
 import { isNeverPushed } from './lib/deploy/server-refs.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
-import { showHistory, showLog, showStatus, writeReport } from './lib/deploy/show.ts'
+import { showHistory, showLog, showMetrics, showStatus, writeReport } from './lib/deploy/show.ts'
 import { StepClock } from './lib/deploy/step-clock.ts'
 import { openVoice } from './lib/deploy/voice.ts'
 import { isRollback } from './lib/protocol/asks.ts'
@@ -55,6 +55,7 @@ const commands: Readonly<Record<Exclude<CommandName, 'init'>, Command>> = {
   history: { run: showHistory, options: ['number', 'all', 'json'] },
   log: { run: showLog, options: [], takesArgument: () => true },
   report: { run: writeReport, options: [], takesArgument: () => true },
+  metrics: { run: showMetrics, options: [], takesArgument: () => true },
   rollback: { run: rollBack, hasVerdict: true, options: ['database', 'json', 'verbose'], takesArgument: () => true },
 }
 

@@ -12,7 +12,7 @@ _pushlive() {
       ;;
     *:deploy:*)
       words=$(_pushlive_options deploy)
-      if [ "$COMP_CWORD" = 2 ]; then words="init check status history log report rollback $words"; else compopt -o default; fi
+      if [ "$COMP_CWORD" = 2 ]; then words="init check status history log report metrics rollback $words"; else compopt -o default; fi
       ;;
     2:setup-ssh:*) words="set unset get $(_pushlive_options setup-ssh)" ;;
     *:setup-ssh:*) words=$(_pushlive_options setup-ssh) ;;

@@ -28,6 +28,10 @@ const commands = {
     about: ["shows what the server's steps printed in the newest deployment, or COMMIT's"],
   },
   report: { usage: ['Usage: deploy report [FILE]'], about: ['makes a web page of all of that, report.html or FILE'] },
+  metrics: {
+    usage: ['Usage: deploy metrics [FILE]'],
+    about: ["prints the last deployment's figures for Prometheus, or writes them to FILE"],
+  },
   rollback: {
     usage: ['Usage: deploy rollback [COMMIT] [--database] [--json] [--verbose]'],
     about: [

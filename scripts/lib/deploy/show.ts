@@ -119,3 +119,20 @@ export async function writeReport(session: Session): Promise<number> {
   console.log(`The report is in ${file}.`)
   return exitCode.live
 }
+
+/** Reads only what the server's refs have: nothing is asked of the hook. */
+export async function showMetrics(session: Session): Promise<number> {
+  await session.connected
+  const { formatMetrics } = await import('./metrics.ts')
+  const { BRANCH_NAME: branch, STAGING_REMOTE_REPO: remote } = session.settings
+  const records = await readHistory(session)
+  const ids = records.slice(0, 1).concat(summarize(records).live ?? [])
+  const subjects = await readSubjects(
+    session,
+    ids.map(({ commit }) => commit),
+  )
+  const metrics = formatMetrics({ repository: remote.url, branch }, records, subjects)
+  if (session.argument === undefined) process.stdout.write(metrics)
+  else await (await import('./output-file.ts')).writeOutput('The metrics', resolve(session.argument), metrics)
+  return exitCode.live
+}

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { buildSync } from 'esbuild'
 
-test('Only init loads the texts and the questions of init', () => {
+test('What few runs need is loaded only by those: init with its texts and questions, and the metrics', () => {
   const { metafile } = buildSync({
-    absWorkingDir: join(import.meta.dirname, '../../..'),
+    absWorkingDir: join(import.meta.dirname, '../..'),
     entryPoints: ['scripts/deploy.ts'],
     bundle: true,
     platform: 'node',
@@ -18,8 +18,8 @@ test('Only init loads the texts and the questions of init', () => {
     for (const { path, kind } of metafile.inputs[file]?.imports ?? []) if (kind !== 'dynamic-import') loaded.add(path)
   }
   assert.deepEqual(
-    [...loaded].filter(path => /deploy\/init\/|@clack/.test(path)),
+    [...loaded].filter(path => /deploy\/(init\/|metrics)|@clack/.test(path)),
     [],
   )
-  assert.ok('scripts/lib/deploy/init/init.ts' in metafile.inputs)
+  for (const name of ['init/init', 'metrics']) assert.ok(`scripts/lib/deploy/${name}.ts` in metafile.inputs)
 })
