@@ -18,9 +18,11 @@ import type { DeploymentScreen } from './lib/deploy/deployment-screen.ts'
 import { type CommandName, commandNames, help, helpOf } from './lib/deploy/help.ts'
 import { readSubjects } from './lib/deploy/history.ts'
 import { InterruptedPush } from './lib/deploy/interrupted.ts'
-import { type Result, withJson } from './lib/deploy/json.ts'
+import { withJson } from './lib/deploy/json.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
+import type { Result } from './lib/deploy/result.ts'
+import { SeenSteps } from './lib/deploy/seen-steps.ts'
 import { isNeverPushed } from './lib/deploy/server-refs.ts'
 import { readDeploySettings } from './lib/deploy/settings.ts'
 import { showHistory, showLog, showMetrics, showStatus, writeReport } from './lib/deploy/show.ts'
@@ -59,7 +61,10 @@ const commands: Readonly<Record<Exclude<CommandName, 'init'>, Command>> = {
   rollback: { run: rollBack, hasVerdict: true, options: ['database', 'json', 'verbose'], takesArgument: () => true },
 }
 
-run(main)
+/** How a deployment or a rollback has ended, and when: milliseconds since 1970. */
+let concluded: { result: Result; outcome: unknown; ended: number } | undefined
+
+run(main, undefined, trace)
 
 async function main(): Promise<number> {
   const ci = recognizeCi()
@@ -67,24 +72,38 @@ async function main(): Promise<number> {
   const args = givenArguments()
   if (args[0] === 'init') return (await import('./lib/deploy/init/init.ts')).init(args.slice(1))
   const report = ci && new CiReport(ci)
-  const called = await inReport(report, {}, async () => readCommand(args), false)
+  const called = await reported(report, {}, async () => readCommand(args), false)
   if (called === undefined) return exitCode.live
-  const hasVerdict = called.command.hasVerdict === true
-  const own = hasVerdict && !called.options['dry-run'] ? report : undefined
-  const runCalled = (result: Result) => inReport(own, result, () => runCommand(called, ci, own, result))
-  return called.options.json ? withJson(runCalled, hasVerdict) : runCalled({})
+  const { name, command, options } = called
+  const hasVerdict = command.hasVerdict === true
+  const runCalled = (result: Result) => {
+    if (!hasVerdict || options['dry-run']) return runCommand(called, ci, undefined, result)
+    return reported(report, Object.assign(result, { command: name }), () => runCommand(called, ci, report, result))
+  }
+  return options.json ? withJson(runCalled, hasVerdict) : runCalled({})
 }
 
-/** Whatever a deployment in a CI ends with, the CI shows. */
-async function inReport<T>(report: CiReport | undefined, result: Result, action: () => Promise<T>, endsWell = true) {
+/** Whatever a deployment ends with, its CI shows, and its trace has. */
+async function reported<T>(report: CiReport | undefined, result: Result, action: () => Promise<T>, endsWell = true) {
+  const conclude = (outcome: unknown) => {
+    concluded = { result, outcome, ended: Date.now() }
+    report?.conclude(result, outcome)
+  }
   try {
     const outcome = await action()
-    if (endsWell) report?.conclude(result, outcome)
+    if (endsWell) conclude(outcome)
     return outcome
   } catch (error) {
-    report?.conclude(result, error)
+    conclude(error)
     throw error
   }
+}
+
+/** Once everybody knows the verdict. It changes nothing of that. */
+async function trace(): Promise<void> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT } = process.env
+  if (!concluded || !(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || OTEL_EXPORTER_OTLP_ENDPOINT)) return
+  await (await import('./lib/deploy/trace.ts')).sendTrace(concluded)
 }
 
 async function runCommand(
@@ -156,7 +175,7 @@ async function pushAndAnnounce(
   const { ci } = session
   if (report && result.commit) result.subject = (await readSubjects(session, [result.commit])).get(result.commit)
   try {
-    const pushed = await pushWithClock(session, what, screen ?? new StepClock(report ?? terminal))
+    const pushed = await pushWithClock(session, what, screen ?? new StepClock(report ?? terminal), result)
     result.verdict = pushed.verdict
     result.movedFrom = pushed.movedFrom
     result.commit = pushed.verdict?.commit ?? result.commit
@@ -178,10 +197,17 @@ async function explainUnanswered(error: unknown, session: Session, { ask }: Push
   return new Failure(exitCode.failed, 'NOTHING WAS ROLLED BACK.', { why, fix: error.fix, cause: error })
 }
 
-async function pushWithClock(session: Session, what: Push, listener: Listener & Disposable): Promise<Pushed> {
+async function pushWithClock(
+  session: Session,
+  what: Push,
+  listener: Listener & Disposable,
+  result: Result,
+): Promise<Pushed> {
   using clock = listener
   using interrupted = new InterruptedPush(clock, what.ask?.verb, session.options)
-  return await repeatLostRaces(() => push(session, what, interrupted), interrupted)
+  using steps = new SeenSteps(interrupted)
+  result.steps = steps
+  return await repeatLostRaces(() => push(session, what, steps), steps)
 }
 
 type Called = NonNullable<ReturnType<typeof readCommand>>
@@ -216,7 +242,7 @@ function readCommand(args: string[]) {
   for (const other of ['again', 'json', 'force'] as const) {
     if (options['dry-run'] && options[other]) throw misuse(title, `--${other} and --dry-run exclude each other`)
   }
-  return { command, options, argument }
+  return { name, command, options, argument }
 }
 
 const isCommand = (name: string): name is keyof typeof commands => Object.hasOwn(commands, name)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { buildSync } from 'esbuild'
 
-test('What few runs need is loaded only by those: init with its texts and questions, and the metrics', () => {
+test('What few runs need is loaded only by those: init with its texts and questions, the metrics, the trace', () => {
   const { metafile } = buildSync({
     absWorkingDir: join(import.meta.dirname, '../..'),
     entryPoints: ['scripts/deploy.ts'],
@@ -18,8 +18,8 @@ test('What few runs need is loaded only by those: init with its texts and questi
     for (const { path, kind } of metafile.inputs[file]?.imports ?? []) if (kind !== 'dynamic-import') loaded.add(path)
   }
   assert.deepEqual(
-    [...loaded].filter(path => /deploy\/(init\/|metrics)|@clack/.test(path)),
+    [...loaded].filter(path => /deploy\/(init\/|metrics|trace)|@clack/.test(path)),
     [],
   )
-  for (const name of ['init/init', 'metrics']) assert.ok(`scripts/lib/deploy/${name}.ts` in metafile.inputs)
+  for (const name of ['init/init', 'metrics', 'trace']) assert.ok(`scripts/lib/deploy/${name}.ts` in metafile.inputs)
 })

@@ -1,19 +1,8 @@
 import { isPartOfId } from '../protocol/ids.ts'
-import { isDeployed, type Verdict } from '../protocol/verdict.ts'
+import { isDeployed } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
-import { describeBriefly, exitCode, Failure } from '../shared/program.ts'
-
-/** What is known of a deployment or a rollback when it ends: for its CI, and for --json. */
-export interface Result {
-  /** The commit that is asked for, and then the one that the hook's verdict is about. */
-  commit?: string | undefined
-  verdict?: Verdict | undefined
-  /** Where the application is. */
-  url?: string | undefined
-  subject?: string | undefined
-  /** What the branch was on the server before: a part of an id. */
-  movedFrom?: string | undefined
-}
+import { describeBriefly, Failure } from '../shared/program.ts'
+import { codeOf, type Result } from './result.ts'
 
 /** @param outcome the exit code, or what was thrown in its place */
 function describeResult({ commit, verdict }: Result, outcome: unknown) {
@@ -27,7 +16,7 @@ function describeResult({ commit, verdict }: Result, outcome: unknown) {
     /** Whether the commit went live now: false where it was live already. */
     changed: verdict !== undefined && isDeployed(verdict),
     explanation: flatten(verdict?.explanation ?? (typeof outcome === 'number' ? '' : why)),
-    exitCode: typeof outcome === 'number' ? outcome : (failure?.exitCode ?? exitCode.bug),
+    exitCode: codeOf(outcome),
   }
 }
 

@@ -39,8 +39,13 @@ export class Failure extends Error {
  *
  * @param outputs are waited for: Node writes to a pipe only as fast as it is read, and drops the rest when it exits. A
  * reader that has gone (`deploy | head`) changes nothing else
+ * @param atLast is done when the outcome has been shown, and cannot change it: it never throws
  */
-export function run(main: () => Promise<number>, outputs = () => [process.stdout, process.stderr]): void {
+export function run(
+  main: () => Promise<number>,
+  outputs = () => [process.stdout, process.stderr],
+  atLast?: () => Promise<void>,
+): void {
   // Not at once: main may use what the script declares below it.
   Promise.resolve()
     .then(() => {
@@ -52,6 +57,7 @@ export function run(main: () => Promise<number>, outputs = () => [process.stdout
       return error instanceof Failure ? error.exitCode : exitCode.bug
     })
     .then(async code => {
+      await atLast?.()
       await Promise.all(outputs().map(output => new Promise<unknown>(written => output.write('', written))))
       // process.exit is faster than a natural exit.
       process.exit(code)
