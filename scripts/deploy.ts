@@ -1,6 +1,6 @@
 import './lib/shared/current-directory.ts'
 import { parseArgs } from 'node:util'
-import { check, tryPush } from './lib/deploy/check.ts'
+import { check, describeChecks, tryPush } from './lib/deploy/check.ts'
 import type { Ci } from './lib/deploy/ci/ci.ts'
 import { isInCi, recognizeCi } from './lib/deploy/ci/recognize.ts'
 import { CiReport } from './lib/deploy/ci-report.ts'
@@ -18,7 +18,7 @@ import type { DeploymentScreen } from './lib/deploy/deployment-screen.ts'
 import { type CommandName, commandNames, help, helpOf } from './lib/deploy/help.ts'
 import { readSubjects } from './lib/deploy/history.ts'
 import { InterruptedPush } from './lib/deploy/interrupted.ts'
-import { withJson } from './lib/deploy/json.ts'
+import { type Describe, describeResult, withJson } from './lib/deploy/json.ts'
 import { announce } from './lib/deploy/outcome.ts'
 import { type Listener, type Push, type Pushed, push, repeatLostRaces, terminal } from './lib/deploy/push.ts'
 import type { Result } from './lib/deploy/result.ts'
@@ -41,6 +41,8 @@ interface Command {
   readonly run: (session: Session, result: Result, report: CiReport | undefined) => Promise<number>
   /** Whether the hook gives a verdict. */
   readonly hasVerdict?: boolean
+  /** What --json prints when it ends, where the command itself prints nothing. */
+  readonly describe?: Describe
   readonly options: readonly (keyof Options)[]
   readonly takesArgument?: (options: Options) => boolean
 }
@@ -49,16 +51,23 @@ const commands: Readonly<Record<Exclude<CommandName, 'init'>, Command>> = {
   deploy: {
     run: deployCommit,
     hasVerdict: true,
+    describe: describeResult,
     options: ['again', 'dry-run', 'force', 'json', 'verbose'],
     takesArgument: ({ force }) => force === true,
   },
-  check: { run: check, options: [] },
+  check: { run: check, describe: describeChecks, options: ['json'] },
   status: { run: showStatus, options: ['json'] },
   history: { run: showHistory, options: ['number', 'all', 'json'] },
   log: { run: showLog, options: [], takesArgument: () => true },
   report: { run: writeReport, options: [], takesArgument: () => true },
   metrics: { run: showMetrics, options: [], takesArgument: () => true },
-  rollback: { run: rollBack, hasVerdict: true, options: ['database', 'json', 'verbose'], takesArgument: () => true },
+  rollback: {
+    run: rollBack,
+    hasVerdict: true,
+    describe: describeResult,
+    options: ['database', 'json', 'verbose'],
+    takesArgument: () => true,
+  },
 }
 
 /** How a deployment or a rollback has ended, and when: milliseconds since 1970. */
@@ -80,7 +89,7 @@ async function main(): Promise<number> {
     if (!hasVerdict || options['dry-run']) return runCommand(called, ci, undefined, result)
     return reported(report, Object.assign(result, { command: name }), () => runCommand(called, ci, report, result))
   }
-  return options.json ? withJson(runCalled, hasVerdict) : runCalled({})
+  return options.json ? withJson(runCalled, command.describe) : runCalled({})
 }
 
 /** Whatever a deployment ends with, its CI shows, and its trace has. */

@@ -123,6 +123,18 @@ describe('What a person at a terminal sees', async () => {
     await compare('history-two', site, ['history', '-n', '2'], here)
   })
 
+  it('of a check', async t => {
+    const site = await server.newSite(t)
+    await commit(site, 'one', 'Version 1')
+    site.configure({ HEALTH_CHECK_URL: '' })
+    await compare('check', site, ['check'])
+    site.configure({ HEALTH_CHECK_URL: undefined, INSTALL_DEPS: 'nowhere-to-be-found sync', PATH: '/usr/bin:/bin' })
+    await site.commit({ Makefile: 'install-deps:\n' })
+    await compare('check-problems', site, ['check'])
+    const { privateKey } = await newKeyPair(site.folder)
+    await compare('check-wrong-key', site, ['check'], { SSH_DEPLOYMENT_KEY: privateKey })
+  })
+
   it('of what is wrong before anything is sent', async t => {
     const site = await server.newSite(t)
     await commit(site, 'one', 'Version 1')

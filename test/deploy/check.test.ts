@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { check } from '../lib/checks.ts'
 import { assertExit } from '../lib/exit.ts'
 import { type Site, startServer } from '../lib/site.ts'
 import { newKeyPair } from '../lib/sshd.ts'
@@ -31,37 +32,47 @@ describe('deploy check', async () => {
     site.steps()
     const commit = await site.commit({ 'page.txt': 'two\n' })
     appendFileSync(join(site.repository, 'hooks/update'), '# older\n')
-    const { output } = assertExit(await site.deploy(['check']), 0)
-    assert.match(
-      output,
-      /^ok {5}protection: .*; it is of another version or branch than the hook: `post-receive install`/m,
-    )
+    const { found, said, answer } = await check(site, 0)
     const expected = [
-      'ok     settings: SSH_DEPLOYMENT_KEY is a private key without passphrase',
-      'ok     settings: KNOWN_DEPLOYMENT_HOSTS has a host key of the server',
-      `ok     commit: ${commit}`,
-      `ok     connection: ${site.url}`,
-      `ok     repository: it is there, and ${live} is live`,
-      'ok     branch: main can be pushed',
-      'ok     hook: pushlive post-receive ',
-      `ok     settings of the hook: ${site.repository}/.env`,
-      'ok     protection: ',
-      `ok     log folder: ${site.repository}/pushlive/log`,
-      'ok     lock: it is free',
-      `ok     work tree: ${site.workTree}`,
-      `ok     virtual environment: ${site.folder}/bin`,
-      'ok     room: ',
-      'ok     ACTIVATE_VENV: export X=1',
-      'ok     INSTALL_DEPS: make is ',
-      'ok     UPGRADE_DB: make is ',
-      `ok     WSGI file: ${site.workTree}/wsgi.py`,
+      'ok key: SSH_DEPLOYMENT_KEY is a private key without passphrase',
+      'ok known hosts: KNOWN_DEPLOYMENT_HOSTS has a host key of the server',
+      `ok commit: ${commit}`,
+      `ok connection: ${site.url}`,
+      `ok repository: it is there, and ${live} is live`,
+      'ok branch: main can be pushed',
+      'ok hook: pushlive post-receive ',
+      `ok settings of the hook: ${site.repository}/.env`,
+      'ok HEALTH_CHECK_URL: it is not set. To do: set it, ',
+      `ok protection: hooks/update is of another version or branch than the hook. To do: post-receive install ${site.repository}`,
+      `ok log folder: ${site.repository}/pushlive/log`,
+      'ok lock: it is free',
+      `ok work tree: ${site.workTree}`,
+      `ok virtual environment: ${site.folder}/bin`,
+      'ok room: ',
+      'ok ACTIVATE_VENV: export X=1',
+      'ok INSTALL_DEPS: make is ',
+      'ok UPGRADE_DB: make is ',
+      `ok WSGI file: ${site.workTree}/wsgi.py`,
     ]
-    const lines = output.split('\n').filter(line => /^(ok|FAIL|\?) /.test(line))
+    const lines = found.split('\n')
     assert.deepEqual(
       lines.map((line, index) => line.startsWith(expected[index] ?? '-')),
       expected.map(() => true),
-      output,
+      found,
     )
+    const { checks, ...whole } = answer
+    assert.deepEqual(whole, { commit, ready: true, exitCode: 0 })
+    assert.deepEqual(
+      checks.map(({ where }) => where),
+      lines.map((_, index) => (index < 3 ? 'here' : 'server')),
+    )
+    const id = commit.slice(0, 10)
+    assert.match(
+      said,
+      new RegExp(`^Here {4}✓ key {2}✓ known hosts {2}✓ commit ${id}\nServer {2}✓ connection {2}✓ repo`),
+    )
+    assert.match(said, /^ {8}! HEALTH_CHECK_URL: it is not set\n {10}To do: set it, so that /m)
+    assert.match(said, /\n✓ Nothing is in the way of a deployment\.\n$/)
     assert.equal(await site.live(), live)
     assert.equal(await site.ref('refs/heads/main'), live)
     assert.deepEqual(await site.asks(), [])
@@ -78,13 +89,13 @@ describe('deploy check', async () => {
       PATH_TO_WSGI: join(site.folder, 'nowhere/wsgi.py'),
       STEP_TIMEOUT: 'soon',
     })
-    const { output } = assertExit(await site.deploy(['check']), 1)
-    assert.match(output, /^FAIL {3}settings of the hook: .*STEP_TIMEOUT is not a number/m)
+    const { found } = await check(site, 1)
+    assert.match(found, /^wrong settings of the hook: .*STEP_TIMEOUT is not a number/m)
     site.configure({ STEP_TIMEOUT: undefined })
-    const settings = assertExit(await site.deploy(['check']), 1)
+    const settings = await check(site, 1)
     assert.match(
-      settings.output,
-      /^FAIL {3}settings of the hook: PATH_TO_VENV.*\nFAIL {3}settings of the hook: PATH_TO_WSGI/m,
+      settings.found,
+      /^wrong settings of the hook: PATH_TO_VENV.*\nwrong settings of the hook: PATH_TO_WSGI/m,
     )
   })
 
@@ -104,17 +115,14 @@ describe('deploy check', async () => {
       UPGRADE_DB: 'cd .',
       RESTART,
     })
-    const { output } = assertExit(await site.deploy(['check']), 1)
+    const { found } = await check(site, 1)
+    assert.match(found, /^wrong INSTALL_DEPS: there is no nowhere-to-be-found on the PATH .*To do: install it there/m)
+    assert.match(found, /^ok BUILD: there is no brought-by-install yet: the install has to bring it$/m)
+    assert.match(found, /^ok UPGRADE_DB: cd is cd$/m)
+    assert.match(found, /^ok RESTART: sudo is .*\/bin\/sudo$/m)
     assert.match(
-      output,
-      /^FAIL {3}INSTALL_DEPS: there is no nowhere-to-be-found on the PATH .*To do: install it there/m,
-    )
-    assert.match(output, /^ok {5}BUILD: there is no brought-by-install yet: the install has to bring it$/m)
-    assert.match(output, /^ok {5}UPGRADE_DB: cd is cd$/m)
-    assert.match(output, /^ok {5}RESTART: sudo is .*\/bin\/sudo$/m)
-    assert.match(
-      output,
-      /^FAIL {3}sudo: \/usr\/bin\/systemctl reload shop\.service: .* a password is required\. To do: .*NOPASSWD/m,
+      found,
+      /^wrong sudo: \/usr\/bin\/systemctl reload shop\.service: .* a password is required\. To do: .*NOPASSWD/m,
     )
   })
 
@@ -125,13 +133,13 @@ describe('deploy check', async () => {
     mkdirSync(bin)
     writeFileSync(join(bin, 'only-activated'), '', { mode: 0o755 })
     site.configure({ ACTIVATE_VENV: `PATH=${bin}:$PATH`, INSTALL_DEPS: 'only-activated', UPGRADE_DB: 'nowhere' })
-    const unknown = assertExit(await site.deploy(['check'], atPath(site)), 0)
-    assert.match(unknown.output, /^ok {5}commands: not looked for: ACTIVATE_VENV may bring them$/m)
+    const unknown = await check(site, 0, atPath(site))
+    assert.match(unknown.found, /^ok commands: not looked for: ACTIVATE_VENV may bring them$/m)
     mkdirSync(site.workTree)
     site.configure({ ACTIVATE_VENV: `PATH=${bin}:$PATH`, INSTALL_DEPS: 'nowhere', UPGRADE_DB: 'only-activated' })
-    const { output } = assertExit(await site.deploy(['check'], atPath(site)), 1)
-    assert.match(output, /^FAIL {3}INSTALL_DEPS: there is no nowhere on the PATH /m)
-    assert.match(output, new RegExp(`^ok {5}UPGRADE_DB: only-activated is ${bin}/only-activated$`, 'm'))
+    const { found } = await check(site, 1, atPath(site))
+    assert.match(found, /^wrong INSTALL_DEPS: there is no nowhere on the PATH /m)
+    assert.match(found, new RegExp(`^ok UPGRADE_DB: only-activated is ${bin}/only-activated$`, 'm'))
   })
 
   it('tells what make would not find in the commit, which is not pushed yet, and what cannot be shared', async t => {
@@ -142,29 +150,29 @@ describe('deploy check', async () => {
       Makefile: `X := $(shell touch ${touched})\ninstall-deps assets: x\n%.css: %.less\ndocs-%:\n.PHONY: migrate\n`,
       'docs/index.md': '',
     })
-    const { output } = assertExit(await site.deploy(['check'], atPath(site)), 1)
+    const { found } = await check(site, 1, atPath(site))
     assert.match(
-      output,
-      /^FAIL {3}BUILD: the commit has no rule for styles in its Makefile\. To do: add it, or set BUILD/m,
+      found,
+      /^wrong BUILD: the commit has no rule for styles in its Makefile\. To do: add it, or set BUILD/m,
     )
-    assert.match(output, /^ok {5}INSTALL_DEPS: make is [\s\S]*^ok {5}UPGRADE_DB: make is /m)
+    assert.match(found, /^ok INSTALL_DEPS: make is [\s\S]*^ok UPGRADE_DB: make is /m)
     assert.ok(!existsSync(touched))
     assert.equal(await site.ref('refs/heads/main'), undefined)
 
     site.configure({ RELEASES: '3', SHARED_PATHS: 'docs' })
     await site.commit({ Makefile: 'include rules.mk\n' })
-    const shared = assertExit(await site.deploy(['check'], atPath(site)), 1)
-    assert.match(shared.output, /^FAIL {3}SHARED_PATHS: The commit has docs\/index\.md, which SHARED_PATHS names/m)
+    const shared = await check(site, 1, atPath(site))
+    assert.match(shared.found, /^wrong SHARED_PATHS: The commit has docs\/index\.md, which SHARED_PATHS names/m)
     site.configure({ RELEASES: undefined, SHARED_PATHS: undefined })
-    assertExit(await site.deploy(['check'], atPath(site)), 0)
+    await check(site, 0, atPath(site))
     await site.commit({ Makefile: undefined })
-    const none = assertExit(await site.deploy(['check'], atPath(site)), 1)
+    const none = await check(site, 1, atPath(site))
     assert.match(
-      none.output,
-      /^FAIL {3}INSTALL_DEPS: it is not set, and the commit has no Makefile\. To do: set INSTALL_DEPS/m,
+      none.found,
+      /^wrong INSTALL_DEPS: it is not set, and the commit has no Makefile\. To do: set INSTALL_DEPS/m,
     )
     site.configure({ MAKEFILES: join(site.folder, 'rules.mk') })
-    assertExit(await site.deploy(['check'], atPath(site)), 0)
+    await check(site, 0, atPath(site))
   })
 
   it('tells which files would be in the way of the checkout', async t => {
@@ -174,11 +182,11 @@ describe('deploy check', async () => {
     const untracked = join(site.workTree, 'notes.txt')
     writeFileSync(untracked, 'by hand')
     await site.commit({ 'notes.txt': 'by git' })
-    const { output } = assertExit(await site.deploy(['check'], atPath(site)), 1)
-    assert.match(output, /^FAIL +checkout: Files that git does not know are in the way in .*: notes\.txt\. To do: /m)
+    const { found } = await check(site, 1, atPath(site))
+    assert.match(found, /^wrong checkout: Files that git does not know are in the way in .*: notes\.txt\. To do: /m)
     assert.equal(readFileSync(untracked, 'utf8'), 'by hand')
     rmSync(untracked)
-    assertExit(await site.deploy(['check'], atPath(site)), 0)
+    await check(site, 0, atPath(site))
   })
 
   it("tells what the health check's address answers now", async t => {
@@ -189,15 +197,16 @@ describe('deploy check', async () => {
     await once(server, 'listening')
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/ping`
     site.configure({ HEALTH_CHECK_URL: url.replace('//', '//ada:secret@') })
-    const check = async () => (await site.deploy(['check'], atPath(site))).output
-    assert.match(await check(), new RegExp(`^ok {5}health check: ${url} answers 200 OK$`, 'm'))
+    const look = async (code = 0) => (await check(site, code, atPath(site))).found
+    assert.match(await look(), new RegExp(`^ok health check: ${url} answers 200 OK$`, 'm'))
     status = 404
-    assert.match(await check(), /^ok {5}health check: .* answers 404 Not Found now: .* 2xx$/m)
+    assert.match(await look(), /^ok health check: .* answers 404 Not Found now: .* 2xx$/m)
     server.close()
     await once(server, 'close')
-    assert.match(await check(), /^ok {5}health check: .*\/ping does not answer now: connect ECONNREFUSED/m)
+    assert.match(await look(), /^ok health check: .*\/ping does not answer now: connect ECONNREFUSED/m)
     site.configure({ HEALTH_CHECK_URL: 'http://nowhere.invalid/' })
-    assert.match(await check(), /^(FAIL {3}health check: .* cannot answer: .*ENOTFOUND|ok .*EAI_AGAIN)/m)
+    const { exitCode } = await site.deploy(['check'], atPath(site))
+    assert.match(await look(Number(exitCode)), /^(wrong health check: .* cannot answer: .*ENOTFOUND|ok .*EAI_AGAIN)/m)
   })
 
   const isRoot = userInfo().uid === 0
@@ -214,14 +223,14 @@ describe('deploy check', async () => {
           .toString('latin1')
           .replaceAll(/[^ -~]/g, 'x'),
       })
-      const enough = assertExit(await site.deploy(['check'], atPath(site)), 0)
-      assert.match(enough.output, /^ok {5}room: 1\.0 MB are free in /m)
+      const enough = await check(site, 0, atPath(site))
+      assert.match(enough.found, /^ok room: 1\.0 MB are free in /m)
       assertExit(await site.deploy([], atPath(site)), 0)
       await site.commit()
-      const { output } = assertExit(await site.deploy(['check'], atPath(site)), 1)
+      const { found } = await check(site, 1, atPath(site))
       assert.match(
-        output,
-        /^FAIL {3}room: 0\.\d MB are free in .*, and a deployment adds 0\.6 MB at least\. To do: make room/m,
+        found,
+        /^wrong room: 0\.\d MB are free in .*, and a deployment adds 0\.6 MB at least\. To do: make room/m,
       )
       assertExit(await site.deploy([], atPath(site)), 1)
     } finally {
@@ -233,15 +242,18 @@ describe('deploy check', async () => {
     const site = await newSite(t)
     await site.commit()
     const { privateKey } = await newKeyPair(site.folder)
-    const denied = assertExit(await site.deploy(['check'], { SSH_DEPLOYMENT_KEY: privateKey }), 3)
-    assert.match(denied.output, /^FAIL {3}connection: The server does not accept the key/m)
-    assert.match(denied.output, /^To do: /m)
-    const missing = assertExit(await site.deploy(['check'], { STAGING_REMOTE_REPO: `${site.url}.nowhere` }), 3)
-    assert.match(missing.output, /^FAIL {3}repository: There is no repository at this path/m)
+    const denied = await check(site, 3, { SSH_DEPLOYMENT_KEY: privateKey })
+    assert.match(denied.found, /^wrong connection: The server does not accept the key/m)
+    assert.match(
+      denied.said,
+      /^Server {2}✗ connection: The server does not .*\n {10}To do: .*\n1 problem: a deployment would fail\.\n$/m,
+    )
+    const missing = await check(site, 3, { STAGING_REMOTE_REPO: `${site.url}.nowhere` })
+    assert.match(missing.found, /^wrong repository: There is no repository at this path/m)
     await site.deploy()
     await site.git`git commit --quiet --amend --message ${'another'}`
-    const { output } = assertExit(await site.deploy(['check']), 4)
-    assert.match(output, /^FAIL {3}branch: .*not a fast-forward/m)
+    const { found } = await check(site, 4)
+    assert.match(found, /^wrong branch: .*not a fast-forward/m)
     assertExit(await site.deploy(['check', 'surplus']), 2)
   })
 
@@ -252,10 +264,9 @@ describe('deploy check', async () => {
     const running = await site.commit({ Makefile: waitingMakefile })
     const deploying = site.startDeploy()
     await waitForStep(site)
-    const checked = await site.deploy(['check'])
+    const { found } = await check(site, 0)
     letGo(site)
-    const { output } = assertExit(checked, 0)
-    assert.match(output, new RegExp(`^ok {5}lock: the deployment of ${running} has it now`, 'm'))
+    assert.match(found, new RegExp(`^ok lock: the deployment of ${running} has it now`, 'm'))
     assertExit(await deploying, 0)
   })
 
@@ -265,8 +276,8 @@ describe('deploy check', async () => {
     writeFileSync(join(site.repository, 'hooks/post-receive'), `#!/bin/sh\ntouch ${ran}\n`, { mode: 0o755 })
     await site.serverGit`git update-ref -d refs/deploy/main/hook`
     await site.commit()
-    const { output } = assertExit(await site.deploy(['check']), 0)
-    assert.match(output, /^\? {6}hook: not asked/m)
+    const { found } = await check(site, 0)
+    assert.match(found, /^\? hook: not asked/m)
     assert.ok(!existsSync(ran))
   })
 
@@ -275,14 +286,14 @@ describe('deploy check', async () => {
     await site.commit()
     await site.deploy()
     site.configure({ BRANCH_NAME: 'production' })
-    const other = assertExit(await site.deploy(['check']), 1)
+    const other = await check(site, 1)
     assert.deepEqual(await site.asks(), [])
-    assert.match(other.output, /^FAIL {3}hook: .*only pushes of production are deployed here/m)
+    assert.match(other.found, /^wrong hook: .*only pushes of production are deployed here/m)
     for (const ref of ['refs', '!refs/heads/main']) await site.serverGit`git config --add receive.hideRefs ${ref}`
-    const hidden = assertExit(await site.deploy(['check']), 4)
+    const hidden = await check(site, 4)
     assert.match(
-      hidden.output,
-      /^FAIL {3}hook: The server does not let its hook be asked[\s\S]*setup-ssh --hook SERVER_ENV/m,
+      hidden.found,
+      /^wrong hook: The server does not let its hook be asked[\s\S]*setup-ssh --hook SERVER_ENV/m,
     )
   })
 
@@ -290,8 +301,8 @@ describe('deploy check', async () => {
     const site = await newSite(t)
     await site.commit()
     await site.commit()
-    const { output } = assertExit(await site.deploy(['check'], {}, await site.cloneShallow()), 4)
-    assert.match(output, /^FAIL {3}hook: This is a shallow clone[\s\S]*To do: git fetch --unshallow/m)
+    const { found } = await check(site, 4, {}, await site.cloneShallow())
+    assert.match(found, /^wrong hook: This is a shallow clone[\s\S]*To do: git fetch --unshallow/m)
   })
 
   it('reports a shallow clone', async t => {
@@ -301,7 +312,7 @@ describe('deploy check', async () => {
     await site.commit()
     await site.commit()
     const shallow = await site.cloneShallow()
-    const { output } = assertExit(await site.deploy(['check'], {}, shallow), 4)
-    assert.match(output, /To do: .*git fetch --unshallow/)
+    const { found } = await check(site, 4, {}, shallow)
+    assert.match(found, /To do: .*git fetch --unshallow/)
   })
 })

@@ -25,7 +25,7 @@ describe('deploy exits with 2', async () => {
     const wrong = [
       ['--no-such-option'],
       ['stauts'],
-      ['check', '--json'],
+      ['check', '--verbose'],
       ['--again', '--dry-run'],
       ['--force', '--dry-run'],
       ['--force', 'nowhere'],

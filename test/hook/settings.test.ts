@@ -201,9 +201,15 @@ async function findProblems(place: Place, text: string): Promise<string[]> {
 
   const env = { ...environmentOf(place.folder), STAGING_REMOTE_REPO: place.repository, BRANCH_NAME: 'main' }
   const checking = zx({ cwd: join(place.folder, 'clone'), env, quiet: true, nothrow: true })
-  const checked = await checking`${program('deploy')} check`
-  const found = checked.stdout.split('\n').flatMap(line => /^FAIL {3}settings of the hook: (.*)$/.exec(line)?.[1] ?? [])
-  assert.deepEqual(found, problems, checked.stdout)
+  const checked = await checking`${program('deploy')} check --json`
+  const wrong: { what: string; ok: boolean; found: string; toDo: string | null }[] = JSON.parse(checked.stdout).checks
+  const found = wrong.filter(({ what, ok }) => !ok && what === 'settings of the hook')
+  assert.equal(found.length, problems.length, checked.stdout)
+  for (const [index, { found: said, toDo }] of found.entries()) {
+    const problem = `${problems[index]}`
+    const [what = '', fix = `correct it in ${place.repository}/.env`] = problem.split(' To do: ')
+    assert.deepEqual([said, toDo], [what.replace(/\.$/, ''), fix.replace(/\.$/, '')])
+  }
   assert.equal(checked.exitCode, problems.length > 0 ? 1 : 0, checked.stdout)
 
   await place.commit()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { after, describe, it } from 'node:test'
+import { check } from '../lib/checks.ts'
 import { waitFor } from '../lib/events.ts'
 import { assertExit, assertFails } from '../lib/exit.ts'
 import { newPlace } from '../lib/place.ts'
@@ -93,21 +94,14 @@ describe('A server with ACCEPT=any', async () => {
     const site = await newSite(t)
     await site.commit()
     await site.deploy()
-    assert.match(
-      (await site.deploy(['check'])).output,
-      /^ok {5}protection: .*deploy --force is refused \(ACCEPT is forward\)$/m,
-    )
+    assert.match((await check(site, 0)).found, /^ok protection: .*deploy --force is refused \(ACCEPT is forward\)$/m)
     site.configure({ ACCEPT: 'any' })
-    const { output } = assertExit(await site.deploy(['check']), 1)
     assert.match(
-      output,
-      /^FAIL {3}protection: ACCEPT is any, and deploy --force is refused all the same\. To do: post-receive install /m,
+      (await check(site, 1)).found,
+      /^wrong protection: ACCEPT is any, and deploy --force is refused all the same\. To do: post-receive install /m,
     )
     await site.serverGit`git config receive.denyNonFastForwards false`
-    assert.match(
-      assertExit(await site.deploy(['check']), 0).output,
-      /^ok {5}protection: .*--force is taken \(ACCEPT is any\)$/m,
-    )
+    assert.match((await check(site, 0)).found, /^ok protection: .*--force is taken \(ACCEPT is any\)$/m)
   })
 
   it('is made by `post-receive install`, and unmade', async t => {

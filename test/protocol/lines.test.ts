@@ -75,6 +75,8 @@ describe('A check', () => {
     [{ what: 'PATH', isOk: true, found: 'make: /usr/bin/make' }, 'ok: PATH: make: /usr/bin/make'],
     [{ what: 'BUILD', isOk: false, found: 'no npm' }, 'wrong: BUILD: no npm'],
     [{ what: 'BUILD', isOk: false, found: '' }, 'wrong: BUILD: '],
+    [{ what: 'lock', isOk: true, isNote: true, found: 'another has it' }, 'ok: lock: note: another has it'],
+    [{ what: 'x', isOk: false, found: "a 'b. To do: c'", fix: 'rm it' }, "wrong: x: a 'b. To do: c'. To do: rm it"],
   ] as const) {
     it(`is said and read: ${line}`, () => {
       assert.equal(formatCheck(check), line)

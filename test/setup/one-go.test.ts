@@ -110,7 +110,7 @@ describe('setup-ssh, where deploy/server.env is in the current directory,', asyn
   it("does all of the server's part, on one screen, without a word of failure", async () => {
     const { stdout, stderr, table } = assertExit(await setUp(), 0)
     assert.equal(stderr, '')
-    assert.doesNotMatch(stdout, /fatal|error|FAIL|restrict,command/)
+    assert.doesNotMatch(stdout, /fatal|error|✗|restrict,command/)
     assert.equal(readFileSync(join(repository, '.env'), 'utf8'), settings('www'))
     assert.match(stdout, /^ {2}TO DO: SHARED_PATHS names shop\.db: .* put it into \/.*\/www\.releases\/shared\.$/m)
     assert.match(table, /^hook +ok +/m)
@@ -183,7 +183,7 @@ describe('setup-ssh, where deploy/server.env is in the current directory,', asyn
     it('says what complains where a deployment would fail', async () => {
       write('deploy/server.env', settings('local', 'BUILD=nowhere\n'))
       const { stdout, table } = assertExit(await setUpHere(), 1)
-      assert.match(stdout, /^FAIL +BUILD: there is no nowhere on the PATH/m)
+      assert.match(stdout, /^ {8}✗ BUILD: there is no nowhere on the PATH .*\n {10}To do: install it there/m)
       assert.match(table, /^deploy check +TO DO +1 of \d+ fail: see above$/m)
     })
   })

@@ -22,13 +22,17 @@ export function cut(text: string, width: number): string {
   return `${kept}…`
 }
 
-/** Lines of whole words. A word that is longer than a line has one of its own, which the terminal breaks. Blanks stay. */
-export function wrap(text: string, width: number): string[] {
+/**
+ * Lines of whole words. A word that is longer than a line has one of its own, which the terminal breaks. Blanks stay.
+ *
+ * @param blank what is between two words
+ */
+export function wrap(text: string, width: number, blank = ' '): string[] {
   const lines: string[] = []
-  for (const word of text.trim().split(' ')) {
+  for (const word of text.trim().split(blank)) {
     const line = lines.at(-1)
-    if (line !== undefined && columnsOf(line) + 1 + columnsOf(word) <= width)
-      lines[lines.length - 1] = `${line} ${word}`
+    if (line !== undefined && columnsOf(line) + columnsOf(blank) + columnsOf(word) <= width)
+      lines[lines.length - 1] = line + blank + word
     else lines.push(word)
   }
   return lines

@@ -12,7 +12,7 @@ const commands = {
     about: ['asks five questions, and writes what a project needs for a deployment'],
   },
   check: {
-    usage: ['Usage: deploy check'],
+    usage: ['Usage: deploy check [--json]'],
     about: ['goes through all that a deployment needs, here and on the server, and deploys nothing'],
   },
   status: {

@@ -4,8 +4,10 @@ import { flatten } from '../shared/foreign-text.ts'
 import { describeBriefly, Failure } from '../shared/program.ts'
 import { codeOf, type Result } from './result.ts'
 
-/** @param outcome the exit code, or what was thrown in its place */
-function describeResult({ commit, verdict }: Result, outcome: unknown) {
+/** Of a command that ends: what is known then. @param outcome the exit code, or what was thrown in its place */
+export type Describe = (result: Result, outcome: unknown) => unknown
+
+export const describeResult: Describe = ({ commit, verdict }, outcome) => {
   const failure = outcome instanceof Failure ? outcome : undefined
   const why = failure ? `${failure.message} ${failure.why}` : describeBriefly(outcome)
   return {
@@ -23,12 +25,12 @@ function describeResult({ commit, verdict }: Result, outcome: unknown) {
 /**
  * Runs a command of which a program reads standard output. What people read goes to standard error.
  *
- * @param hasVerdict whether its result is printed when it ends, also where it fails
+ * @param describe what is printed when it ends, also where it fails; by default nothing
  */
-export async function withJson(action: (result: Result) => Promise<number>, hasVerdict: boolean): Promise<number> {
+export async function withJson(action: (result: Result) => Promise<number>, describe?: Describe): Promise<number> {
   console.log = console.error
   const result: Result = {}
-  const conclude = (outcome: unknown) => hasVerdict && printJson(describeResult(result, outcome))
+  const conclude = (outcome: unknown) => describe && printJson(describe(result, outcome))
   try {
     const code = await action(result)
     conclude(code)

@@ -1,6 +1,7 @@
 import { isDeployed, type Verdict } from '../protocol/verdict.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { exitCode, Failure } from '../shared/program.ts'
+import type { Looked } from './check-lines.ts'
 import { formatLive } from './outcome.ts'
 import type { SeenSteps } from './seen-steps.ts'
 
@@ -17,6 +18,8 @@ export interface Result {
   movedFrom?: string | undefined
   /** Absent where nothing was pushed. */
   steps?: SeenSteps
+  /** What a check has looked at. */
+  checks?: readonly Looked[]
 }
 
 /** How it ended, for people. */

@@ -76,15 +76,15 @@ export function readDeploySettings(envFile: string | undefined, isInCi = false) 
   return values
 }
 
-/** How the server is reached, a line for each setting. */
-export function describeAccess({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }: DeploySettings): string[] {
+/** How the server is reached, each with what the setting says. */
+export function describeAccess({ SSH_DEPLOYMENT_KEY, KNOWN_DEPLOYMENT_HOSTS }: DeploySettings) {
   return [
     SSH_DEPLOYMENT_KEY === undefined
-      ? 'no SSH_DEPLOYMENT_KEY, ssh logs in as it does for you'
-      : 'SSH_DEPLOYMENT_KEY is a private key without passphrase',
+      ? { what: 'your own key', found: 'no SSH_DEPLOYMENT_KEY, ssh logs in as it does for you' }
+      : { what: 'key', found: 'SSH_DEPLOYMENT_KEY is a private key without passphrase' },
     KNOWN_DEPLOYMENT_HOSTS === undefined
-      ? 'no KNOWN_DEPLOYMENT_HOSTS, ssh knows the hosts that it knows for you'
-      : 'KNOWN_DEPLOYMENT_HOSTS has a host key of the server',
+      ? { what: 'your own known hosts', found: 'no KNOWN_DEPLOYMENT_HOSTS, ssh knows the hosts that it knows for you' }
+      : { what: 'known hosts', found: 'KNOWN_DEPLOYMENT_HOSTS has a host key of the server' },
   ]
 }
 

@@ -47,14 +47,17 @@ async function* checkServer(gitDir: string, commit: string): AsyncGenerator<Chec
   }
   const { settings, problems: others } = lookAtHookSettings(gitDir, process.env)
   const wrong = [...problems, ...others]
-  for (const found of wrong) yield { what, isOk: false, found }
+  const fix = `correct it in ${join(gitDir, '.env')}`
+  for (const found of wrong) yield { what, isOk: false, found, fix: found.includes(' To do: ') ? undefined : fix }
   if (wrong.length > 0) return
   const { PATH_TO_GIT_WORK_TREE, RELEASES, RESTART, HEALTH_CHECK_URL } = settings
   const releases = new Releases(settings, gitDir)
   const serving = RELEASES === 1 ? PATH_TO_GIT_WORK_TREE : releases.serving()?.path
   const { PATH_TO_VENV, PATH_TO_WSGI } = inFolder(settings, serving ?? PATH_TO_GIT_WORK_TREE)
-  const unasked = process.env.HEALTH_CHECK_URL === undefined ? `; ${askForHealthCheck}` : ''
-  yield { what, isOk: true, found: join(gitDir, '.env') + unasked }
+  yield { what, isOk: true, found: join(gitDir, '.env') }
+  if (process.env.HEALTH_CHECK_URL === undefined) {
+    yield { what: 'HEALTH_CHECK_URL', isOk: true, isNote: true, found: 'it is not set', fix: askForHealthCheck }
+  }
   yield await checkProtection(gitDir, settings)
   yield { what: 'log folder', isOk: true, found: logFolder(gitDir) }
   yield await checkLock([ownFolder, lockedFolder(settings)], new Journal(join(ownFolder, 'journal')))
@@ -101,6 +104,7 @@ async function* checkSharedPaths(
 /** Without hooks/update everything works, but a user who may push may push anything. */
 async function checkProtection(gitDir: string, { ACCEPT, BRANCH_NAME }: HookSettings): Promise<Check> {
   const what = 'protection'
+  const fix = `post-receive install ${gitDir}`
   const hook = join(gitDir, 'hooks/update')
   const isThere = existsSync(hook) && (statSync(hook).mode & 0o100) !== 0
   const asking = zx({ nothrow: true, quiet: true, cwd: gitDir, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -108,14 +112,18 @@ async function checkProtection(gitDir: string, { ACCEPT, BRANCH_NAME }: HookSett
   const takesForce = denying.stdout.trim() !== 'true'
   const force = `deploy --force is ${takesForce ? 'taken' : 'refused'}`
   if (takesForce !== (ACCEPT === 'any') && (isThere || !takesForce)) {
-    const found = `ACCEPT is ${ACCEPT}, and ${force} all the same. To do: post-receive install ${gitDir}`
-    return { what, isOk: false, found }
+    return { what, isOk: false, found: `ACCEPT is ${ACCEPT}, and ${force} all the same`, fix }
+  }
+  if (!isThere) {
+    const found = `hooks/update is not there, so a user who may push can move tags and push other branches, too, and ${force}`
+    return { what, isOk: true, isNote: true, found, fix }
   }
   const isNow = isForeignUpdateHook(hook) || hasContent(hook, Buffer.from(updateHook(BRANCH_NAME)))
-  const age = isNow ? '' : '; it is of another version or branch than the hook: `post-receive install` renews it'
-  const found = isThere
-    ? `hooks/update lets in the branch${takesForce ? '' : ' forward'}, new tags and asks, and nothing else; ${force} (ACCEPT is ${ACCEPT})${age}`
-    : `none: hooks/update is not there, so a user who may push can move tags and push other branches, too, and ${force}; \`post-receive install\` puts it there`
+  if (!isNow) {
+    return { what, isOk: true, isNote: true, found: 'hooks/update is of another version or branch than the hook', fix }
+  }
+  const forward = takesForce ? '' : ' forward'
+  const found = `hooks/update lets in the branch${forward}, new tags and asks, and nothing else; ${force} (ACCEPT is ${ACCEPT})`
   return { what, isOk: true, found }
 }
 
@@ -127,7 +135,7 @@ async function checkLock(folders: readonly string[], journal: Journal): Promise<
     if (exitCode === 75) {
       const running = journal.read()
       const whose = running && running.outcome === undefined ? `the deployment of ${running.commit}` : 'a deployment'
-      return { what, isOk: true, found: `${whose} has it now, and the next one would wait` }
+      return { what, isOk: true, isNote: true, found: `${whose} has it now, and the next one would wait` }
     }
     if (exitCode !== 0) return { what, isOk: false, found: `${folder} cannot be locked: ${stderr}` }
   }
@@ -143,7 +151,7 @@ async function* checkActivation({
   const what = 'ACTIVATE_VENV'
   if (command === undefined) return process.env
   if (!existsSync(workTree)) {
-    yield { what, isOk: true, found: 'not tried before there is a work tree' }
+    yield { what, isOk: true, isNote: true, found: 'not tried before there is a work tree' }
     return undefined
   }
   try {

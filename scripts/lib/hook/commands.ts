@@ -30,15 +30,15 @@ export async function* checkCommands(
     timeout: '10s',
   })
   if (env === undefined) {
-    yield { what: 'commands', isOk: true, found: 'not looked for: ACTIVATE_VENV may bring them' }
+    yield { what: 'commands', isOk: true, isNote: true, found: 'not looked for: ACTIVATE_VENV may bring them' }
   }
   for (const [what, command = ''] of Object.entries({ INSTALL_DEPS, BUILD, UPGRADE_DB, RESTART })) {
     const [missing] = sources ? findMissingTargets(command, sources) : []
     if (missing !== undefined) {
       const lack = missing === 'Makefile' ? 'no Makefile' : `no rule for ${missing} in its Makefile`
       const isUnset = settings.unset.some(name => name === what)
-      const fix = `To do: ${isUnset ? '' : 'add it, or '}set ${what} to what is to run, or empty if nothing is`
-      yield { what, isOk: false, found: `${isUnset ? 'it is not set, and ' : ''}the commit has ${lack}. ${fix}` }
+      const fix = `${isUnset ? '' : 'add it, or '}set ${what} to what is to run, or empty if nothing is`
+      yield { what, isOk: false, found: `${isUnset ? 'it is not set, and ' : ''}the commit has ${lack}`, fix }
       continue
     }
     // Only a word that stands for itself in any shell.
@@ -50,13 +50,11 @@ export async function* checkCommands(
     else {
       const isEnvironmentMade = bin === undefined || existsSync(bin)
       const mayStillCome = !isEnvironmentMade || (what !== 'INSTALL_DEPS' && INSTALL_DEPS.trim() !== '')
-      const fix = 'To do: install it there, or set PATH.'
-      yield {
-        what,
-        isOk: mayStillCome,
-        found: mayStillCome
-          ? `there is no ${word} yet: the install has to bring it`
-          : `there is no ${word} on the PATH ${path}. ${fix}`,
+      if (mayStillCome) {
+        yield { what, isOk: true, isNote: true, found: `there is no ${word} yet: the install has to bring it` }
+      } else {
+        const fix = 'install it there, or set PATH (setup-ssh set PATH=...)'
+        yield { what, isOk: false, found: `there is no ${word} on the PATH ${path}`, fix }
       }
     }
   }
@@ -66,6 +64,8 @@ export async function* checkCommands(
   const listed = await quietly`sudo -n -l -- ${asRoot.split(/\s+/)}`
   if (listed.exitCode === 127) return
   const why = `${thisUser()} may not run it without a password: ${listed.stderr.trim()}`
-  const fix = `To do: a rule in sudoers: ${thisUser()} ALL=(root) NOPASSWD: ${asRoot}`
-  yield { what: 'sudo', isOk: listed.ok, found: listed.ok ? asRoot : `${asRoot}: ${why}. ${fix}` }
+  const fix = `a rule in sudoers: ${thisUser()} ALL=(root) NOPASSWD: ${asRoot}`
+  yield listed.ok
+    ? { what: 'sudo', isOk: true, found: asRoot }
+    : { what: 'sudo', isOk: false, found: `${asRoot}: ${why}`, fix }
 }

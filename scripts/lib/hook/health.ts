@@ -69,13 +69,17 @@ export async function checkAddress(url: URL): Promise<Check> {
     const { status } = await get(url, AbortSignal.timeout(lookSeconds * 1000))
     const isHealthy = /^2/.test(status)
     const found = `${address} answers ${status}${isHealthy ? '' : ' now: a deployment is live only if it answers 2xx'}`
-    return { what, isOk: true, found }
+    return { what, isOk: true, isNote: !isHealthy, found }
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException
     const why = explainSilence(error)
-    if (!lasting.test(code)) return { what, isOk: true, found: `${address} does not answer now: ${why}` }
-    const fix = 'To do: correct HEALTH_CHECK_URL, or that server'
-    return { what, isOk: false, found: `${address} cannot answer: ${why}. ${fix}` }
+    if (!lasting.test(code)) return { what, isOk: true, isNote: true, found: `${address} does not answer now: ${why}` }
+    return {
+      what,
+      isOk: false,
+      found: `${address} cannot answer: ${why}`,
+      fix: 'correct HEALTH_CHECK_URL, or that server',
+    }
   }
 }
 

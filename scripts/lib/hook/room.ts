@@ -35,12 +35,12 @@ export function checkRoom(settings: HookSettings, releases: Releases, commit: Si
     }
   }
   const [has, takes] = [`${show(free)} are free in ${folder}`, `a deployment adds ${show(needed.bytes)}`]
-  const fix = 'To do: make room there'
-  if (free < needed.bytes) return { what, isOk: false, found: `${has}, and ${takes} at least. ${fix}` }
+  const fix = 'make room there'
+  if (free < needed.bytes) return { what, isOk: false, found: `${has}, and ${takes} at least`, fix }
   // Some file systems count no files.
   if (files > 0 && ffree < needed.files) {
-    const found = `${ffree} more files can be made in ${folder}, and a deployment adds ${needed.files} at least. ${fix}`
-    return { what, isOk: false, found }
+    const found = `${ffree} more files can be made in ${folder}, and a deployment adds ${needed.files} at least`
+    return { what, isOk: false, found, fix }
   }
   return { what, isOk: true, found: has }
 }

@@ -117,8 +117,7 @@ const hookSettings = {
 const byDefault = ['INSTALL_DEPS', 'UPGRADE_DB'] as const
 
 /** For whoever installs the hook: the one setting that nothing can stand in for. */
-export const askForHealthCheck =
-  'HEALTH_CHECK_URL is not set: set it, so that a deployment is live only if the application answers, or set it empty'
+export const askForHealthCheck = 'set it, so that a deployment is live only if the application answers, or set it empty'
 
 /** Names that only `.env` may set. */
 export const settingNames: ReadonlySet<string> = new Set(Object.keys(hookSettings))

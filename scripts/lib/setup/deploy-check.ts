@@ -21,13 +21,25 @@ export async function runDeployCheck(env: Readonly<Record<string, string>>): Pro
   const $ = zx({ quiet: true, nothrow: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   // A binary of several programs starts the one that it is called by.
   const name = isSea() ? 'deploy' : deploy
-  const { ok, stdout, stderr } = await $`exec -a ${name} ${deploy} ${args} check`
-  const checks = stdout.split('\n').filter(line => /^(ok|FAIL|\?) /.test(line))
-  const others = checks.filter(line => !line.startsWith('ok '))
-  if (others.length > 0) console.log(harmless(others.join('\n')))
-  if (!ok && stderr) console.log(harmless(stderr.trimEnd()))
+  const { ok, stdout, stderr } = await $`exec -a ${name} ${deploy} ${args} check --json`
+  const { ready, checks } = readAnswer(stdout)
+  if (ready !== true) console.log(harmless(stderr.trimEnd()))
   if (ok) return [what, 'ok', `${checks.length} checks`]
-  return [what, 'TO DO', `${others.length} of ${checks.length} fail: see above`]
+  return [what, 'TO DO', `${checks.filter(({ ok }) => ok === false).length} of ${checks.length} fail: see above`]
+}
+
+interface Answer {
+  readonly ready: boolean | null
+  readonly checks: readonly { readonly ok: boolean | null }[]
+}
+
+/** What a program prints that ends at once is no answer. */
+function readAnswer(text: string): Answer {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return { ready: null, checks: [] }
+  }
 }
 
 /** The words of its command. Another program may be called deploy, too. */

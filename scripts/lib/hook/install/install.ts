@@ -106,7 +106,7 @@ export async function install(args: readonly string[]): Promise<number> {
       `TO DO: SHARED_PATHS names ${unshared.join(', ')}: unless the application makes it, put it into ${sharedFolder(workTree)}.`,
     )
   }
-  if (lacksHealthCheck) console.log(`TO DO in ${env}: ${askForHealthCheck}.`)
+  if (lacksHealthCheck) console.log(`TO DO in ${env}: HEALTH_CHECK_URL is not set: ${askForHealthCheck}.`)
   for (const line of await explainDefaults(repository, hookSettings)) console.log(`TO DO in ${env}: ${line}`)
   console.log(`A push of ${branch} is deployed to ${workTree} now.`)
   return 0
