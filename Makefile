@@ -4,7 +4,7 @@ SHELL := /bin/bash
 platform := $(shell uname -s | tr A-Z a-z)-$(patsubst aarch64,arm64,$(patsubst x86_64,x64,$(shell uname -m)))
 programs := dist/$(platform)
 # The Debian packages that the tests need.
-test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 python3-venv python3-prometheus-client uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3 nginx-light e2fsprogs
+test_packages := openssh-server xz-utils fish tcsh zsh binutils strace python3 python3-venv python3-prometheus-client curl jq uwsgi-core uwsgi-plugin-python3 gunicorn apache2-bin libapache2-mod-wsgi-py3 nginx-light e2fsprogs
 # Each strip handles one kind of machine.
 release_packages := xz-utils binutils binutils-aarch64-linux-gnu python3 python3-venv
 # The torture, the crashes, the CIs and the fleet have targets of their own.

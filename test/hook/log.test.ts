@@ -29,7 +29,7 @@ describe('The log of a deployment', () => {
     const { fd, file } = open()
     const told = join(folder, 'told')
     const entry = { commit: 'c', verb: 'deploy', who: 'ada', log: file }
-    const deployment = { entry, log: { fd } } as unknown as Deployment
+    const deployment = { entry, log: { fd }, toRecord: () => ({ ...entry, live: false }) } as unknown as Deployment
     notify(
       `echo in the log; tr '\\0' ' ' < /proc/$PPID/cmdline > told.new; mv told.new told`,
       folder,

@@ -4,8 +4,12 @@ import type { Deployment } from './deployment.ts'
 
 const limitSeconds = 60
 
-/** Runs NOTIFY. Nothing waits for it, it writes to the log, and its failure changes nothing. */
-export function notify(command: string, cwd: string, { entry, log }: Deployment, branch: string): void {
+/**
+ * Runs NOTIFY, which gets the deployment's record on its standard input. Nothing waits for it, it writes to the log, and its
+ * failure changes nothing.
+ */
+export function notify(command: string, cwd: string, deployment: Deployment, branch: string): void {
+  const { entry, log } = deployment
   const variables = {
     DEPLOY_BRANCH: branch,
     DEPLOY_COMMIT: entry.commit,
@@ -20,11 +24,13 @@ export function notify(command: string, cwd: string, { entry, log }: Deployment,
     cwd,
     env: { ...process.env, ...variables },
     detached: true,
-    stdio: ['ignore', log.fd, log.fd],
+    stdio: ['pipe', log.fd, log.fd],
   }
   try {
     const notifying = spawn('timeout', ['--kill-after=5', String(limitSeconds), 'bash', '-c', command], options)
     notifying.on('error', () => {})
+    // A command that reads none of it may have ended. What it reads fits into the kernel's buffer, also when the hook ends.
+    notifying.stdin?.on('error', () => {}).end(`${JSON.stringify(deployment.toRecord(entry.outcome === 'live'))}\n`)
     notifying.unref()
   } catch {
     // Some errors are thrown, such as that there is no memory for another process.
