@@ -32,7 +32,7 @@ describe('The report in a browser', async () => {
     const outcomes = await page.evaluate<string>(
       `[...document.querySelectorAll('.outcome')].map(each => each.textContent).join()`,
     )
-    assert.equal(outcomes, '● live,⊘ undone,✗ failed,○ was live')
+    assert.equal(outcomes, '↩ in place,⊘ undone,✗ failed,○ was live')
     const log = await page.evaluate<string>(`document.querySelector('li.failed pre').textContent`)
     assert.match(log, /^<b>installing<\/b>$/m)
     assert.deepEqual(page.complaints, [])

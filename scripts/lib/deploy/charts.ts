@@ -40,7 +40,7 @@ export function drawTimeLine(oldestFirst: readonly DeploymentRecord[], now: numb
 }
 
 type Kind = keyof typeof words
-const words = { live: 'live', rollback: 'rolled back', failed: 'failed' } as const
+const words = { live: 'live', rollback: 'rollback', failed: 'failed' } as const
 const kindOf = ({ live, request }: DeploymentRecord): Kind =>
   live ? (isRollback(request) ? 'rollback' : 'live') : 'failed'
 

@@ -1,8 +1,8 @@
 import { styleText } from 'node:util'
-import { isRollback } from '../protocol/asks.ts'
 import type { DeploymentRecord } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { columnsOf, cut, pad } from './columns.ts'
+import { nameOutcome } from './history.ts'
 import { formatAge, formatDuration } from './times.ts'
 
 /** How many columns there are, and what time it is: milliseconds since 1970. */
@@ -26,7 +26,7 @@ export function formatLines(
   const rows = records.map(record => {
     const { commit, ended, started, who, by } = record
     const cells = [
-      describeOutcome(record, record === live, undone.has(record)),
+      nameOutcome(record, record === live, undone.has(record)),
       formatAge(now - ended),
       commit.slice(0, 10),
       flatten(by ?? who),
@@ -51,11 +51,3 @@ export function formatLines(
 }
 
 const heads = ['', 'WHEN', 'COMMIT', 'BY', 'TOOK']
-
-function describeOutcome({ live, request, notChecked }: DeploymentRecord, isLive: boolean, isUndone: boolean): string {
-  if (!live) return '✗ failed'
-  const sign = isRollback(request) ? '↩' : isLive ? '●' : isUndone ? '⊘' : '○'
-  if (isLive) return `${sign} ${notChecked ? 'in place' : 'live'}`
-  if (isUndone) return `${sign} undone`
-  return `${sign} ${isRollback(request) ? 'rollback' : 'was live'}`
-}

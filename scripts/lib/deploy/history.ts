@@ -1,3 +1,4 @@
+import { isRollback } from '../protocol/asks.ts'
 import { type DeploymentRecord, deployRefs, logOfRecords, parseRecords, plainLog } from '../protocol/record.ts'
 import { exitCode, Failure } from '../shared/program.ts'
 import type { Session } from './clone.ts'
@@ -7,11 +8,12 @@ import { fetchCommit, readRefs } from './server-refs.ts'
 /**
  * All deployments of the branch, newest first.
  *
+ * @param refs what `readRefs` has found, where that was asked for already
  * @throws Failure where the server cannot be asked, and (unknown) where its history was not written by the hook
  */
-export async function readHistory(session: Session): Promise<DeploymentRecord[]> {
+export async function readHistory(session: Session, refs?: ReadonlyMap<string, string>): Promise<DeploymentRecord[]> {
   const { history: ref } = deployRefs(session.settings.BRANCH_NAME)
-  const newest = (await readRefs(session)).get(ref)
+  const newest = (refs ?? (await readRefs(session))).get(ref)
   if (newest === undefined) return []
   await fetchCommit(session, newest, ref)
   const bodies = await session.$`exec git ${logOfRecords} ${newest} --`.nothrow()
@@ -65,4 +67,17 @@ export function summarize([newest, ...older]: readonly DeploymentRecord[]) {
     live: newest?.live ? newest : older.find(({ live }) => live),
     failed: newest?.live === false ? newest : undefined,
   }
+}
+
+/** How a deployment ended, and whether it is live still: a sign and a word or two. */
+export function nameOutcome(
+  { live, request, notChecked }: DeploymentRecord,
+  isLive: boolean,
+  isUndone: boolean,
+): string {
+  if (!live) return '✗ failed'
+  const sign = isRollback(request) ? '↩' : isLive ? '●' : isUndone ? '⊘' : '○'
+  if (isLive) return `${sign} ${notChecked ? 'in place' : 'live'}`
+  if (isUndone) return `${sign} undone`
+  return `${sign} ${isRollback(request) ? 'rollback' : 'was live'}`
 }

@@ -12,7 +12,7 @@ export interface Log extends LogTitle {
 
 /** The log of the newest deployment, of all or of a commit. @throws Failure (failed) where none is kept */
 export async function readLog(session: Session, commit: string | undefined): Promise<Log> {
-  const [log] = await askForLogs(session, { verb: 'log', commit })
+  const [log] = await askForLogs(session, { verb: 'log', commit }, await readRefs(session))
   if (log !== undefined) return log
   throw new Failure(exitCode.failed, `The server has no log of ${commit ?? 'any deployment'}.`, {
     fix: 'deploy history lists what was deployed; the newest 50 logs are kept',
@@ -20,11 +20,12 @@ export async function readLog(session: Session, commit: string | undefined): Pro
 }
 
 /** The ends of all logs that are kept, newest first. */
-export const readLogs = (session: Session) => askForLogs(session, { verb: 'logs', commit: undefined })
+export const readLogs = (session: Session, refs: ReadonlyMap<string, string>) =>
+  askForLogs(session, { verb: 'logs', commit: undefined }, refs)
 
 /** @throws Failure where the server cannot be asked, or another hook would take the question for a push */
-async function askForLogs(session: Session, ask: Ask): Promise<Log[]> {
-  if (!showOurHook(await readRefs(session))) return []
+async function askForLogs(session: Session, ask: Ask, refs: ReadonlyMap<string, string>): Promise<Log[]> {
+  if (!showOurHook(refs)) return []
   const { answer } = await askHook(session, ask, endOfLogs)
   const logs: { title: LogTitle; lines: string[] }[] = []
   for (const line of answer) {

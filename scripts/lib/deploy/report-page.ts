@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { isRollback } from '../protocol/asks.ts'
 import { type DeploymentRecord, findUndone } from '../protocol/record.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { drawSteps, drawTimeLine, kindOfStep } from './charts.ts'
 import { day, type Figures } from './dora.ts'
 import { findForge } from './forge.ts'
+import { nameOutcome } from './history.ts'
 import { type Html, html, Html as Markup } from './html.ts'
 import { script, style } from './report-style.ts'
 import { shortenIds } from './screen.ts'
@@ -127,9 +127,7 @@ function describeDeployment(
   { subjects, live, logOf, undone }: Report & { undone: ReadonlySet<DeploymentRecord> },
   record: DeploymentRecord,
 ): Html {
-  const { ended, started, commit, steps, explanation, request } = record
-  const was = undone.has(record) ? '⊘ undone' : isRollback(request) ? '↩ rollback' : '○ was live'
-  const outcome = record === live ? '● live' : record.live ? was : '✗ failed'
+  const { ended, started, commit, steps, explanation } = record
   const log = logOf(record)
   const reason = !record.live && shorten(explanation ?? '')
   const rows = steps.map(({ name, seconds, failed }) => {
@@ -137,9 +135,9 @@ function describeDeployment(
     return html`<tr><th scope="row">${kindOfStep(name)}</th><td>${time}${failed && ', failed'}</td></tr>`
   })
   return html`<li class="${record.live ? 'live' : 'failed'}"><details><summary>
-<span class="outcome">${outcome}</span> <code>${commit.slice(0, 10)}</code> <span class="subject">${subjectOf(subjects, record)}</span>
+<span class="outcome">${nameOutcome(record, record === live, undone.has(record))}</span> <code>${commit.slice(0, 10)}</code> <span class="subject">${subjectOf(subjects, record)}</span>
 ${reason && html`<span class="reason">${reason}</span>`}
-<span class="quiet">${timeOf(ended)}, ${formatDuration(ended - started)}, ${whoOf(record)}${record === live && isRollback(request) && ', rolled back'}</span>
+<span class="quiet">${timeOf(ended)}, ${formatDuration(ended - started)}, ${whoOf(record)}</span>
 </summary>
 <p>${commit}${linksOf(record)}</p>
 ${!record.live && html`<p>${flatten(explanation ?? '')}</p>`}

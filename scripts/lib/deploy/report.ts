@@ -4,16 +4,20 @@ import { readChanges, readHistory, readSubjects, summarize } from './history.ts'
 import { readLogs } from './logs.ts'
 import { writeOutput } from './output-file.ts'
 import { renderReport } from './report-page.ts'
+import { readRefs } from './server-refs.ts'
 import { formatInstant } from './times.ts'
 
 /** Writes a page of all deployments. @throws Failure where the server cannot be asked, or the file cannot be written */
 export async function makeReport(session: Session, file: string): Promise<void> {
-  const records = await readHistory(session)
+  const refs = await readRefs(session)
+  const records = await readHistory(session, refs)
   const ids = records.map(({ commit }) => commit)
   const [subjects, changes] = await Promise.all([readSubjects(session, ids), readChanges(session, records)])
   const figures = computeFigures(records, changes, Date.now())
   const before = computeFigures(records, changes, figures.from - 1)
-  const logs = new Map((await readLogs(session)).map(({ commit, started, text }) => [`${commit} ${started}`, text]))
+  const logs = new Map(
+    (await readLogs(session, refs)).map(({ commit, started, text }) => [`${commit} ${started}`, text]),
+  )
   const page = renderReport({
     branch: session.settings.BRANCH_NAME,
     records,

@@ -11,12 +11,14 @@ import { formatHistory, formatStatus } from './history-text.ts'
 import { printJson } from './json.ts'
 import { readLog } from './logs.ts'
 import { readRunning } from './running.ts'
+import { readRefs } from './server-refs.ts'
 
 export async function showStatus(session: Session): Promise<number> {
   await session.connected
   // One after the other: what ssh says is for the first that fails, and the second keeps it to itself.
-  const records = await readHistory(session)
-  const running = await readRunning(session)
+  const refs = await readRefs(session)
+  const records = await readHistory(session, refs)
+  const running = await readRunning(session, refs)
   const summary = summarize(records)
   if (session.options.json) printJson({ ...summary, running: running ?? null })
   else if (process.stdout.isTTY) await showStatusLines(session, records, running)

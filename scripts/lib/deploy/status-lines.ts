@@ -3,7 +3,7 @@ import { type DeploymentRecord, findPrevious } from '../protocol/record.ts'
 import type { Running } from '../protocol/running.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { columnsOf, cut, pad } from './columns.ts'
-import { findBefore } from './history.ts'
+import { findBefore, nameOutcome } from './history.ts'
 import type { Terminal } from './history-lines.ts'
 import { formatAge, formatDuration } from './times.ts'
 
@@ -36,13 +36,7 @@ export function formatStatusLines(status: Status, { columns, now }: Terminal): s
   if (before !== undefined) rows.push(['● live', before, nameOf(before), 'as before the first deployment', 'green'])
   if (live) {
     const took = `${formatAge(now - live.ended)}, ${nameOfPusher(live)}, took ${formatDuration(live.ended - live.started)}`
-    rows.push([
-      `● ${live.notChecked ? 'in place' : 'live'}`,
-      live.commit,
-      nameOf(live.commit, live.subject),
-      took,
-      'green',
-    ])
+    rows.push([nameOutcome(live, true, false), live.commit, nameOf(live.commit, live.subject), took, 'green'])
   }
   if (running) {
     const { commit, subject, step, stepSeconds, seconds } = running
@@ -51,7 +45,7 @@ export function formatStatusLines(status: Status, { columns, now }: Terminal): s
   }
   if (failed) {
     const how = `${formatAge(now - failed.ended)}, ${nameOfPusher(failed)}: ${type('log')}`
-    rows.push(['✗ failed', failed.commit, nameOf(failed.commit, failed.subject), how, 'red'])
+    rows.push([nameOutcome(failed, false, false), failed.commit, nameOf(failed.commit, failed.subject), how, 'red'])
   }
   const previous = findPrevious(records)
   const kept = new Set(records[0]?.kept?.map(({ commit }) => commit).filter(commit => commit !== live?.commit))
