@@ -136,7 +136,7 @@ async function deployCommit(session: Session, result: Result, report: CiReport |
   const { STAGING_REMOTE_REPO, BRANCH_NAME, ACCEPT_NO_VERDICT } = session.settings
   const { again, force: isForced, 'dry-run': isDry } = session.options
   const commit = await findCommit(session)
-  result.commit = commit
+  await describeCommit(session, commit, result, report)
   const { screen, say, announceStep } = await openVoice(session)
   // Also where the connection fails: what it waits for is not the last word.
   using _shown = screen
@@ -161,7 +161,7 @@ async function rollBack(session: Session, result: Result, report: CiReport | und
   const { argument: name, settings, connected, options } = session
   const verb = options.database ? 'downgrade' : 'rollback'
   const commit = await findNamedCommit(session, name)
-  result.commit = commit
+  await describeCommit(session, commit, result, report)
   const { screen, announceStep } = await openVoice(session)
   using _shown = screen
   await screen?.open(session, commit, true)
@@ -173,6 +173,17 @@ async function rollBack(session: Session, result: Result, report: CiReport | und
   return pushAndAnnounce(session, { ask: { verb, commit } }, false, result, { screen, report })
 }
 
+/** Before the server is waited for: a CI names the commit also where the server is not reached. */
+async function describeCommit(
+  session: Session,
+  commit: string | undefined,
+  result: Result,
+  report: CiReport | undefined,
+): Promise<void> {
+  result.commit = commit
+  if (report && commit) result.subject = (await readSubjects(session, [commit])).get(commit)
+}
+
 /** Shows a push as it comes, at a terminal or in its CI, and then says whether the commit is live. */
 async function pushAndAnnounce(
   session: Session,
@@ -182,7 +193,6 @@ async function pushAndAnnounce(
   { screen, report }: { screen: DeploymentScreen | undefined; report: CiReport | undefined },
 ): Promise<number> {
   const { ci } = session
-  if (report && result.commit) result.subject = (await readSubjects(session, [result.commit])).get(result.commit)
   try {
     const pushed = await pushWithClock(session, what, screen ?? new StepClock(report ?? terminal), result)
     result.verdict = pushed.verdict

@@ -1,7 +1,8 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parse } from 'yaml'
 import { type ProcessPromise, $ as zx } from 'zx/core'
+import type { Outputs } from '../../scripts/lib/deploy/ci/ci.ts'
 import type { Site } from '../lib/site.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -32,6 +33,34 @@ export function use({ files, action }: Runner, site: Site): void {
     cpSync(join(examples, example), join(site.clone, file))
   }
   cpSync(join(root, 'dist/action'), join(site.clone, action), { recursive: true })
+  // The files that a CI gives deploy are gone with the job.
+  appendFileSync(
+    join(site.clone, action, 'deploy.cjs'),
+    `
+process.once('exit', exitCode => {
+  const { existsSync, readFileSync, writeFileSync } = require('node:fs')
+  const { GITHUB_STEP_SUMMARY: summary = '', GITHUB_OUTPUT: outputs = 'deploy.env' } = process.env
+  const read = file => (existsSync(file) ? readFileSync(file, 'utf8') : '')
+  writeFileSync(${JSON.stringify(seenFile(site))}, JSON.stringify({ exitCode, summary: read(summary), outputs: read(outputs) }))
+})
+`,
+  )
+}
+
+const seenFile = (site: Site) => join(site.folder, 'seen.json')
+
+/** How deploy ended in the job, and what it left in the CI's files for the run's summary and for later jobs. */
+export function readSeen(site: Site) {
+  const seen = JSON.parse(readFileSync(seenFile(site), 'utf8')) as {
+    exitCode: number
+    summary: string
+    outputs: string
+  }
+  const values = [...seen.outputs.matchAll(/^(?:DEPLOY_)?(\w+)=(.*)$/gm)].map(([, name = '', value]) => [
+    name.toLowerCase(),
+    value,
+  ])
+  return { ...seen, outputs: Object.fromEntries(values) as Partial<Outputs> }
 }
 
 /** The job's machine: it has its own home, and the pinned Node. */

@@ -39,6 +39,7 @@ describe('deploy exits with 0', async () => {
     await site.git`git checkout --quiet --detach ${older}`
     const { output } = assertExit(await site.deploy(), 0)
     assert.match(output, new RegExp(`^${older} IS IN PLACE .*as part of ${newer}`, 'm'))
+    assert.doesNotMatch(output, /failed to push|hint:/)
   })
 
   it('for each of several pushes at once', async t => {

@@ -73,6 +73,8 @@ export async function push(session: Session, what: Push, listener = terminal): P
 
   let sshMessages = ''
   const gitMessages: string[] = []
+  /** Behind a verdict, git can only repeat that a ref was not taken, and advise what is wrong then. */
+  const behindVerdict: string[] = []
   const showSshMessages = () => {
     const messages = takeSshMessages()
     sshMessages += messages
@@ -86,7 +88,8 @@ export async function push(session: Session, what: Push, listener = terminal): P
     const [, serverLine] = /^remote: (.*?) *$/.exec(line) ?? []
     if (serverLine === undefined) {
       gitMessages.push(line)
-      listener.clientPrinted(line)
+      if (verdict) behindVerdict.push(line)
+      else listener.clientPrinted(line)
       continue
     }
     listener.serverPrinted(serverLine)
@@ -106,6 +109,8 @@ export async function push(session: Session, what: Push, listener = terminal): P
   }
   const answerTo = (ref = '') => answers.get(ref)
   const ours = [branchRef, askedAs].filter(ref => ref !== undefined)
+  if (!answerTo(askedAs)?.isTaken) verdict = undefined
+  if (!verdict) for (const line of behindVerdict) listener.clientPrinted(line)
   return {
     push: what,
     askedAs,
@@ -116,7 +121,7 @@ export async function push(session: Session, what: Push, listener = terminal): P
     messages: sshMessages + gitMessages.join('\n'),
     // What the server takes, it runs its hook for. Anything else that looks like the hook's lines is something else.
     greeting: ours.some(ref => answerTo(ref)?.isTaken) ? greeting : undefined,
-    verdict: answerTo(askedAs)?.isTaken ? verdict : undefined,
+    verdict,
   }
 }
 

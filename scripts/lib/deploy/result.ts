@@ -36,12 +36,11 @@ export interface Ending {
 export function describeEnding({ commit = '', verdict }: Result, outcome: unknown): Ending {
   const isLive = verdict?.live === true
   const code = codeOf(outcome)
-  const failure = outcome instanceof Failure ? outcome : undefined
   const said = isLive
     ? `${formatLive(verdict)}${isDeployed(verdict) ? '' : `, ${flatten(verdict.explanation)}`}.`
     : outcome === 0
       ? `${commit} was pushed. Whether it is live is not known.`
-      : flatten(failure ? `${failure.message} ${failure.why}` : String(outcome))
+      : flatten(String(outcome)).replace(/(?<=[^.:;])(?= To do: )/g, '.')
   const title = isLive ? (verdict.notChecked === undefined ? 'Live' : 'In place') : (titles[code] ?? 'Ended early')
   return { code, isLive, title, said: cut(said, longestVerdict) }
 }
