@@ -41,6 +41,25 @@ describe('A step that takes long', async () => {
     assert.doesNotMatch(left, /, \d+ s$/m)
   })
 
+  it('is not counted in a CI, even where the job has a terminal: a command has its line to itself', t => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const { isTTY } = process.stderr
+    const { CI, TERM } = process.env
+    t.after(() => {
+      process.stderr.isTTY = isTTY
+      for (const [name, value] of Object.entries({ CI, TERM })) {
+        if (value === undefined) delete process.env[name]
+        else process.env[name] = value
+      }
+    })
+    process.stderr.isTTY = true
+    Object.assign(process.env, { CI: 'true', TERM: 'xterm' })
+    const written = t.mock.method(process.stderr, 'write', () => true)
+    using _clock = new StepClock({ serverPrinted() {}, clientPrinted() {} })
+    t.mock.timers.tick(2000)
+    assert.equal(written.mock.callCount(), 0)
+  })
+
   it('without a terminal, is mentioned after each minute in which it prints nothing, and so is the wait for the first', t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const lines: string[] = []

@@ -1,5 +1,6 @@
 import { parseAnnouncement } from '../protocol/steps.ts'
 import { parseVerdict } from '../protocol/verdict.ts'
+import { isInCi } from './ci/recognize.ts'
 import type { Listener } from './push.ts'
 
 /** After how long a silence a step looks as if it hung: seconds. */
@@ -10,8 +11,10 @@ const longBeginning = 15
 const beginning = 'WAITING FOR THE SERVER'
 
 /**
- * Says how long the current step has been running, or the server has announced none. At a terminal a line counts the seconds. Elsewhere, where a CI might end
- * a silent job, it says so after each minute without output.
+ * Says how long the current step has been running, or the server has announced none. At a terminal a line counts the
+ * seconds. Elsewhere, where a CI might end a silent job, it says so after each minute without output.
+ *
+ * @param isTerminal not in a CI whose runner gives jobs a terminal: a command that follows such a line is none there
  */
 export class StepClock implements Listener, Disposable {
   readonly #listener: Listener
@@ -22,7 +25,7 @@ export class StepClock implements Listener, Disposable {
   #silence = 0
   #isShown = false
 
-  constructor(listener: Listener, isTerminal = process.stderr.isTTY && process.env.TERM !== 'dumb') {
+  constructor(listener: Listener, isTerminal = process.stderr.isTTY && process.env.TERM !== 'dumb' && !isInCi()) {
     this.#listener = listener
     this.#isTerminal = isTerminal
   }
