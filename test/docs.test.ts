@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { $ as zx } from 'zx/core'
 import { page, remake } from '../docs/architecture.ts'
+import { jsonPage, remakeJsonPage } from '../docs/json.ts'
 import { makePage, page as messages } from '../docs/messages.ts'
 import { settings } from '../scripts/lib/deploy/settings.ts'
 import { settingNames } from '../scripts/lib/hook/settings.ts'
@@ -51,6 +52,12 @@ it('docs/architecture.md shows rooms and steps as they are; `node docs/architect
 
 it('docs/messages.md has the messages as the sources say them; `node docs/messages.ts` brings it up to date', () => {
   assert.equal(readFileSync(messages, 'utf8'), makePage())
+})
+
+it('docs/json.md describes every field of docs/json.schema.json; `node docs/json.ts` brings it up to date', () => {
+  const text = readFileSync(jsonPage, 'utf8')
+  assert.equal(text, remakeJsonPage(text))
+  assert.doesNotMatch(text, /\|\s*\|\n/)
 })
 
 const places = {

@@ -6,6 +6,7 @@ import { $ as zx } from 'zx/core'
 import { quoteForSh } from '../../scripts/lib/shared/foreign-text.ts'
 import { waitForOutput } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
+import { parseJson } from '../lib/json-schema.ts'
 import { program } from '../lib/programs.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
@@ -97,9 +98,9 @@ describe('deploy status and history', async () => {
     const { output } = assertExit(await site.deploy(['status']), 0)
     assert.match(output, new RegExp(`^live {4}${live} {2}\\d{4}-\\S+ {2}by \\S.*, took [\\d.]+ s\n {10}`, 'm'))
     assert.match(output, new RegExp(`^failed {2}${failed}.*\n( {10}.*\n)+ {10}INSTALLING DEPENDENCIES failed`, 'm'))
-    const summary = JSON.parse((await site.startDeploy(['status', '--json'])).stdout)
+    const summary = parseJson('status', (await site.startDeploy(['status', '--json'])).stdout)
     assert.deepEqual([summary.live.commit, summary.failed.commit], [live, failed])
-    const history = JSON.parse((await site.startDeploy(['history', '--json'])).stdout)
+    const history = parseJson('history', (await site.startDeploy(['history', '--json'])).stdout)
     assert.deepEqual(
       history.map(({ commit }: { commit: string }) => commit),
       [failed, live],
@@ -115,7 +116,7 @@ describe('deploy status and history', async () => {
     const deploying = site.startDeploy([], { GITLAB_CI: 'true', GITLAB_USER_LOGIN: 'ada' })
     await waitForOutput(deploying.stderr, 'at the gate')
     const { output } = assertExit(await site.deploy(['status']), 0)
-    const { running, ...summary } = JSON.parse((await site.startDeploy(['status', '--json'])).stdout)
+    const { running, ...summary } = parseJson('status', (await site.startDeploy(['status', '--json'])).stdout)
     writeFileSync(gate, '')
     assertExit(await deploying, 0)
     assert.match(
@@ -126,7 +127,7 @@ describe('deploy status and history', async () => {
       ),
     )
     assert.deepEqual([running.commit, running.step, summary.live.commit], [commit, 'INSTALLING DEPENDENCIES', live])
-    assert.equal(JSON.parse((await site.startDeploy(['status', '--json'])).stdout).running, null)
+    assert.equal(parseJson('status', (await site.startDeploy(['status', '--json'])).stdout).running, null)
   })
 
   it('let no control character of a record through', async t => {

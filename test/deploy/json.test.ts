@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
+import { parseJson } from '../lib/json-schema.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 describe('deploy --json', async () => {
@@ -9,7 +10,7 @@ describe('deploy --json', async () => {
   /** Standard output is JSON, and its exit code is the program's. */
   async function deployForJson(site: Site, args: string[] = [], changes: Record<string, string | undefined> = {}) {
     const { exitCode, stdout, stderr } = await site.startDeploy([...args, '--json'], changes)
-    const { exitCode: told, ...result } = JSON.parse(stdout)
+    const { exitCode: told, ...result } = parseJson('deploy', stdout)
     assert.equal(told, exitCode, stdout + stderr)
     return { exitCode, stdout, stderr, result }
   }

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertExit } from '../lib/exit.ts'
+import { parseJson } from '../lib/json-schema.ts'
 import { type Site, startServer } from '../lib/site.ts'
 
 /** Writes a history that no hook has written, the oldest first. */
@@ -46,7 +47,7 @@ describe('deploy status, history and report', async () => {
     const history = assertExit(await site.deploy(['history']), 0).output
     assert.deepEqual([...history.matchAll(/^(?:live|failed) +(\w)/gm)].map(([, digit]) => digit).join(''), 'c6543210a')
     assert.equal(history.match(/^ +A STEP (not finished|7 s)$/gm)?.length, nothing.length)
-    for (const record of JSON.parse((await site.startDeploy(['history', '--json'])).stdout)) {
+    for (const record of parseJson('history', (await site.startDeploy(['history', '--json'])).stdout)) {
       assert.equal(typeof record.who, 'string')
       assert.ok(record.steps.every(({ name }: { name: unknown }) => typeof name === 'string'))
     }

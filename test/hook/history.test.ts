@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { askRef } from '../../scripts/lib/protocol/asks.ts'
 import { assertExit } from '../lib/exit.ts'
+import { parseJson } from '../lib/json-schema.ts'
 import { startServer } from '../lib/site.ts'
 
 describe('The history', async () => {
@@ -20,9 +21,9 @@ describe('The history', async () => {
     assert.match(output, new RegExp(`live {4}${good}.*by \\w+ from 127\\.0\\.0\\.1`))
     assert.match(output, /INSTALLING DEPENDENCIES \d[\d.]* s/)
     assert.match(output, new RegExp(`failed {2}${bad}(.|\\n)*INSTALLING DEPENDENCIES failed`))
-    const { live, failed } = JSON.parse((await site.startDeploy(['status', '--json'])).stdout)
+    const { live, failed } = parseJson('status', (await site.startDeploy(['status', '--json'])).stdout)
     assert.deepEqual([live.commit, failed.commit], [good, bad])
-    const history = JSON.parse((await site.startDeploy(['history', '--json'])).stdout)
+    const history = parseJson('history', (await site.startDeploy(['history', '--json'])).stdout)
     assert.deepEqual(
       history.map((entry: { commit: string }) => entry.commit),
       [bad, good],

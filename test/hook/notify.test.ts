@@ -6,6 +6,7 @@ import { json } from 'node:stream/consumers'
 import { after, describe, it } from 'node:test'
 import { waitFor } from '../lib/events.ts'
 import { assertExit } from '../lib/exit.ts'
+import { parseJson } from '../lib/json-schema.ts'
 import { listen } from '../lib/ports.ts'
 import { processes } from '../lib/processes.ts'
 import { startServer } from '../lib/site.ts'
@@ -58,9 +59,9 @@ describe('NOTIFY', async () => {
       const commit = (await site.git`git rev-parse HEAD`).stdout.trim()
       const { output } = assertExit(await site.deploy([], ci), exitCode)
       await waitFor('NOTIFY has run', () => existsSync(told)).catch(error => assert.fail(`${error}\n${output}`))
-      const record = JSON.parse(readFileSync(told, 'utf8'))
+      const record = parseJson('record', readFileSync(told, 'utf8'))
       await site.serverGit`rm ${told}`
-      const [written] = JSON.parse((await site.startDeploy(['history', '--json'])).stdout)
+      const [written] = parseJson('history', (await site.startDeploy(['history', '--json'])).stdout)
       // What is written before the deployment has quite ended lacks this.
       const { kept: _, ended: end, explanation = record.explanation, ...rest } = written
       const { ended, ...given } = record

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { assertExit } from './exit.ts'
+import { parseJson } from './json-schema.ts'
 import type { Site } from './site.ts'
 
 interface Answer {
@@ -22,7 +23,7 @@ interface Answer {
  */
 export async function check(site: Site, code: number, changes: Record<string, string | undefined> = {}, cwd?: string) {
   const { stdout, stderr } = assertExit(await site.startDeploy(['check', '--json'], changes, cwd), code)
-  const answer: Answer = JSON.parse(stdout)
+  const answer: Answer = parseJson('check', stdout)
   assert.equal(answer.exitCode, code)
   const lines = answer.checks.map(({ what, ok, found, toDo }) => {
     const word = ok === null ? '?' : ok ? 'ok' : 'wrong'

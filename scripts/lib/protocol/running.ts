@@ -20,12 +20,17 @@ export const endOfRunning = 'That is all that runs here.'
 export function parseRunning(line: string): Running | undefined {
   const [, json] = /^Deploying: (\{.*\})$/.exec(line) ?? []
   try {
-    const running: Partial<Running> = JSON.parse(json ?? 'null') ?? {}
+    const running: { readonly [K in keyof Running]?: unknown } = JSON.parse(json ?? 'null') ?? {}
     const { commit, who, seconds } = running
-    return isCommitId(String(commit)) && typeof who === 'string' && Number.isFinite(seconds)
-      ? (running as Running)
-      : undefined
+    if (typeof commit !== 'string' || !isCommitId(commit) || typeof who !== 'string') return undefined
+    const past = secondsOf(seconds)
+    if (past === undefined) return undefined
+    const [subject, by, step] = [running.subject, running.by, running.step].map(textOf)
+    return { commit, subject, who, by, seconds: past, step, stepSeconds: secondsOf(running.stepSeconds) }
   } catch {
     return undefined
   }
 }
+
+const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined)
+const secondsOf = (value: unknown) => (typeof value === 'number' && value >= 0 ? value : undefined)
