@@ -7,6 +7,8 @@ import type { Site } from '../lib/site.ts'
 
 /** The release of FlexMeasures. */
 export const release = '1.0.1'
+/** Its newest migration. */
+export const lastRevision = '3bc1e29ca1f4'
 const sha256 = '89b3d189482165cfbf4c951128d40a3da6f05ba3435182f07c668bb99b058ce0'
 /** Debian's Python, which its uWSGI is made for. Another one may come first on PATH. */
 const python = '/usr/bin/python3'
@@ -19,14 +21,19 @@ export async function makeVirtualEnvironment(venv: string) {
   await fromPyPI('uv', $`${venv}/bin/pip install --quiet uv`)
 }
 
-/** FlexMeasures' source distribution as the clone's first commit, with an annotated tag. */
-export async function getRepository(site: Site, venv: string) {
-  const options = ['--quiet', '--no-deps', '--no-binary', 'flexmeasures', '--dest', site.folder]
+/** FlexMeasures' source distribution, in a folder. */
+export async function getSources(folder: string, venv: string) {
+  const options = ['--quiet', '--no-deps', '--no-binary', 'flexmeasures', '--dest', venv]
   await fromPyPI(`FlexMeasures ${release}`, $`${venv}/bin/pip download ${options} flexmeasures==${release}`)
-  const archive = join(site.folder, `flexmeasures-${release}.tar.gz`)
+  const archive = join(venv, `flexmeasures-${release}.tar.gz`)
   assert.equal(createHash('sha256').update(readFileSync(archive)).digest('hex'), sha256)
   // With PKG-INFO the version would come from there, and not from git's tag.
-  await $`tar --extract --file ${archive} --directory ${site.clone} --strip-components 1 --exclude PKG-INFO`
+  await $`tar --extract --file ${archive} --directory ${folder} --strip-components 1 --exclude PKG-INFO`
+}
+
+/** The same as the clone's first commit, with an annotated tag. */
+export async function getRepository(site: Site, venv: string) {
+  await getSources(site.clone, venv)
   site.write({ 'page.txt': undefined })
   await commitAndTag(site, `v${release}`)
 }
@@ -72,12 +79,14 @@ function uvCache(): string | undefined {
   }
 }
 
-const template = 'flexmeasures/ui/templates/admin/login_user.html'
+/** The login page. */
+export const template = 'flexmeasures/ui/templates/admin/login_user.html'
 
-export function newTitle(site: Site, title: string) {
-  const old = readFileSync(join(site.clone, template), 'utf8')
-  return { [template]: old.replace(/<h1>.*<\/h1>/, `<h1>${title}</h1>`) }
-}
+export const withTitle = (text: string, title: string) => text.replace(/<h1>.*<\/h1>/, `<h1>${title}</h1>`)
+
+export const newTitle = (site: Site, title: string) => ({
+  [template]: withTitle(readFileSync(join(site.clone, template), 'utf8'), title),
+})
 
 const stylesheet = 'flexmeasures/ui/static/css/flexmeasures.css'
 

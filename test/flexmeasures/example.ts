@@ -1,4 +1,4 @@
-import { openSync, writeFileSync } from 'node:fs'
+import { openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'dotenv'
 import { $ as zx } from 'zx/core'
@@ -12,8 +12,8 @@ export const readFlexMeasuresExample = (name: string, replacements: Readonly<Rec
 export const readServerEnv = (replacements: Readonly<Record<string, string>>) =>
   parse(readFlexMeasuresExample('server.env', replacements))
 
-/** The lines of README.md that make it faster. */
-export const readFasterServerEnv = () => parse(readFlexMeasuresExample('README.md', {}))
+/** The lines of its page that make it faster. */
+export const readFasterServerEnv = () => parse(readExample('../docs/frameworks/flexmeasures.md', {}))
 
 /** What tells the units that `runUnit` runs what server.env's RESTART tells systemd's. */
 export const reloadOrRestart = (folder: string) =>
@@ -21,7 +21,7 @@ export const reloadOrRestart = (folder: string) =>
 
 const pidFile = (folder: string, name: string) => join(folder, `${name}.pid`)
 
-/** Runs a unit of examples/flexmeasures as systemd does: starts it again when it ends. */
+/** Runs a unit of examples/flexmeasures as systemd does: starts it again when it ends, with what its file has by then. */
 export function runUnit(
   t: CleansUp,
   name: 'web' | 'worker',
@@ -33,14 +33,15 @@ export function runUnit(
   const text = readFlexMeasuresExample(`server/${unit}.service`, replacements)
   const setting = (key: string) => new RegExp(`^${key}=(.*)$`, 'm').exec(text)?.[1] ?? ''
   const output = openSync(join(folder, `${name}.log`), 'a')
-  const $ = zx({ env, nothrow: true, quiet: true, stdio: ['ignore', output, output] })
+  const $ = zx({ nothrow: true, quiet: true, stdio: ['ignore', output, output] })
   let isWanted = true
   let pid = 0
   const running = (async () => {
     while (isWanted) {
       // exec: otherwise bash would get the signal, and the server would stay.
       const command = ['setpriv', '--pdeathsig', 'TERM', ...setting('ExecStart').split(' ')]
-      const unit = $({ cwd: setting('WorkingDirectory') })`exec ${command}`
+      const ownEnv = { ...env, ...parse(readFileSync(setting('EnvironmentFile'))) }
+      const unit = $({ cwd: setting('WorkingDirectory'), env: ownEnv })`exec ${command}`
       pid = unit.pid as number
       writeFileSync(pidFile(folder, name), String(pid))
       await unit

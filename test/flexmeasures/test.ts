@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, afterEach, before, describe, it } from 'node:test'
@@ -254,28 +254,32 @@ function prepareInPlace({ t, site, tools: venv, postgres, redisPort, port, url, 
   return { venv, logs, startServers, worker: () => '' }
 }
 
-/** What README.md of examples/flexmeasures says, for another folder, other ports, and a machine without systemd. */
+/** What docs/frameworks/flexmeasures.md says, for another folder, other ports, and a machine without systemd. */
 function prepareReleases({ t, site, tools, postgres, redisPort, port, url, home }: Server) {
   const { folder, workTree } = site
   const replacements = {
     '/home/seita/flexmeasures.git/server': folder,
+    '/home/seita/flexmeasures.git': site.repository,
     '/home/seita/flexmeasures': workTree,
     '/home/seita': folder,
     '127.0.0.1:5000': `127.0.0.1:${port}`,
-    '--dbname=flexmeasures': `--dbname='${postgres.uri}'`,
     'postgresql:///flexmeasures': postgres.uri,
-    'REDIS_PORT = 6379': `REDIS_PORT = ${redisPort}`,
-    'SECRET_KEY = ""': 'SECRET_KEY = "of a test"',
   }
   const { RESTART, HEALTH_CHECK_URL, ...settings } = readServerEnv(replacements)
   assert.ok(RESTART && HEALTH_CHECK_URL)
   const { UV_CACHE_DIR, TMPDIR } = uvSettings(folder, '')
+  // What `setup-ssh set` gives it.
+  const own = { SECRET_KEY: 'of a test', FLEXMEASURES_REDIS_PORT: `${redisPort}`, TRUSTED_HOSTS: '127.0.0.1' }
   // At the first push there is no server to restart or to check.
-  site.configure({ ...settings, PATH: `${tools}/bin:/usr/local/bin:/usr/bin:/bin`, UV_CACHE_DIR, TMPDIR, RESTART: '' })
+  site.configure({
+    ...settings,
+    ...own,
+    PATH: `${tools}/bin:/usr/local/bin:/usr/bin:/bin`,
+    UV_CACHE_DIR,
+    TMPDIR,
+    RESTART: '',
+  })
 
-  const instance = join(`${workTree}.releases`, 'shared/instance')
-  mkdirSync(instance, { recursive: true })
-  writeFileSync(join(instance, 'flexmeasures.cfg'), readFlexMeasuresExample('flexmeasures.cfg', replacements))
   const logs = { web: join(folder, 'web.log'), worker: join(folder, 'worker.log') }
   let workerPid = () => 0
 

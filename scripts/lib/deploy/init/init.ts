@@ -83,7 +83,7 @@ export async function init(args: string[]): Promise<number> {
   }
   for (const { path, text } of found) if (written.includes(path)) await writeText(project.root, path, text)
 
-  const secrets = findVariables(project)
+  const secrets = answers.kind.variables ?? findVariables(project)
   console.log(summarize(found.length, written, kept, findIgnored(project.root, Object.keys(files))))
   for (const note of notes) console.log(note)
   if (secrets.length > 0) {

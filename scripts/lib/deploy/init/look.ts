@@ -174,8 +174,8 @@ export function findPort({ sources }: Project): number | undefined {
 
 /** Files and folders that are not committed, and have to outlive a release. @param more what a kind knows of */
 export function findShared({ files, read, sources }: Project, more: readonly string[] = []): readonly string[] {
-  // Not what a list for all projects has: var, instance, Thumbs.db. A kind knows of its own.
-  const lasting = /^(media|uploads?|storage|data|(?!db\.|.*thumbs)[\w-]+\.(sqlite3?|db))$/i
+  // Not what a list for all projects has: var, instance, db.sqlite3. A kind knows of its own.
+  const lasting = /^(media|uploads?|storage|data|(?!db\.)[\w-]+\.(sqlite3?|db))$/i
   const ignored = read('.gitignore')
     .split('\n')
     .map(line => line.trim().replace(/^\/|(\/\*{0,2})$/g, ''))
@@ -194,7 +194,10 @@ export function findShared({ files, read, sources }: Project, more: readonly str
       ([, path = '']) => path,
     ),
   )
-  const found = [...new Set([...more, ...ignored, ...databases, ...uploads])].filter(path => path !== '')
+  const found = [...new Set([...more, ...ignored, ...databases, ...uploads])].filter(
+    // Windows' Thumbs.db stands in lists of what to leave out, such as .gitignore's and Sphinx's.
+    path => path !== '' && !/(^|\/)thumbs\.db$/i.test(path),
+  )
   const isCommitted = (path: string) =>
     files.some(
       file =>

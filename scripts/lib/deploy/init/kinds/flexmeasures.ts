@@ -9,8 +9,21 @@ export const flexmeasures: Kind = {
   fits: ({ has, read }) =>
     has('flexmeasures/__init__.py') && /^name\s*=\s*"flexmeasures"/m.test(read('pyproject.toml')),
   shared: () => ['instance'],
+  variables: ['SECRET_KEY'],
   application: (_project, { user, workTree }) => ({
     settings: lines(
+      {
+        name: 'SQLALCHEMY_DATABASE_URI',
+        value: 'postgresql:///flexmeasures',
+        comment: `FlexMeasures' own settings: the steps, uWSGI and the worker read them here. PostgreSQL is asked through its socket,
+where the login ${user} needs no password.`,
+      },
+      { name: 'FLEXMEASURES_REDIS_URL', value: '127.0.0.1' },
+      {
+        name: 'FLEXMEASURES_REDIS_PASSWORD',
+        value: '',
+        comment: 'If this is set, even empty, the health check asks Redis, too.',
+      },
       {
         name: 'PATH_TO_VENV',
         value: '.venv',
@@ -37,7 +50,7 @@ export const flexmeasures: Kind = {
       { name: 'UPGRADE_DB_IF_CHANGED', value: 'flexmeasures/data/migrations' },
       {
         name: 'DB_REVISION',
-        value: 'psql --dbname=flexmeasures -XAtq -c "select version_num from alembic_version"',
+        value: 'psql --dbname="$SQLALCHEMY_DATABASE_URI" -XAtq -c "select version_num from alembic_version"',
         comment: '`flexmeasures db current` prints the same, but takes six seconds.',
       },
       { name: 'DOWNGRADE_DB', value: 'flexmeasures db downgrade "$DEPLOY_DB_REVISION"' },
@@ -58,6 +71,9 @@ as_postgres psql -Xq -d flexmeasures -c 'create extension if not exists cube' -c
       wsgi: 'wsgi:application',
       worker: `${workTree}/.venv/bin/flexmeasures jobs run-worker --queue forecasting|scheduling|ingestion`,
     },
+    notes: [
+      'Before FlexMeasures has a name on the web: setup-ssh set TRUSTED_HOSTS=NAME,127.0.0.1 (the health check asks 127.0.0.1). Without it, it takes any Host header.',
+    ],
     test: { image: 'python:3.12', commands: ['make install-for-test', 'make test'] },
   }),
 }

@@ -60,6 +60,8 @@ export interface Kind {
   readonly hasOwnPort?: boolean
   /** Paths that outlive releases, beside those that .gitignore and the sources tell of. */
   shared?(project: Project): readonly string[]
+  /** What it needs from its environment beside the settings, where that is not guessed from the code. */
+  readonly variables?: readonly string[]
   application(project: Project, place: Place, start: StartName): Application
 }
 
