@@ -135,7 +135,7 @@ $(first_hour)/.installed: test/first-hour/make-debian.sh test/first-hour/systemc
 	@touch $@
 
 test-first-hour: build $(first_hour)/.installed ## from a bare Debian to green, for each kind of application, by three commands (as root)
-	build/debian.sh openssh-server
+	build/debian.sh openssh-server python3-venv
 	PUSHLIVE_TEST=binaries unshare --mount --propagation private $(node) --test test/first-hour/test.ts
 
 test-release: release build ## build the release again elsewhere, start it on arm64, push with it on old and new Debians

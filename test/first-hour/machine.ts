@@ -36,7 +36,7 @@ export async function newMachine(t: CleansUp) {
     'UseDNS=no',
     `SetEnv=${setEnv.map(name => `${name}=${certificates}`).join(' ')}`,
   ].flatMap(option => ['-o', option])
-  const start = `mount -t proc proc ${root}/proc; mount --rbind /dev ${root}/dev; exec chroot ${root} /usr/sbin/sshd -D -e "$@"`
+  const start = `mount -t proc proc ${root}/proc; mount --rbind /dev ${root}/dev; mount -t tmpfs tmpfs ${root}/dev/shm; exec chroot ${root} /usr/sbin/sshd -D -e "$@"`
   const sshd =
     $`exec setpriv --pdeathsig KILL unshare --pid --fork --kill-child --mount sh -c ${start} sh ${options}`.nothrow()
   t.after(async () => {

@@ -9,9 +9,14 @@ echo 'seita ALL=(ALL) NOPASSWD: ALL' > "$folder/etc/sudoers.d/seita"
 echo "127.0.0.1 localhost $(hostname)" > "$folder/etc/hosts"
 # This machine may have certificates of its own.
 cp --dereference /etc/ssl/certs/ca-certificates.crt "$folder/etc/ssl/certs/"
-# A chroot has no process 1 of systemd's, and apt is to start no service there. systemd may come as a package's dependency.
+# A chroot has no process 1 of systemd's. systemd may come as a package's dependency.
 chroot "$folder" dpkg-divert --quiet --local --no-rename --add /bin/systemctl
 install -m 755 "$(dirname "$0")/systemctl" "$folder/usr/bin/systemctl"
-printf '#!/bin/sh\nexit 101\n' > "$folder/usr/sbin/policy-rc.d"
+cat > "$folder/usr/sbin/policy-rc.d" <<'EOF'
+#!/bin/sh
+# apt starts databases, in which root.sh makes the application's own, and no other service.
+case $1 in postgresql | redis-server) exit 0 ;; esac
+exit 101
+EOF
 chmod 755 "$folder/usr/sbin/policy-rc.d"
 rm -f "$folder"/var/cache/apt/archives/*.deb

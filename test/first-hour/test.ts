@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { $ as zx } from 'zx/core'
+import {
+  getSources,
+  lastRevision,
+  makeVirtualEnvironment,
+  migration,
+  release,
+  template,
+  withTitle,
+} from '../flexmeasures/application.ts'
 import { assertExit } from '../lib/exit.ts'
 import { holdPort } from '../lib/ports.ts'
 import { program } from '../lib/programs.ts'
@@ -12,6 +21,13 @@ import { ask } from '../lib/web-server.ts'
 import { newMachine } from './machine.ts'
 
 interface Kind {
+  /** Puts the application, where it is none of apps/, into its folder; the other one is for what that takes. */
+  readonly get?: (project: string, folder: string) => Promise<void>
+  /** Of the first commit. */
+  readonly tag?: string
+  /** What the health check asks, and people; by default the first page. */
+  readonly health?: string
+  readonly page?: string
   /** Options of `deploy init`, beside where the server is and what answers. */
   readonly answers?: readonly string[]
   /** Of the application, which no file has. */
@@ -76,6 +92,25 @@ def downgrade():
 `,
     },
   },
+  flexmeasures: {
+    async get(project, folder) {
+      const venv = join(folder, 'venv')
+      await makeVirtualEnvironment(venv)
+      await getSources(project, venv)
+      const file = join(project, template)
+      writeFileSync(file, withTitle(readFileSync(file, 'utf8'), 'version 1'))
+    },
+    tag: `v${release}`,
+    health: 'api/v3_0/health/ready',
+    page: 'login',
+    secrets: ['SECRET_KEY=not known to git'],
+    change: { [template]: version2 },
+    breaks: [
+      [{ 'pyproject.toml': text => text.replace('dependencies = [', '$&"no-such-package-of-pushlive",') }, brokenBuild],
+      [migration('aaaa00000001', lastRevision, 'raise ValueError("broken")'), /UPGRADING DATABASE STRUCTURE failed/],
+    ],
+    migration: migration('aaaa00000001', lastRevision),
+  },
   node: {
     change: { 'version.txt': '2\n' },
     breaks: [[{ 'build.js': 'throw new Error("broken")\n' }, brokenBuild]],
@@ -101,22 +136,17 @@ def downgrade():
 const table: Record<string, Record<string, string | number>> = {}
 const only = process.env.PUSHLIVE_KINDS?.split(',')
 
-describe('From a bare Debian login to green, with no file written by hand:', { timeout: 40 * 60_000 }, () => {
+describe('From a bare Debian login to green, with no file written by hand:', { timeout: 60 * 60_000 }, () => {
   after(() => console.table(table))
 
   for (const [name, kind] of Object.entries(kinds)) {
     if (only && !only.includes(name)) continue
-    it(name, { timeout: 15 * 60_000 }, async t => {
-      const user = await newUser(t, name)
+    it(name, { timeout: 30 * 60_000 }, async t => {
+      const user = await newUser(t, name, kind)
       const began = performance.now()
       await user.type(['deploy', 'init', ...user.answers, ...(kind.answers ?? []), '--yes'])
       await user.commit({})
-      const { stdout } = await user.type(['setup-ssh'], { mayFail: true })
-      const [, pasted] = /\b(ssh .* sudo sh \S+)$/m.exec(stdout) ?? []
-      if (pasted) {
-        await user.type(['sh', '-c', pasted.replace(' -t ', ' ')])
-        await user.type(['setup-ssh'])
-      }
+      await user.type(['setup-ssh', '--as-root'])
       for (const secret of kind.secrets ?? []) await user.type(['setup-ssh', 'set', secret])
       await user.type(['deploy'])
       const seconds = Math.round((performance.now() - began) / 1000)
@@ -146,7 +176,7 @@ describe('From a bare Debian login to green, with no file written by hand:', { t
   }
 
   /** Somebody with a clone of an application, and a login at a server. */
-  async function newUser(t: TestContext, name: string) {
+  async function newUser(t: TestContext, name: string, kind: Kind) {
     const machine = await newMachine(t)
     const home = join(machine.folder, 'home')
     // ssh looks up its user's home, whatever HOME says.
@@ -157,7 +187,10 @@ describe('From a bare Debian login to green, with no file written by hand:', { t
     writeFileSync(join(ssh, 'config'), `Host 127.0.0.1\n  IdentityFile ${machine.key.file}\n`)
     mkdirSync(home)
     const project = join(machine.folder, 'notes')
-    cpSync(join(import.meta.dirname, 'apps', name), project, { recursive: true })
+    const own = join(import.meta.dirname, 'apps', name)
+    if (existsSync(own)) cpSync(own, project, { recursive: true })
+    else mkdirSync(project)
+    await kind.get?.(project, machine.folder)
     const url = `http://127.0.0.1:${await holdPort()}/`
     const fingerprint = readFileSync(join(machine.root, 'etc/ssh/ssh_host_ed25519_key.pub'), 'utf8')
     writeFileSync(join(machine.folder, 'host-key.pub'), fingerprint)
@@ -165,17 +198,17 @@ describe('From a bare Debian login to green, with no file written by hand:', { t
     const [, sha256 = ''] = (await plain`ssh-keygen -lf ${join(machine.folder, 'host-key.pub')}`).stdout.split(' ')
     const $ = plain({ env: { ...environmentOf(home), HOST_FINGERPRINT: sha256 } })
     await $`git init --quiet --initial-branch=main . && git add --all && git commit --quiet --message ${'The first'}`
+    if (kind.tag) await $`git tag --annotate --message ${kind.tag} ${kind.tag}`
     let typed = 0
     const changed = new Set<string>()
 
     const user = {
-      answers: ['--server', `seita@127.0.0.1:${machine.port}`, '--kind', name, '--health', url],
+      answers: ['--server', `seita@127.0.0.1:${machine.port}`, '--kind', name, '--health', url + (kind.health ?? '')],
       typed: () => typed,
       /** Runs a command as somebody at a prompt. */
-      async type([command = '', ...args]: readonly string[], { mayFail = false } = {}) {
+      async type([command, ...args]: readonly ['deploy' | 'setup-ssh', ...string[]], { mayFail = false } = {}) {
         typed++
-        const known = command === 'deploy' || command === 'setup-ssh' ? program(command) : [command]
-        const ended = await $`exec ${known} ${args}`
+        const ended = await $`exec ${program(command)} ${args}`
         const told = `$ ${command} ${args.join(' ')}\n${ended.stdout}${ended.stderr}(exit code ${ended.exitCode})\n`
         if (process.env.PUSHLIVE_SHOW) console.log(told.replace(/^/gm, '  | '))
         assert.doesNotMatch(told, /fatal:/)
@@ -195,7 +228,7 @@ describe('From a bare Debian login to green, with no file written by hand:', { t
       async goBackTo(commit: string) {
         await $`git read-tree -u --reset ${commit} && git commit --quiet --message ${'As before'}`
       },
-      page: async () => (await ask(url))?.text ?? 'no answer',
+      page: async () => (await ask(url + (kind.page ?? '')))?.text ?? 'no answer',
       /** Asks for the page all the while. Each answer has to be one of the two versions. */
       async asking(action: () => Promise<void>) {
         let isDone = false
