@@ -33,7 +33,7 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'scripts/lib/ssh/remote.ts': ['test/ssh/remote.test.ts'],
   'scripts/lib/ssh/session.ts': [
     'test/ssh/session-options.test.ts',
-    'test/deploy/users-ssh.test.ts',
+    'test/deploy/users-ssh.sweep.ts',
     'test/deploy/session.test.ts',
   ],
 }

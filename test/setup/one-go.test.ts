@@ -103,7 +103,6 @@ describe('setup-ssh, where deploy/server.env is in the current directory,', asyn
       .replaceAll(/-F \S+ -o \S+ /g, '')
       .replaceAll(fresh.folder, '/home/ada')
       .replaceAll(fresh.sshd.folder, '/home/ada')
-    if (process.env.PUSHLIVE_SHOW) console.log(short)
     assert.ok(rowsOf(short) <= 24, `${rowsOf(short)} rows:\n${short}`)
   })
 
