@@ -71,12 +71,41 @@ describe('The history at a terminal', () => {
     const names = { a: 'ada', b: '山田太郎', c: '👩‍💻', d: 'Zoe\u0308' }
     const records = Object.entries(names).map(([commit, who]) => record(commit, who))
     const known = new Map(Object.entries(subjects).map(([commit, subject]) => [commit.repeat(40), subject]))
-    const lines = formatLines(records, undefined, known, { columns: 70, now }).split('\n')
-    assert.equal(lines.length, 4)
-    for (const line of lines) {
+    const about = { live: undefined, undone: new Set<DeploymentRecord>(), subjects: known }
+    const lines = formatLines(records, about, { columns: 70, now }).split('\n')
+    assert.equal(lines.length, 5)
+    for (const line of lines.slice(1)) {
       const [before = '', after = ''] = line.split('2.0 s  ')
       assert.equal(columnsOf(before), columnsOf('○ was live  5 s ago  aaaaaaaaaa  山田太郎  '), line)
       assert.ok(after.endsWith('…') && [69, 70].includes(columnsOf(line)), `${columnsOf(line)}: ${line}`)
     }
+  })
+
+  const about = { live: undefined, undone: new Set<DeploymentRecord>(), subjects: new Map() }
+  const failed: DeploymentRecord = {
+    ...record('a', 'deploy from 10.0.0.1'),
+    live: false,
+    by: 'ada',
+    subject: 'Add a map of everything',
+    explanation: 'UPGRADING DATABASE STRUCTURE failed: `make upgrade-db` exited with 2. Nothing was changed.',
+  }
+  const last = (columns: number | undefined, record = failed) =>
+    formatLines([record], about, { columns, now }).split('\n').at(-1)
+
+  it('has why a deployment failed behind the subject, which leaves room for that', () => {
+    const line = '✗ failed  5 s ago  aaaaaaaaaa  ada  2.0 s  '
+    assert.equal(last(200), `${line}Add a map of everything: upgrade-db exited 2`)
+    assert.equal(last(80), `${line}Add a map of ev…: upgrade-db exited 2`)
+    assert.equal(
+      last(200, { ...failed, explanation: 'stopped early' }),
+      `${line}Add a map of everything: stopped early`,
+    )
+  })
+
+  it('is the same in a pipe, where nothing is cut', () => {
+    assert.equal(
+      last(undefined),
+      `✗ failed  2001-09-09T01:46:35.000Z  ${'a'.repeat(40)}  ada, as deploy from 10.0.0.1  2.0 s  ${failed.subject}: ${failed.explanation}`,
+    )
   })
 })

@@ -90,14 +90,30 @@ describe('deploy status and history', async () => {
 
   it('show what is live, what failed since then, who deployed it, and how long it took', async t => {
     const site = await newSite(t)
-    assert.match((await site.deploy(['status'])).output, /^Nothing was ever live\.$/m)
+    assert.match((await site.deploy(['status'])).output, /^ {2}Nothing was ever live\.$/m)
     assert.match((await site.deploy(['history'])).output, /^Nothing was ever deployed\.$/m)
     const [live] = await deployCommits(site, 1)
     const failed = await site.commit({ Makefile: 'install-deps:\n\tfalse\nupgrade-db:\n' })
     await site.deploy()
     const { output } = assertExit(await site.deploy(['status']), 0)
-    assert.match(output, new RegExp(`^live {4}${live} {2}\\d{4}-\\S+ {2}by \\S.*, took [\\d.]+ s\n {10}`, 'm'))
-    assert.match(output, new RegExp(`^failed {2}${failed}.*\n( {10}.*\n)+ {10}INSTALLING DEPENDENCIES failed`, 'm'))
+    assert.match(
+      output,
+      new RegExp(
+        [
+          `^main on ${site.url}`,
+          `  ● in place  ${live}  A change {2,}\\d{4}-\\S+Z, \\w+ from 127.0.0.1, took [\\d.]+ s`,
+          `  ✗ failed    ${failed}  A change: INSTALLING DEPENDENCIES failed: .* {2}\\d{4}-\\S+Z, .*: deploy log`,
+          'main here is 1 commit ahead of what is live: deploy\n$',
+        ].join('\n'),
+      ),
+    )
+    const listed = assertExit(await site.deploy(['history']), 0).output.split('\n')
+    assert.match(listed[0] ?? '', /^ +WHEN +COMMIT +BY +TOOK +SUBJECT$/)
+    assert.match(
+      listed[1] ?? '',
+      new RegExp(`^✗ failed    \\S+Z  ${failed}  .*  A change: INSTALLING DEPENDENCIES failed`),
+    )
+    assert.match(listed[2] ?? '', new RegExp(`^● in place  \\S+Z  ${live}  .*  A change$`))
     const summary = parseJson('status', (await site.startDeploy(['status', '--json'])).stdout)
     assert.deepEqual([summary.live.commit, summary.failed.commit], [live, failed])
     const history = parseJson('history', (await site.startDeploy(['history', '--json'])).stdout)
@@ -122,7 +138,7 @@ describe('deploy status and history', async () => {
     assert.match(
       output,
       new RegExp(
-        `^live {4}${live}.*\n( {10}.*\n)*running ${commit}  for \\d+ s  by ada\n {10}INSTALLING DEPENDENCIES for \\d+ s$`,
+        `^ {2}● in place   ${live} .*\n {2}▶ deploying  ${commit}  A change  Installing dependencies, \\d+\\.0 s, ada, as `,
         'm',
       ),
     )

@@ -199,7 +199,7 @@ describe('A push to a local path', async () => {
     if (files.some(file => asOther('test', '-r', file).status !== 0)) return t.skip('only root reads the programs')
     const { status, stdout, stderr } = asOther(...program('deploy'))
     assert.equal(status, 0, stdout + stderr)
-    assert.match(asOther(...program('deploy'), 'status').stdout, /^live .* by user 54321,/m)
+    assert.match(asOther(...program('deploy'), 'status').stdout, /^ {2}● .*, user 54321, took /m)
   })
 })
 

@@ -133,8 +133,11 @@ describe('With RELEASES=3', async () => {
     const first = await deployPage(site, 'first')
     const second = await deployPage(site, 'second')
     const { output } = await site.deploy(['status'])
-    assert.match(output, new RegExp(`kept +${first.commit} +release 1, database at first`))
-    assert.match(output, new RegExp(`kept +${second.commit} +release 2, database at second`))
+    assert.match(
+      output,
+      new RegExp(`^ {2}↺ kept +${first.commit} .* deploy rollback \\(release 1, database at first\\)$`, 'm'),
+    )
+    assert.match(output, new RegExp(`^ {2}● in place  ${second.commit} `, 'm'))
   })
 
   it('INSTALL_DEPS_IF_CHANGED compares with what the same release has installed', async t => {

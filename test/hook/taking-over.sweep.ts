@@ -167,8 +167,8 @@ os.waitpid(pid, 0)`
     const second = await site.commit({ 'page.txt': 'two\n' })
     assert.match(assertExit(await site.deploy(), 0).output, new RegExp(`^${second} IS LIVE \\(in `, 'm'))
     assert.match(assertExit(await site.deploy(), 0).output, new RegExp(`^${second} IS LIVE \\(already live\\)`, 'm'))
-    const { output } = assertExit(await site.deploy(['history']), 0)
-    assert.equal(output.match(/not checked: HEALTH_CHECK_URL is empty/g)?.length, 1)
+    const { output } = assertExit(await site.deploy(['history', '--json']), 0)
+    assert.equal(output.match(/"notChecked": "HEALTH_CHECK_URL is empty"/g)?.length, 1)
   })
 
   it('a server that starts itself anew, and runs from no release meanwhile, is waited for', async t => {

@@ -92,7 +92,7 @@ describe('What served comes back', async () => {
         await verifyBack(site, first, output)
         assert.ok(existsSync(join(site.workTree, 'only-in-bash.txt')), output)
         assert.equal(site.read('untracked.txt'), 'precious')
-        assert.match((await site.deploy(['status'])).output, new RegExp(`^live +${first} .*\nfailed `, 'm'))
+        assert.match((await site.deploy(['status'])).output, new RegExp(`^ {2}● live +${first} .*\n {2}✗ failed `, 'm'))
 
         await site.commit({ bad: undefined })
         assertExit(await site.deploy(), 0)

@@ -6,8 +6,7 @@ import { exitCode } from '../shared/program.ts'
 import { typed } from './called-as.ts'
 import { findNamedCommit, type Session } from './clone.ts'
 import { readHistory, readSubjects, summarize } from './history.ts'
-import type { formatLines } from './history-lines.ts'
-import { formatHistory, formatStatus } from './history-text.ts'
+import type { Terminal } from './history-lines.ts'
 import { printJson } from './json.ts'
 import { readLog } from './logs.ts'
 import { readRunning } from './running.ts'
@@ -21,8 +20,7 @@ export async function showStatus(session: Session): Promise<number> {
   const running = await readRunning(session, refs)
   const summary = summarize(records)
   if (session.options.json) printJson({ ...summary, running: running ?? null })
-  else if (process.stdout.isTTY) await showStatusLines(session, records, running)
-  else console.log(formatStatus(records, running))
+  else await showStatusLines(session, records, running)
   return exitCode.live
 }
 
@@ -55,7 +53,7 @@ async function showStatusLines(session: Session, records: readonly DeploymentRec
     branch,
     type: (command: string) => typed(command, options),
   }
-  console.log(formatStatusLines(status, { columns: process.stdout.columns ?? 80, now: Date.now() }))
+  console.log(formatStatusLines(status, whereItIsShown()))
 }
 
 /** How many deployments a terminal shows. */
@@ -70,12 +68,17 @@ export async function showHistory(session: Session): Promise<number> {
   const shown = records.slice(0, limit)
   const older = records.length - shown.length
   if (options.json) printJson(shown)
-  else if (!isAtTerminal) console.log(formatHistory(shown))
+  else if (records.length === 0) console.log('Nothing was ever deployed.')
   else {
-    const { live } = summarize(records)
-    const lines = await formatForTerminal(session, shown, live, { hasHead: true, undone: findUndone(records) })
-    const { page } = await import('./pager.ts')
-    await page(session, older > 0 ? `${lines}\n${older} older: ${typed('history --all', options)}` : lines)
+    const commits = shown.map(({ commit }) => commit)
+    const subjects = await readSubjects(session, commits)
+    const { formatLines } = await import('./history-lines.ts')
+    const known = { live: summarize(records).live, undone: findUndone(records), subjects }
+    const lines = formatLines(shown, known, whereItIsShown())
+    if (isAtTerminal) {
+      const { page } = await import('./pager.ts')
+      await page(session, older > 0 ? `${lines}\n${older} older: ${typed('history --all', options)}` : lines)
+    } else console.log(lines)
   }
   return exitCode.live
 }
@@ -88,20 +91,10 @@ function readLimit({ number, all }: Session['options'], usual: number | undefine
   return Number(number)
 }
 
-async function formatForTerminal(
-  session: Session,
-  records: readonly DeploymentRecord[],
-  live: DeploymentRecord | undefined,
-  shape?: Parameters<typeof formatLines>[4],
-): Promise<string> {
-  if (records.length === 0) return formatHistory(records)
-  const { formatLines } = await import('./history-lines.ts')
-  const subjects = await readSubjects(
-    session,
-    records.map(({ commit }) => commit),
-  )
-  return formatLines(records, live, subjects, { columns: process.stdout.columns ?? 80, now: Date.now() }, shape)
-}
+const whereItIsShown = (): Terminal => ({
+  columns: process.stdout.isTTY ? process.stdout.columns || 80 : undefined,
+  now: Date.now(),
+})
 
 export async function showLog(session: Session): Promise<number> {
   const named = await findNamedCommit(session, session.argument)

@@ -1,11 +1,12 @@
 import { styleText } from 'node:util'
 import { type DeploymentRecord, findPrevious } from '../protocol/record.ts'
+import { describeRevision } from '../protocol/revision.ts'
 import type { Running } from '../protocol/running.ts'
 import { flatten } from '../shared/foreign-text.ts'
 import { columnsOf, cut, pad } from './columns.ts'
 import { findBefore, nameOutcome } from './history.ts'
-import type { Terminal } from './history-lines.ts'
-import { formatAge, formatDuration } from './times.ts'
+import { describeSubject, formatTime, nameOfPusher, shortenId, type Terminal } from './history-lines.ts'
+import { formatDuration } from './times.ts'
 
 /** What `deploy status` shows. */
 export interface Status {
@@ -27,46 +28,48 @@ export interface Status {
 
 type Row = readonly [what: string, commit: string, subject: string, more: string, style?: 'green' | 'red' | 'bold']
 
-/** For people at a terminal: what is live, what runs, what failed, where a rollback can go, a line each. */
-export function formatStatusLines(status: Status, { columns, now }: Terminal): string {
+/** A line each for what is live, what runs, what failed, and where a rollback can go. */
+export function formatStatusLines(status: Status, terminal: Terminal): string {
   const { place, url, records, live, failed, running, subjects, type } = status
+  const { columns = Number.POSITIVE_INFINITY } = terminal
+  const isAtTerminal = terminal.columns !== undefined
   const nameOf = (commit: string, subject?: string) => flatten(subject ?? subjects.get(commit) ?? '')
+  const subjectOf = (record: DeploymentRecord) => describeSubject(record, subjects, columns)
   const rows: Row[] = []
   const before = findBefore(records)
   if (before !== undefined) rows.push(['● live', before, nameOf(before), 'as before the first deployment', 'green'])
   if (live) {
-    const took = `${formatAge(now - live.ended)}, ${nameOfPusher(live)}, took ${formatDuration(live.ended - live.started)}`
-    rows.push([nameOutcome(live, true, false), live.commit, nameOf(live.commit, live.subject), took, 'green'])
+    const took = `${formatTime(live.ended, terminal)}, ${nameOfPusher(live, terminal)}, took ${formatDuration(live.ended - live.started)}`
+    rows.push([nameOutcome(live, true, false), live.commit, subjectOf(live), took, 'green'])
   }
   if (running) {
     const { commit, subject, step, stepSeconds, seconds } = running
     const doing = step ? `${toSentence(flatten(step))}, ${formatSeconds(stepSeconds)}` : formatSeconds(seconds)
-    rows.push(['▶ deploying', commit, nameOf(commit, subject), `${doing}, ${nameOfPusher(running)}`, 'bold'])
+    rows.push(['▶ deploying', commit, nameOf(commit, subject), `${doing}, ${nameOfPusher(running, terminal)}`, 'bold'])
   }
   if (failed) {
-    const how = `${formatAge(now - failed.ended)}, ${nameOfPusher(failed)}: ${type('log')}`
-    rows.push([nameOutcome(failed, false, false), failed.commit, nameOf(failed.commit, failed.subject), how, 'red'])
+    const how = `${formatTime(failed.ended, terminal)}, ${nameOfPusher(failed, terminal)}: ${type('log')}`
+    rows.push([nameOutcome(failed, false, false), failed.commit, subjectOf(failed), how, 'red'])
   }
   const previous = findPrevious(records)
-  const kept = new Set(records[0]?.kept?.map(({ commit }) => commit).filter(commit => commit !== live?.commit))
-  for (const commit of kept) {
-    rows.push([
-      '↺ kept',
-      commit,
-      nameOf(commit),
-      type(commit === previous ? 'rollback' : `rollback ${commit.slice(0, 10)}`),
-    ])
+  const kept = new Map(records[0]?.kept?.map(each => [each.commit, each]))
+  for (const { commit, release, database } of kept.values()) {
+    if (commit === live?.commit) continue
+    const command = type(commit === previous ? 'rollback' : `rollback ${commit.slice(0, 10)}`)
+    const state = `release ${release}${database === undefined ? '' : `, database at ${describeRevision(database)}`}`
+    rows.push(['↺ kept', commit, nameOf(commit), isAtTerminal ? command : `${command} (${state})`])
   }
   const widest = (texts: readonly string[]) => Math.max(0, ...texts.map(columnsOf))
   const [first, last] = [widest(rows.map(([what]) => what)), widest(rows.map(([, , , more]) => more))]
   const wanted = widest(rows.map(([, , subject]) => subject))
   const room = Math.max(0, Math.min(wanted, columns - 2 - first - 2 - 10 - 2 - 2 - last))
   const lines = rows.map(([what, commit, subject, more, style]) => {
-    const text = `  ${pad(what, first)}  ${commit.slice(0, 10)}  ${room > 3 ? `${pad(cut(subject, room), room)}  ` : ''}${more}`
-    return style ? styleText(style, cut(text, columns)) : cut(text, columns)
+    const text = `  ${pad(what, first)}  ${shortenId(commit, terminal)}  ${room > 3 ? `${pad(cut(subject, room), room)}  ` : ''}${more}`
+    return style && isAtTerminal ? styleText(style, cut(text, columns)) : cut(text, columns)
   })
   const blank = columns - columnsOf(place) - columnsOf(url ?? '')
-  const title = url === undefined ? [place] : blank > 1 ? [place + ' '.repeat(blank) + url] : [place, url]
+  const isOneLine = isAtTerminal && blank > 1
+  const title = url === undefined ? [place] : isOneLine ? [place + ' '.repeat(blank) + url] : [place, url]
   if (rows.length === 0) lines.push('  Nothing was ever live.')
   return [...title, ...lines, ...describeAhead(status)].join('\n')
 }
@@ -77,8 +80,5 @@ function describeAhead({ ahead, branch, live, type }: Status): string[] {
   return [`${branch} here is ${ahead} ${ahead === 1 ? 'commit' : 'commits'} ahead of what is live: ${type('').trim()}`]
 }
 
-/** Without the address, which takes the room of what is wanted. */
-const nameOfPusher = ({ by, who }: { readonly by?: string | undefined; readonly who: string }) =>
-  flatten(by ?? who.replace(/ from \S+$/, ''))
 const formatSeconds = (seconds: number | undefined) => formatDuration((Number(seconds) || 0) * 1000)
 const toSentence = (step: string) => step.charAt(0) + step.slice(1).toLowerCase()
