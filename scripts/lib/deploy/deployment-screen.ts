@@ -65,7 +65,7 @@ export class DeploymentScreen extends Screen {
     const failure = failed !== undefined && said.startsWith(failed) ? this.failure : undefined
     const reason = failure ? `: ${flatten(failure.reason).replace(/\.$/, '')}` : ''
     const rest = failure ? said.slice(failed?.length).trim() : said
-    const name = commit === 'previous' ? '' : `  ${shortenIds(commit)}`
+    const name = commit === 'previous' ? '' : `  ${nameCommit(commit, subjects.get(commit))}`
     this.say(`✗ ${goesBack ? 'NOT ROLLED BACK' : 'NOT LIVE'}${name}${shortenIds(reason)}`, ['bold', 'red'])
     // What to type stands in the last line.
     if (rest) this.say(shortenIds(rest.replace(wayBack, ''), subjects), undefined, 2)
