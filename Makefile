@@ -12,7 +12,7 @@ tests := $(filter-out test/torture/% test/crash/% test/ci/% test/fleet/%, $(wild
 # These go through many instants, states, servers and shells, and take longer than all the others.
 sweeps := $(wildcard test/*.sweep.ts test/*/*.sweep.ts test/*/*/*.sweep.ts)
 # Enough to see that the sources do what the binaries do.
-essential_tests := test/hook/deployment.test.ts
+essential_tests := test/deploy/json.test.ts
 # npm puts the Node that is pinned in package-lock.json first on PATH.
 node := npm exec --offline --no -- node
 # The time limit ends a test that hangs, and names it. More run than there are cores, because many wait for a second to pass.

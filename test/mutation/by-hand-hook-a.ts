@@ -103,7 +103,7 @@ export const mutantsOfHookA: readonly MutantByHand[] = [
     file: `${hook}/steps/check-out.ts`,
     from: 'release.updateState({ complete: undefined, ',
     to: 'release.updateState({ ',
-    tests: ['test/hook/build.test.ts'],
+    tests: ['test/hook/build.sweep.ts'],
   },
   {
     breaks: 'UPGRADE_DB is left out after a comparison with what was checked out by hand',

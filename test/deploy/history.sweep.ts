@@ -267,7 +267,7 @@ describe('At a terminal', async () => {
     ]
     const lines = await show(site, ['history'], { TERM: 'xterm', NO_COLOR: '1' })
     assert.match(lines[0] ?? '', /^ {12}WHEN +COMMIT {6}BY {3}TOOK {3}SUBJECT$/)
-    assert.match(lines[1] ?? '', new RegExp(`^✗ failed    \\d+ s ago +${ids[2]}  ada  \\d+\\.\\d s  The third.*…$`))
+    assert.match(lines[1] ?? '', new RegExp(`^✗ failed    \\d+ s ago +${ids[2]}  ada  \\d+\\.\\d s  The t.*…$`))
     assert.match(lines[2] ?? '', new RegExp(`^● in place  \\d+ s ago +${ids[1]}  ada  \\d+\\.\\d s  Second`))
     assert.match(lines[3] ?? '', new RegExp(`^○ was live  \\d+ s ago +${ids[0]}  ada  \\d+\\.\\d s  First$`))
     assert.equal(lines.length, 4)
