@@ -20,6 +20,7 @@ function steady(shown: string, site: Site): string {
     .replaceAll(`${userInfo().username}@`, 'root@')
     .replace(/127\.0\.0\.1:\d{5}/g, '127.0.0.1:22222')
     .replace(/\d+\.\d s(?=$|\n)/g, '0.0 s')
+    .replace(/\bhook (source|\d+\.\d+\.\d+)/g, 'hook 0.0.0')
     .replace(/ +$/gm, '')
 }
 

@@ -189,7 +189,7 @@ describe('In a clone that cannot be written, deploy', async () => {
     const deploy = (...args: string[]) => $`exec ${ownMounts} sh -c ${mount} sh ${program('deploy')} ${args}`
     assertExit(await deploy(), 0)
     const { stdout } = assertExit(await deploy('status'), 0)
-    assert.match(stdout, new RegExp(`^live +${commit} .* by ada`, 'm'))
+    assert.match(stdout, new RegExp(`^  ● in place  ${commit} .*, ada, `, 'm'))
     assert.deepEqual(readdirSync(TMPDIR), [])
   })
 })
