@@ -22,9 +22,10 @@ export async function check(session: Session, result: Result): Promise<number> {
   const isAtTerminal = isForPerson(session)
   const failure = await lookWhileWaiting(session, result, isAtTerminal)
   const { checks = [] } = result
+  const ready = isReady(checks)
   const { formatChecks } = await import('./check-lines.ts')
-  console.log(formatChecks(checks, isReady(checks), isAtTerminal ? process.stdout.columns || 80 : undefined))
-  return failure?.exitCode ?? (isReady(checks) === false ? exitCode.failed : exitCode.live)
+  console.log(formatChecks(checks, ready, isAtTerminal ? process.stdout.columns || 80 : undefined))
+  return failure?.exitCode ?? (ready === false ? exitCode.failed : exitCode.live)
 }
 
 /** Whether a deployment would succeed. Undefined where that is not known. */
